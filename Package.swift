@@ -1,0 +1,93 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// A room of the house: a target that imports only what it lists, all of it on lower levels.
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+  name: "nap",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "nap", targets: ["nap"]),
+    .library(name: "NapKit", targets: ["NapKit"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    // Level 0
+    .systemLibrary(name: "CNapBLAS"),
+    .systemLibrary(name: "CNapImages"),
+    .target(name: "CNapDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+    room("NapTensor", []),
+    room("NapReport", []),
+    // Level 1
+    room("NapKernels", ["NapTensor", "CNapBLAS", "CNapDNN"]),
+    room("NapGraph", ["NapTensor"]),
+    room("NapData", ["NapTensor", "CNapImages"]),
+    // Level 2
+    room("NapEngine", ["NapGraph", "NapKernels", "NapTensor"]),
+    room("NapONNX", ["NapGraph", "NapTensor", protobuf]),
+    // Level 3
+    room("NapOperators", ["NapEngine", "NapGraph", "NapKernels", "NapTensor"]),
+    room("NapTraining", ["NapData", "NapEngine", "NapGraph", "NapKernels", "NapTensor"]),
+    room("NapCurvature", ["NapEngine", "NapGraph", "NapKernels", "NapTensor"]),
+    // Level 4
+    room("NapPruning", ["NapCurvature", "NapGraph", "NapKernels", "NapTensor"]),
+    // Level 5
+    room("NapSearch", ["NapGraph", "NapPruning", "NapTensor"]),
+    // Level 6
+    room(
+      "NapKit",
+      [
+        "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels", "NapONNX",
+        "NapOperators", "NapPruning", "NapReport", "NapSearch", "NapTensor", "NapTraining",
+      ]),
+    // Level 7
+    .executableTarget(
+      name: "nap", dependencies: ["NapKit", "NapReport", "NapTensor", arguments, logging],
+      swiftSettings: strict),
+    // Tests mirror the sources.
+    .target(
+      name: "NapTestSupport", dependencies: ["NapGraph", "NapTensor"], path: "Tests/NapTestSupport",
+      swiftSettings: strict),
+    tests("NapTensorTests", ["NapTensor"]),
+    tests("NapKernelsTests", ["NapKernels", "NapTensor", "NapTestSupport"]),
+    tests("NapGraphTests", ["NapGraph", "NapOperators", "NapTensor", "NapTestSupport"]),
+    tests("NapDataTests", ["NapData", "NapTensor", "NapTestSupport"]),
+    tests("NapONNXTests", ["NapGraph", "NapONNX", "NapOperators", "NapTensor", "NapTestSupport"]),
+    tests("NapOperatorsTests", ["NapEngine", "NapGraph", "NapOperators", "NapTensor", "NapTestSupport"]),
+    tests("NapEngineTests", ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
+    tests(
+      "NapTrainingTests",
+      ["NapData", "NapEngine", "NapGraph", "NapOperators", "NapTensor", "NapTestSupport", "NapTraining"]),
+    tests(
+      "NapCurvatureTests",
+      ["NapCurvature", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
+    tests(
+      "NapPruningTests",
+      ["NapCurvature", "NapGraph", "NapKernels", "NapOperators", "NapPruning", "NapTensor", "NapTestSupport"]),
+    tests("NapKitTests", ["NapData", "NapGraph", "NapKit", "NapOperators", "NapReport", "NapTensor", "NapTestSupport"]),
+    tests("napTests", ["NapTestSupport"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
+)

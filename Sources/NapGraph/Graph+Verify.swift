@@ -1,0 +1,33 @@
+extension Graph {
+  /// Checks what every graph must satisfy: one producer a value, topological order, shapes that
+  /// can be inferred.
+  package func verify() throws(GraphError) {
+    var defined = Set(inputs.map(\.value)).union(constants.keys)
+    for node in nodes {
+      for input in node.inputs where !defined.contains(input) {
+        throw .invalid("node '\(node.name)' uses '\(name(of: input))' before it is computed")
+      }
+      for output in node.outputs where !defined.insert(output).inserted {
+        throw .invalid("value '\(name(of: output))' is computed more than once")
+      }
+    }
+    for output in outputs where !defined.contains(output.value) {
+      throw .invalid("output '\(name(of: output.value))' is never computed")
+    }
+    _ = try shapes(batch: 2)
+  }
+
+  /// The graph without nodes and constants that no output needs.
+  package func withoutDeadNodes() -> Graph {
+    var needed = Set(outputs.map(\.value))
+    var kept: [Node] = []
+    for node in nodes.reversed() where node.outputs.contains(where: needed.contains) {
+      needed.formUnion(node.inputs)
+      kept.append(node)
+    }
+    var result = self
+    result.nodes = kept.reversed()
+    result.constants = constants.filter { needed.contains($0.key) }
+    return result
+  }
+}

@@ -1,0 +1,85 @@
+/// All index atoms of a graph, united as its operators declare.
+///
+/// Every index of every axis of every value is an atom. A class of atoms that is not frozen is
+/// what can be removed together: a *unit*.
+package struct IndexAtoms: Sendable {
+  package struct Place: Sendable, Hashable {
+    package var value: ValueID
+    package var axis: Int
+    package init(value: ValueID, axis: Int) {
+      self.value = value
+      self.axis = axis
+    }
+  }
+
+  /// The shape of every value, by `ValueID.index`, at batch size 1.
+  package let shapes: [[Int]]
+  private var offsets: [[Int]] = []
+  private var parent: [Int] = []
+  private var reasons: [Int: String] = [:]
+
+  /// - Throws: when the shapes of the graph cannot be inferred.
+  package init(_ graph: Graph) throws(GraphError) {
+    shapes = try graph.shapes(batch: 1)
+    var total = 0
+    for shape in shapes {
+      offsets.append(shape.map { size in
+        defer { total += size }
+        return total
+      })
+    }
+    parent = Array(0..<total)
+    for node in graph.nodes {
+      var links = IndexLinks(
+        inputShapes: node.inputs.map { shapes[$0.index] },
+        outputShapes: node.outputs.map { shapes[$0.index] })
+      node.op.link(&links)
+      for (a, b) in links.unions { unite(atom(a, node), atom(b, node)) }
+      for (atoms, reason) in links.frozen {
+        for a in atoms { freeze(atom(a, node), "\(reason) (node '\(node.name)')") }
+      }
+    }
+    for port in graph.inputs { freezeAll(port.value, "it is an input of the network") }
+    for port in graph.outputs { freezeAll(port.value, "it is an output of the network") }
+  }
+
+  package func atom(_ place: Place, _ index: Int) -> Int { offsets[place.value.index][place.axis] + index }
+
+  private func atom(_ atom: IndexLinks.Atom, _ node: Node) -> Int {
+    switch atom.axis {
+    case .input(let i, let axis): offsets[node.inputs[i].index][axis] + atom.index
+    case .output(let o, let axis): offsets[node.outputs[o].index][axis] + atom.index
+    }
+  }
+
+  private mutating func freezeAll(_ value: ValueID, _ reason: String) {
+    for (axis, size) in shapes[value.index].enumerated() {
+      for index in 0..<size { freeze(offsets[value.index][axis] + index, reason) }
+    }
+  }
+
+  package mutating func freeze(_ atom: Int, _ reason: String) {
+    let root = find(atom)
+    if reasons[root] == nil { reasons[root] = reason }
+  }
+
+  /// The representative of an atom's class.
+  package mutating func find(_ atom: Int) -> Int {
+    var root = atom
+    while parent[root] != root { root = parent[root] }
+    var step = atom
+    while parent[step] != root { (parent[step], step) = (root, parent[step]) }
+    return root
+  }
+
+  private mutating func unite(_ a: Int, _ b: Int) {
+    let (rootA, rootB) = (find(a), find(b))
+    guard rootA != rootB else { return }
+    let (low, high) = (min(rootA, rootB), max(rootA, rootB))
+    parent[high] = low
+    if let reason = reasons.removeValue(forKey: high), reasons[low] == nil { reasons[low] = reason }
+  }
+
+  /// Why an atom may not be removed; `nil` when it may.
+  package mutating func frozenReason(_ atom: Int) -> String? { reasons[find(atom)] }
+}
