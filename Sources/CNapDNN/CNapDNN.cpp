@@ -1,1 +1,563 @@
 #include "CNapDNN.h"
+
+#include <dlfcn.h>
+
+#include <cstring>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+using namespace dnnl;
+
+struct nap_layout {
+  memory::desc desc;
+};
+
+struct nap_kernel {
+  primitive_desc_base description;
+  primitive work;
+  std::unordered_map<int, memory> arguments;
+  std::string name;
+};
+
+namespace {
+
+thread_local std::string last_error;
+
+engine &cpu() {
+  static engine value(engine::kind::cpu, 0);
+  return value;
+}
+
+stream &queue() {
+  static stream value(cpu());
+  return value;
+}
+
+template <class Body>
+auto guarded(Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const error &e) {
+    last_error = std::string("oneDNN: ") + e.what();
+  } catch (const std::exception &e) {
+    last_error = e.what();
+  }
+  return {};
+}
+
+memory::data_type data_type(int type) {
+  switch (type) {
+    case NAP_BFLOAT16: return memory::data_type::bf16;
+    case NAP_UINT8: return memory::data_type::u8;
+    default: return memory::data_type::f32;
+  }
+}
+
+memory::dims dims_of(int rank, const int64_t *dims) { return memory::dims(dims, dims + rank); }
+
+memory::dims strides_of(int rank, const int64_t *dims) {
+  memory::dims strides(rank, 1);
+  for (int i = rank - 2; i >= 0; --i) strides[i] = strides[i + 1] * (dims[i + 1] > 0 ? dims[i + 1] : 1);
+  return strides;
+}
+
+algorithm activation_algorithm(int activation) {
+  switch (activation) {
+    case NAP_RELU: return algorithm::eltwise_relu;
+    case NAP_CLIP: return algorithm::eltwise_clip_v2;
+    case NAP_LOGISTIC: return algorithm::eltwise_logistic;
+    case NAP_TANH: return algorithm::eltwise_tanh;
+    case NAP_HARDSWISH: return algorithm::eltwise_hardswish;
+    case NAP_LINEAR: return algorithm::eltwise_linear;
+    default: return algorithm::eltwise_exp;
+  }
+}
+
+// Scratch memory is planned by the engine, so that running allocates nothing.
+primitive_attr attributes() {
+  primitive_attr attr;
+  attr.set_scratchpad_mode(scratchpad_mode::user);
+  return attr;
+}
+
+template <class Primitive, class Description>
+nap_kernel *kernel(const Description &description) {
+  return new nap_kernel{description, Primitive(description), {}, description.impl_info_str()};
+}
+
+// oneDNN counts dilation from 0, ONNX from 1.
+memory::dims dilations_of(const nap_window *w) {
+  memory::dims result(w->rank);
+  for (int i = 0; i < w->rank; ++i) result[i] = w->dilations[i] - 1;
+  return result;
+}
+
+int argument_code(int argument) {
+  switch (argument) {
+    case NAP_SRC: return DNNL_ARG_SRC;
+    case NAP_SRC_1: return DNNL_ARG_SRC_1;
+    case NAP_WEIGHTS: return DNNL_ARG_WEIGHTS;
+    case NAP_BIAS: return DNNL_ARG_BIAS;
+    case NAP_DST: return DNNL_ARG_DST;
+    case NAP_MEAN: return DNNL_ARG_MEAN;
+    case NAP_VARIANCE: return DNNL_ARG_VARIANCE;
+    case NAP_SCALE: return DNNL_ARG_SCALE;
+    case NAP_SHIFT: return DNNL_ARG_SHIFT;
+    case NAP_WORKSPACE: return DNNL_ARG_WORKSPACE;
+    case NAP_SCRATCHPAD: return DNNL_ARG_SCRATCHPAD;
+    case NAP_DIFF_SRC: return DNNL_ARG_DIFF_SRC;
+    case NAP_DIFF_WEIGHTS: return DNNL_ARG_DIFF_WEIGHTS;
+    case NAP_DIFF_BIAS: return DNNL_ARG_DIFF_BIAS;
+    case NAP_DIFF_DST: return DNNL_ARG_DIFF_DST;
+    case NAP_DIFF_SCALE: return DNNL_ARG_DIFF_SCALE;
+    default: return DNNL_ARG_DIFF_SHIFT;
+  }
+}
+
+convolution_forward::primitive_desc convolution_hint(
+    const memory::desc &src, const memory::desc &weights, const memory::desc *bias,
+    const memory::desc &dst, const nap_window *w, prop_kind kind, const primitive_attr &attr) {
+  auto strides = dims_of(w->rank, w->strides), begin = dims_of(w->rank, w->pads_begin),
+       end = dims_of(w->rank, w->pads_end), dilations = dilations_of(w);
+  auto alg = algorithm::convolution_direct;
+  if (bias)
+    return {{kind, alg, src, weights, *bias, dst, strides, dilations, begin, end}, attr, cpu()};
+  return {{kind, alg, src, weights, dst, strides, dilations, begin, end}, attr, cpu()};
+}
+
+memory::desc any_like(const memory::desc &d, memory::data_type type) {
+  return memory::desc(d.dims(), type, memory::format_tag::any);
+}
+
+inner_product_forward::primitive_desc inner_product_hint(
+    const memory::desc &src, const memory::desc &weights, const memory::desc *bias,
+    const memory::desc &dst) {
+  if (bias) return {{prop_kind::forward_training, src, weights, *bias, dst}, attributes(), cpu()};
+  return {{prop_kind::forward_training, src, weights, dst}, attributes(), cpu()};
+}
+
+normalization_flags normalization_options(int global_statistics, int relu) {
+  auto flags = normalization_flags::use_scale | normalization_flags::use_shift;
+  if (global_statistics) flags |= normalization_flags::use_global_stats;
+  if (relu) flags |= normalization_flags::fuse_norm_relu;
+  return flags;
+}
+
+algorithm pooling_algorithm(int kind) {
+  switch (kind) {
+    case NAP_MAX: return algorithm::pooling_max;
+    case NAP_AVERAGE_INCLUDE_PADDING: return algorithm::pooling_avg_include_padding;
+    default: return algorithm::pooling_avg_exclude_padding;
+  }
+}
+
+pooling_v2_forward::primitive_desc pooling_hint(
+    const memory::desc &src, const memory::desc &dst, const nap_window *w, int kind, bool training) {
+  return {{training ? prop_kind::forward_training : prop_kind::forward_inference,
+           pooling_algorithm(kind), src, dst, dims_of(w->rank, w->strides),
+           dims_of(w->rank, w->kernel), dilations_of(w), dims_of(w->rank, w->pads_begin),
+           dims_of(w->rank, w->pads_end)},
+          attributes(), cpu()};
+}
+
+inline float widen(uint16_t x) {
+  uint32_t bits = uint32_t(x) << 16;
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
+inline uint16_t narrow(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  return uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+#if defined(__x86_64__)
+#define NAP_CLONES __attribute__((target_clones("avx512bw", "avx2", "default")))
+#else
+#define NAP_CLONES
+#endif
+
+NAP_CLONES void add_mask_f32(
+    size_t n, const float *__restrict a, const float *__restrict b, const float *__restrict mask,
+    float *out) {
+  for (size_t i = 0; i < n; ++i) out[i] = mask[i] > 0 ? a[i] + b[i] : 0.f;
+}
+
+NAP_CLONES void mask_f32(size_t n, const float *a, const float *__restrict mask, float *out) {
+  for (size_t i = 0; i < n; ++i) out[i] = mask[i] > 0 ? a[i] : 0.f;
+}
+
+// A bfloat16 is positive when its bits, read as a signed integer, are.
+NAP_CLONES void add_mask_bf16(
+    size_t n, const uint16_t *__restrict a, const uint16_t *__restrict b,
+    const int16_t *__restrict mask, uint16_t *__restrict out) {
+  for (size_t i = 0; i < n; ++i) {
+    uint16_t sum = narrow(widen(a[i]) + widen(b[i]));
+    out[i] = mask[i] > 0 ? sum : uint16_t(0);
+  }
+}
+
+NAP_CLONES void mask_bf16(size_t n, const uint16_t *a, const int16_t *__restrict mask, uint16_t *out) {
+  for (size_t i = 0; i < n; ++i) out[i] = mask[i] > 0 ? a[i] : uint16_t(0);
+}
+
+// The OpenMP runtime that oneDNN was built with. Its entry points are looked up, not linked, so
+// that the loops below share oneDNN's threads where it uses OpenMP and run serially elsewhere.
+struct OpenMP {
+  using Parallel = void (*)(void (*)(void *), void *, unsigned, unsigned);
+  using Number = int (*)();
+  using SetNumber = void (*)(int);
+  Parallel parallel = (Parallel)dlsym(RTLD_DEFAULT, "GOMP_parallel");
+  Number thread = (Number)dlsym(RTLD_DEFAULT, "omp_get_thread_num");
+  Number count = (Number)dlsym(RTLD_DEFAULT, "omp_get_num_threads");
+  SetNumber set = (SetNumber)dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+};
+
+const OpenMP &openmp() {
+  static OpenMP value;
+  return value;
+}
+
+struct Loop {
+  void (*body)(void *, int, int);
+  void *context;
+};
+
+void enter(void *pointer) {
+  auto loop = static_cast<Loop *>(pointer);
+  loop->body(loop->context, openmp().thread(), openmp().count());
+}
+
+struct Mask {
+  int type;
+  size_t count;
+  const void *a, *b, *mask;
+  void *out;
+};
+
+void mask_part(void *pointer, int part, int parts) {
+  auto m = static_cast<Mask *>(pointer);
+  // Parts end on multiples of 64 elements, so that no two threads share a cache line.
+  size_t blocks = (m->count + 63) / 64;
+  size_t from = blocks * part / parts * 64, to = blocks * (part + 1) / parts * 64;
+  if (to > m->count) to = m->count;
+  if (to <= from) return;
+  size_t n = to - from;
+  if (m->type == NAP_FLOAT32) {
+    auto a = (const float *)m->a + from, mask = (const float *)m->mask + from;
+    auto out = (float *)m->out + from;
+    if (m->b) add_mask_f32(n, a, (const float *)m->b + from, mask, out);
+    else mask_f32(n, a, mask, out);
+  } else {
+    auto a = (const uint16_t *)m->a + from;
+    auto mask = (const int16_t *)m->mask + from;
+    auto out = (uint16_t *)m->out + from;
+    if (m->b) add_mask_bf16(n, a, (const uint16_t *)m->b + from, mask, out);
+    else mask_bf16(n, a, mask, out);
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+const char *nap_dnn_error(void) { return last_error.c_str(); }
+
+int nap_dnn_has_bfloat16(void) {
+  // AVX512-BF16 or AMX; without them oneDNN emulates bfloat16, slower than float32.
+  auto isa = get_effective_cpu_isa();
+  return isa == cpu_isa::avx512_core_bf16 || isa == cpu_isa::avx512_core_amx;
+}
+
+void nap_dnn_set_threads(int count) {
+  if (openmp().set) openmp().set(count);
+}
+
+nap_layout *nap_layout_strided(int rank, const int64_t *dims, const int64_t *strides, int type) {
+  return guarded([&] {
+    return new nap_layout{memory::desc(dims_of(rank, dims), data_type(type), dims_of(rank, strides))};
+  });
+}
+
+nap_layout *nap_layout_dense(int rank, const int64_t *dims, int type) {
+  auto strides = strides_of(rank, dims);
+  return nap_layout_strided(rank, dims, strides.data(), type);
+}
+
+nap_layout *nap_layout_any(int rank, const int64_t *dims, int type) {
+  return guarded([&] {
+    return new nap_layout{
+        memory::desc(dims_of(rank, dims), data_type(type), memory::format_tag::any)};
+  });
+}
+
+void nap_layout_free(nap_layout *layout) { delete layout; }
+size_t nap_layout_bytes(const nap_layout *layout) { return layout->desc.get_size(); }
+int nap_layout_equal(const nap_layout *a, const nap_layout *b) { return a->desc == b->desc; }
+int nap_layout_rank(const nap_layout *layout) { return layout->desc.data.ndims; }
+
+int nap_layout_type(const nap_layout *layout) {
+  switch (layout->desc.data_type()) {
+    case memory::data_type::bf16: return NAP_BFLOAT16;
+    case memory::data_type::f32: return NAP_FLOAT32;
+    default: return NAP_UINT8;
+  }
+}
+
+void nap_layout_dims(const nap_layout *layout, int64_t *dims) {
+  for (int i = 0; i < layout->desc.data.ndims; ++i) dims[i] = layout->desc.data.dims[i];
+}
+
+nap_layout *nap_layout_with_type(const nap_layout *layout, int type) {
+  auto copy = layout->desc;
+  copy.data.data_type = memory::convert_to_c(data_type(type));
+  return new nap_layout{copy};
+}
+
+void nap_layout_describe(const nap_layout *layout, char *text, size_t capacity) {
+  std::string name;
+  auto &d = layout->desc.data;
+  if (d.format_kind == dnnl_format_kind_any) {
+    name = "any";
+  } else if (d.format_kind == dnnl_blocked) {
+    auto &b = d.format_desc.blocking;
+    std::vector<int> order(d.ndims);
+    for (int i = 0; i < d.ndims; ++i) order[i] = i;
+    for (int i = 0; i < d.ndims; ++i)
+      for (int j = i + 1; j < d.ndims; ++j)
+        if (b.strides[order[j]] > b.strides[order[i]]) std::swap(order[i], order[j]);
+    std::vector<bool> blocked(d.ndims, false);
+    for (int i = 0; i < b.inner_nblks; ++i) blocked[b.inner_idxs[i]] = true;
+    for (int axis : order) name += char((blocked[axis] ? 'A' : 'a') + axis);
+    for (int i = 0; i < b.inner_nblks; ++i)
+      name += std::to_string(b.inner_blks[i]) + char('a' + b.inner_idxs[i]);
+  } else {
+    name = "opaque";
+  }
+  std::strncpy(text, name.c_str(), capacity - 1);
+  text[capacity - 1] = 0;
+}
+
+nap_kernel *nap_convolution_forward(
+    const nap_layout *src, const nap_layout *weights, const nap_layout *bias, const nap_layout *dst,
+    const nap_window *window, int training, int activation, float alpha, float beta, int sum) {
+  return guarded([&] {
+    auto attr = attributes();
+    post_ops ops;
+    if (sum) ops.append_sum();
+    if (activation != NAP_NONE)
+      ops.append_eltwise(1.f, activation_algorithm(activation), alpha, beta);
+    attr.set_post_ops(ops);
+    return kernel<convolution_forward>(convolution_hint(
+        src->desc, weights->desc, bias ? &bias->desc : nullptr, dst->desc, window,
+        training ? prop_kind::forward_training : prop_kind::forward_inference, attr));
+  });
+}
+
+nap_kernel *nap_convolution_backward_data(
+    const nap_layout *diff_src, const nap_layout *weights, const nap_layout *diff_dst,
+    const nap_window *w) {
+  return guarded([&] {
+    auto type = diff_dst->desc.data_type();
+    auto hint = convolution_hint(
+        any_like(diff_src->desc, type), any_like(weights->desc, type), nullptr,
+        any_like(diff_dst->desc, type), w, prop_kind::forward_training, attributes());
+    return kernel<convolution_backward_data>(convolution_backward_data::primitive_desc(
+        {algorithm::convolution_direct, diff_src->desc, weights->desc, diff_dst->desc,
+         dims_of(w->rank, w->strides), dilations_of(w), dims_of(w->rank, w->pads_begin),
+         dims_of(w->rank, w->pads_end)},
+        attributes(), cpu(), hint));
+  });
+}
+
+nap_kernel *nap_convolution_backward_weights(
+    const nap_layout *src, const nap_layout *diff_weights, const nap_layout *diff_bias,
+    const nap_layout *diff_dst, const nap_window *w) {
+  return guarded([&] {
+    auto type = src->desc.data_type();
+    auto hint = convolution_hint(
+        any_like(src->desc, type), any_like(diff_weights->desc, type), nullptr,
+        any_like(diff_dst->desc, type), w, prop_kind::forward_training, attributes());
+    auto strides = dims_of(w->rank, w->strides), begin = dims_of(w->rank, w->pads_begin),
+         end = dims_of(w->rank, w->pads_end), dilations = dilations_of(w);
+    auto alg = algorithm::convolution_direct;
+    using Backward = convolution_backward_weights;
+    auto desc = diff_bias
+        ? Backward::desc(alg, src->desc, diff_weights->desc, diff_bias->desc, diff_dst->desc,
+                         strides, dilations, begin, end)
+        : Backward::desc(alg, src->desc, diff_weights->desc, diff_dst->desc, strides, dilations,
+                         begin, end);
+    return kernel<Backward>(Backward::primitive_desc(desc, attributes(), cpu(), hint));
+  });
+}
+
+nap_kernel *nap_inner_product_forward(
+    const nap_layout *src, const nap_layout *weights, const nap_layout *bias,
+    const nap_layout *dst) {
+  return guarded([&] {
+    return kernel<inner_product_forward>(
+        inner_product_hint(src->desc, weights->desc, bias ? &bias->desc : nullptr, dst->desc));
+  });
+}
+
+nap_kernel *nap_inner_product_backward_data(
+    const nap_layout *diff_src, const nap_layout *weights, const nap_layout *diff_dst) {
+  return guarded([&] {
+    auto type = diff_dst->desc.data_type();
+    auto hint = inner_product_hint(
+        any_like(diff_src->desc, type), any_like(weights->desc, type), nullptr,
+        any_like(diff_dst->desc, type));
+    return kernel<inner_product_backward_data>(inner_product_backward_data::primitive_desc(
+        {diff_src->desc, weights->desc, diff_dst->desc}, attributes(), cpu(), hint));
+  });
+}
+
+nap_kernel *nap_inner_product_backward_weights(
+    const nap_layout *src, const nap_layout *diff_weights, const nap_layout *diff_bias,
+    const nap_layout *diff_dst) {
+  return guarded([&] {
+    auto type = src->desc.data_type();
+    auto hint = inner_product_hint(
+        any_like(src->desc, type), any_like(diff_weights->desc, type), nullptr,
+        any_like(diff_dst->desc, type));
+    using Backward = inner_product_backward_weights;
+    auto desc = diff_bias
+        ? Backward::desc(src->desc, diff_weights->desc, diff_bias->desc, diff_dst->desc)
+        : Backward::desc(src->desc, diff_weights->desc, diff_dst->desc);
+    return kernel<Backward>(Backward::primitive_desc(desc, attributes(), cpu(), hint));
+  });
+}
+
+nap_kernel *nap_normalization_forward(
+    const nap_layout *data, float epsilon, int global_statistics, int training, int relu) {
+  return guarded([&] {
+    return kernel<batch_normalization_forward>(batch_normalization_forward::primitive_desc(
+        {training ? prop_kind::forward_training : prop_kind::forward_inference, data->desc, epsilon,
+         normalization_options(global_statistics, relu)},
+        attributes(), cpu()));
+  });
+}
+
+nap_kernel *nap_normalization_backward(
+    const nap_layout *data, const nap_layout *diff, float epsilon, int global_statistics, int relu) {
+  return guarded([&] {
+    auto flags = normalization_options(global_statistics, relu);
+    batch_normalization_forward::primitive_desc hint(
+        {prop_kind::forward_training, data->desc, epsilon, flags}, attributes(), cpu());
+    return kernel<batch_normalization_backward>(batch_normalization_backward::primitive_desc(
+        {prop_kind::backward, diff->desc, data->desc, epsilon, flags}, attributes(), cpu(), hint));
+  });
+}
+
+nap_kernel *nap_activation_forward(const nap_layout *data, int activation, float alpha, float beta) {
+  return guarded([&] {
+    return kernel<eltwise_forward>(eltwise_forward::primitive_desc(
+        {prop_kind::forward_training, activation_algorithm(activation), data->desc, alpha, beta},
+        attributes(), cpu()));
+  });
+}
+
+nap_kernel *nap_activation_backward(
+    const nap_layout *data, const nap_layout *diff, int activation, float alpha, float beta) {
+  return guarded([&] {
+    auto alg = activation_algorithm(activation);
+    eltwise_forward::primitive_desc hint(
+        {prop_kind::forward_training, alg, data->desc, alpha, beta}, attributes(), cpu());
+    return kernel<eltwise_backward>(eltwise_backward::primitive_desc(
+        {alg, diff->desc, data->desc, alpha, beta}, attributes(), cpu(), hint));
+  });
+}
+
+nap_kernel *nap_binary(
+    const nap_layout *a, const nap_layout *b, const nap_layout *dst, int operation, int relu) {
+  return guarded([&] {
+    auto attr = attributes();
+    if (relu) {
+      post_ops ops;
+      ops.append_eltwise(1.f, algorithm::eltwise_relu, 0.f, 0.f);
+      attr.set_post_ops(ops);
+    }
+    auto alg = operation == NAP_ADD ? algorithm::binary_add
+        : operation == NAP_SUB ? algorithm::binary_sub
+        : operation == NAP_MUL ? algorithm::binary_mul : algorithm::binary_div;
+    return kernel<binary>(
+        binary::primitive_desc({alg, a->desc, b->desc, dst->desc}, attr, cpu()));
+  });
+}
+
+nap_kernel *nap_pooling_forward(
+    const nap_layout *src, const nap_layout *dst, const nap_window *window, int kind, int training) {
+  return guarded([&] {
+    return kernel<pooling_v2_forward>(pooling_hint(src->desc, dst->desc, window, kind, training));
+  });
+}
+
+nap_kernel *nap_pooling_backward(
+    const nap_layout *diff_src, const nap_layout *diff_dst, const nap_window *w, int kind) {
+  return guarded([&] {
+    auto hint = pooling_hint(diff_src->desc, diff_dst->desc, w, kind, true);
+    return kernel<pooling_v2_backward>(pooling_v2_backward::primitive_desc(
+        {pooling_algorithm(kind), diff_src->desc, diff_dst->desc, dims_of(w->rank, w->strides),
+         dims_of(w->rank, w->kernel), dilations_of(w), dims_of(w->rank, w->pads_begin),
+         dims_of(w->rank, w->pads_end)},
+        attributes(), cpu(), hint));
+  });
+}
+
+nap_kernel *nap_reorder(const nap_layout *src, const nap_layout *dst) {
+  return guarded([&] {
+    return kernel<reorder>(
+        reorder::primitive_desc(cpu(), src->desc, cpu(), dst->desc, attributes()));
+  });
+}
+
+nap_layout *nap_kernel_layout(const nap_kernel *kernel, int argument) {
+  return guarded([&] {
+    return new nap_layout{
+        kernel->description.query_md(query::exec_arg_md, argument_code(argument))};
+  });
+}
+
+const char *nap_kernel_name(const nap_kernel *kernel) { return kernel->name.c_str(); }
+
+int nap_kernel_bind(nap_kernel *kernel, int argument, void *pointer) {
+  bool bound = guarded([&] {
+    int code = argument_code(argument);
+    auto desc = kernel->description.query_md(query::exec_arg_md, code);
+    kernel->arguments[code] = memory(desc, cpu(), pointer);
+    return true;
+  });
+  return bound ? 0 : 1;
+}
+
+int nap_kernel_run(nap_kernel *kernel) {
+  bool done = guarded([&] {
+    kernel->work.execute(queue(), kernel->arguments);
+    return true;
+  });
+  return done ? 0 : 1;
+}
+
+void nap_kernel_free(nap_kernel *kernel) { delete kernel; }
+
+void nap_parallel(void (*body)(void *, int, int), void *context) {
+  auto &omp = openmp();
+  if (omp.parallel && omp.thread && omp.count) {
+    Loop loop{body, context};
+    omp.parallel(enter, &loop, 0, 0);
+  } else {
+    body(context, 0, 1);
+  }
+}
+
+void nap_add_mask(
+    int type, size_t count, const void *a, const void *b, const void *mask, void *out) {
+  Mask work{type, count, a, b, mask, out};
+  nap_parallel(mask_part, &work);
+}
+
+}  // extern "C"

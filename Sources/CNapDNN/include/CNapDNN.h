@@ -1,1 +1,133 @@
-#pragma once
+// A small C interface over oneDNN: layouts, primitives bound to memory, and a few fused loops that
+// oneDNN lacks. It hides how primitives are created (oneDNN 2.6 and 3.x differ there) and never
+// throws: a function that can fail returns NULL or a non-zero status and leaves a sentence in
+// nap_dnn_error().
+#ifndef CNAPDNN_H
+#define CNAPDNN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nap_layout nap_layout;
+typedef struct nap_kernel nap_kernel;
+
+enum nap_type { NAP_FLOAT32 = 0, NAP_BFLOAT16 = 1, NAP_UINT8 = 2 };
+
+// What a kernel reads and writes; the same role names as oneDNN's execution arguments.
+enum nap_argument {
+  NAP_SRC,
+  NAP_SRC_1,
+  NAP_WEIGHTS,
+  NAP_BIAS,
+  NAP_DST,
+  NAP_MEAN,
+  NAP_VARIANCE,
+  NAP_SCALE,
+  NAP_SHIFT,
+  NAP_WORKSPACE,
+  NAP_SCRATCHPAD,
+  NAP_DIFF_SRC,
+  NAP_DIFF_WEIGHTS,
+  NAP_DIFF_BIAS,
+  NAP_DIFF_DST,
+  NAP_DIFF_SCALE,
+  NAP_DIFF_SHIFT,
+};
+
+enum nap_activation {
+  NAP_NONE,
+  NAP_RELU,         // alpha: slope of the negative side
+  NAP_CLIP,         // alpha: lower, beta: upper bound
+  NAP_LOGISTIC,
+  NAP_TANH,
+  NAP_HARDSWISH,
+  NAP_LINEAR,       // alpha x + beta
+  NAP_EXP,
+};
+
+enum nap_binary { NAP_ADD, NAP_SUB, NAP_MUL, NAP_DIV };
+enum nap_pooling { NAP_MAX, NAP_AVERAGE_INCLUDE_PADDING, NAP_AVERAGE_EXCLUDE_PADDING };
+
+const char *nap_dnn_error(void);
+int nap_dnn_has_bfloat16(void);
+void nap_dnn_set_threads(int count);
+
+// Layouts
+nap_layout *nap_layout_dense(int rank, const int64_t *dims, int type);
+nap_layout *nap_layout_any(int rank, const int64_t *dims, int type);
+nap_layout *nap_layout_strided(int rank, const int64_t *dims, const int64_t *strides, int type);
+void nap_layout_free(nap_layout *layout);
+size_t nap_layout_bytes(const nap_layout *layout);
+int nap_layout_equal(const nap_layout *a, const nap_layout *b);
+int nap_layout_type(const nap_layout *layout);
+int nap_layout_rank(const nap_layout *layout);
+void nap_layout_dims(const nap_layout *layout, int64_t *dims);
+// The same physical arrangement for another element type.
+nap_layout *nap_layout_with_type(const nap_layout *layout, int type);
+void nap_layout_describe(const nap_layout *layout, char *text, size_t capacity);
+
+// Geometry of convolutions and pools, spatial axes only; dilation 1 means dense.
+typedef struct {
+  int rank;
+  int64_t kernel[3];
+  int64_t strides[3];
+  int64_t dilations[3];
+  int64_t pads_begin[3];
+  int64_t pads_end[3];
+} nap_window;
+
+// Kernels. Layouts made by nap_layout_any let the kernel choose; ask nap_kernel_layout afterwards.
+nap_kernel *nap_convolution_forward(
+    const nap_layout *src, const nap_layout *weights, const nap_layout *bias, const nap_layout *dst,
+    const nap_window *window, int training, int activation, float alpha, float beta, int sum);
+nap_kernel *nap_convolution_backward_data(
+    const nap_layout *diff_src, const nap_layout *weights, const nap_layout *diff_dst,
+    const nap_window *window);
+nap_kernel *nap_convolution_backward_weights(
+    const nap_layout *src, const nap_layout *diff_weights, const nap_layout *diff_bias,
+    const nap_layout *diff_dst, const nap_window *window);
+nap_kernel *nap_inner_product_forward(
+    const nap_layout *src, const nap_layout *weights, const nap_layout *bias, const nap_layout *dst);
+nap_kernel *nap_inner_product_backward_data(
+    const nap_layout *diff_src, const nap_layout *weights, const nap_layout *diff_dst);
+nap_kernel *nap_inner_product_backward_weights(
+    const nap_layout *src, const nap_layout *diff_weights, const nap_layout *diff_bias,
+    const nap_layout *diff_dst);
+// global_statistics: mean and variance are inputs (inference and curvature), else outputs.
+nap_kernel *nap_normalization_forward(
+    const nap_layout *data, float epsilon, int global_statistics, int training, int relu);
+nap_kernel *nap_normalization_backward(
+    const nap_layout *data, const nap_layout *diff, float epsilon, int global_statistics, int relu);
+nap_kernel *nap_activation_forward(const nap_layout *data, int activation, float alpha, float beta);
+// Reads NAP_SRC, or NAP_DST for NAP_RELU; diff_dst and diff_src may be the same memory.
+nap_kernel *nap_activation_backward(
+    const nap_layout *data, const nap_layout *diff, int activation, float alpha, float beta);
+nap_kernel *nap_binary(
+    const nap_layout *a, const nap_layout *b, const nap_layout *dst, int operation, int relu);
+nap_kernel *nap_pooling_forward(
+    const nap_layout *src, const nap_layout *dst, const nap_window *window, int kind, int training);
+nap_kernel *nap_pooling_backward(
+    const nap_layout *diff_src, const nap_layout *diff_dst, const nap_window *window, int kind);
+nap_kernel *nap_reorder(const nap_layout *src, const nap_layout *dst);
+
+// The layout a kernel settled on for one argument (owned by the caller); empty when unused.
+nap_layout *nap_kernel_layout(const nap_kernel *kernel, int argument);
+const char *nap_kernel_name(const nap_kernel *kernel);
+int nap_kernel_bind(nap_kernel *kernel, int argument, void *memory);
+int nap_kernel_run(nap_kernel *kernel);
+void nap_kernel_free(nap_kernel *kernel);
+
+// Loops over flat memory, parallel in oneDNN's own thread pool.
+// out = mask > 0 ? a + b : 0; b may be NULL; out may be a. Elements of `type`.
+void nap_add_mask(int type, size_t count, const void *a, const void *b, const void *mask, void *out);
+// Runs body(context, part, parts) on every thread of oneDNN's pool and waits.
+void nap_parallel(void (*body)(void *context, int part, int parts), void *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

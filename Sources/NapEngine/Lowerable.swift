@@ -1,0 +1,62 @@
+package import NapGraph
+package import NapKernels
+import NapTensor
+
+/// An operator that lowers itself to prepared kernels: the fast twin of `forward` and `pullback`.
+///
+/// Operators without this facet still run, through their plain specification.
+package protocol Lowerable: Operator {
+  /// Emits the forward steps of a node and returns what emits its backward steps.
+  ///
+  /// The returned closure runs when all gradients of the outputs are known; it contributes
+  /// gradients to the inputs that need one. It is not called for inference.
+  func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering
+
+  /// Whether a following `Relu` may be computed by this operator's own kernels in this mode.
+  func fusesRelu(in mode: PlanMode) -> Bool
+}
+
+extension Lowerable {
+  package func fusesRelu(in mode: PlanMode) -> Bool { false }
+}
+
+/// Emits the backward steps of one node.
+package typealias BackwardLowering = () throws -> Void
+
+/// A pointwise operator that a kernel can apply on its way out.
+package protocol ActivationOperator: Operator {
+  /// The function in the kernels' terms; `nil` when they have none.
+  var activation: Activation? { get }
+}
+
+/// What a plan is for.
+package enum PlanMode: Sendable, Hashable {
+  /// Forward only, with running statistics.
+  case inference
+  /// Forward with batch statistics, and gradients of all parameters.
+  case training
+  /// Forward with running statistics, and gradients of pre-activations but of no parameter.
+  case curvature
+}
+
+/// A node on its way into a plan: after fusion, so that `outputs` may be those of a later node.
+package struct PlanNode {
+  package let index: Int
+  package let name: String
+  package let op: any Operator
+  package let inputs: [ValueID]
+  package var outputs: [ValueID]
+  /// A `Relu` that followed and is to be applied by this node.
+  package var relu = false
+}
+
+/// Why a graph could not be compiled.
+package struct PlanError: RecoverableError, Equatable {
+  package let problem: String
+  package let recovery: String?
+
+  package init(_ problem: String, recovery: String? = nil) {
+    self.problem = problem
+    self.recovery = recovery
+  }
+}

@@ -1,0 +1,231 @@
+package import NapGraph
+package import NapKernels
+import NapTensor
+
+/// What the curvature of one affine node is computed from, dense and in `float32`.
+package struct CurvatureTap {
+  /// Index of the node in the graph.
+  package let node: Int
+  /// The node's first input.
+  package let input: UnsafePointer<Float>
+  /// Gradient of the loss with respect to the node's output, before any activation.
+  package let outputGradient: UnsafePointer<Float>
+  /// The node's output, before any activation.
+  package let output: UnsafePointer<Float>
+}
+
+/// A graph compiled for one batch size, mode and precision: planned memory and prepared kernels.
+///
+/// Running a plan allocates nothing. A plan is not thread-safe.
+package final class Plan {
+  package let mode: PlanMode
+  package let batch: Int
+  package let graph: Graph
+  package let parameters: Parameters
+  /// Dense gradients of the trained parameters, written by `backward`.
+  package let parameterGradients: [ValueID: UnsafeMutablePointer<Float>]
+  package let inputs: [UnsafeMutablePointer<Float>]
+  package let inputShapes: [[Int]]
+  /// Dense outputs, written by `forward`.
+  package let outputs: [UnsafePointer<Float>]
+  package let outputShapes: [[Int]]
+  /// Where the caller writes the gradients of the outputs before `backward`.
+  package let outputGradients: [UnsafeMutablePointer<Float>]
+  /// Bytes of activations, gradients and scratch memory.
+  package let arenaBytes: Int
+  /// Called by `backward` of a `.curvature` plan for every affine node with a constant weight.
+  package var tap: ((CurvatureTap) -> Void)? {
+    get { tapBox.call }
+    set { tapBox.call = newValue }
+  }
+
+  private final class TapBox { var call: ((CurvatureTap) -> Void)? }
+  private let tapBox: TapBox
+  private let preparation: [PlanStep]
+  private let steps: [PlanStep]
+  private let backwardStart: Int
+  private let memory: PlanMemory
+  private let owned: [AlignedBuffer]
+  private let arena: AlignedBuffer
+
+  /// - Throws: `GraphError` when shapes do not fit, `PlanError` when a node cannot be compiled.
+  package init(
+    _ graph: Graph, parameters: Parameters, mode: PlanMode, scalar: Scalar = .float32, batch: Int,
+    inputShapes: [[Int]]? = nil
+  ) throws {
+    let shapes = try graph.shapes(inputs: inputShapes ?? graph.inputShapes(batch: batch))
+    let builder = PlanBuilder(mode: mode, scalar: scalar, shapes: shapes, parameters: parameters)
+    let box = TapBox()
+    let inputBuffers = graph.inputs.map { port in
+      let buffer = builder.makeFixedBuffer(Layout(dense: shapes[port.value.index]))
+      builder.define(port.value, as: buffer)
+      return buffer
+    }
+    let nodes = Self.fusedNodes(graph, mode)
+    Self.markDifferentiable(nodes, builder)
+
+    var backward: [(node: Int, emit: BackwardLowering)] = []
+    for node in nodes {
+      builder.node = node.index
+      let emit = try Self.located(node) {
+        if let op = node.op as? any Lowerable { return try op.lower(node, into: builder) }
+        return try PlainLowering.lower(node, into: builder)
+      }
+      backward.append((node.index, emit))
+      if mode == .curvature, let op = node.op as? any AffineOperator, builder.isConstant(node.inputs[1]),
+        builder.needsGradient(node.outputs[0])
+      {
+        _ = op
+        backward.append((node.index, { try Self.emitTap(node, builder, box) }))
+      }
+    }
+    builder.node = nil
+    let outputBuffers = try graph.outputs.map { try builder.dense(builder.buffer($0.value)) }
+    // Outputs keep their contents until the next run.
+    let outputCopies = outputBuffers.map { source in
+      let copy = builder.makeFixedBuffer(builder.layout(source))
+      builder.run("output", touching: [source, copy]) { memory in
+        memory[copy].copyMemory(from: memory[source], byteCount: builder.layout(source).bytes)
+      }
+      return copy
+    }
+    backwardStart = builder.steps.count
+    var gradientBuffers: [BufferID] = []
+    if mode != .inference {
+      for port in graph.outputs {
+        let buffer = builder.makeFixedBuffer(Layout(dense: shapes[port.value.index]))
+        builder.contribute(buffer, to: port.value)
+        gradientBuffers.append(buffer)
+      }
+      for (index, emit) in backward.reversed() {
+        builder.node = index
+        try emit()
+      }
+    }
+
+    let layoutOfMemory = Self.assign(builder)
+    memory = layoutOfMemory.memory
+    arena = layoutOfMemory.arena
+    arenaBytes = layoutOfMemory.arena.bytes
+    owned = builder.owned
+    preparation = builder.preparation
+    steps = builder.steps
+    for step in preparation + steps {
+      if case .kernel(let kernel, let arguments) = step.work {
+        for (argument, buffer) in arguments { kernel.bind(argument, to: memory[buffer]) }
+      }
+    }
+    let memory = memory
+    self.graph = graph
+    self.mode = mode
+    self.batch = batch
+    self.parameters = parameters
+    tapBox = box
+    inputs = inputBuffers.map { memory.floats($0) }
+    self.inputShapes = graph.inputs.map { shapes[$0.value.index] }
+    outputs = outputCopies.map { UnsafePointer(memory.floats($0)) }
+    outputShapes = graph.outputs.map { shapes[$0.value.index] }
+    outputGradients = gradientBuffers.map { memory.floats($0) }
+    parameterGradients = builder.parameterGradients.mapValues { memory.floats($0) }
+    prepare()
+  }
+
+  deinit { memory.addresses.deallocate() }
+
+  /// Takes over changed parameters; training plans do it on every `forward`.
+  package func prepare() { run(preparation[...]) }
+
+  /// Computes the outputs from the inputs.
+  package func forward() {
+    if mode == .training { prepare() }
+    run(steps[..<backwardStart])
+  }
+
+  /// Computes gradients from `outputGradients`, after `forward`.
+  package func backward() { run(steps[backwardStart...]) }
+
+  private func run(_ steps: ArraySlice<PlanStep>) {
+    for step in steps {
+      switch step.work {
+      case .kernel(let kernel, _): kernel.run()
+      case .loop(let body): body(memory)
+      }
+    }
+  }
+}
+
+// MARK: Compilation
+extension Plan {
+  private static func fusedNodes(_ graph: Graph, _ mode: PlanMode) -> [PlanNode] {
+    let nodes = graph.nodes.enumerated().map { index, node in
+      PlanNode(index: index, name: node.name, op: node.op, inputs: node.inputs, outputs: node.outputs)
+    }
+    return ReluFusion.fused(nodes, keeping: Set(graph.outputs.map(\.value)), mode: mode)
+  }
+
+  private static func located<R>(_ node: PlanNode, _ body: () throws -> R) throws -> R {
+    do {
+      return try body()
+    } catch let error as any RecoverableError {
+      throw PlanError(
+        "node '\(node.name)' (\(node.op.name)): \(error.problem)", recovery: error.recovery)
+    }
+  }
+
+  /// Gradients must reach every value that depends on a trained parameter (training) or on the
+  /// output of an affine node (curvature).
+  private static func markDifferentiable(_ nodes: [PlanNode], _ builder: PlanBuilder) {
+    guard builder.mode != .inference else { return }
+    for node in nodes {
+      let begins = builder.mode == .training
+        ? node.inputs.contains(where: builder.trains)
+        : node.op is any AffineOperator && node.inputs.count > 1 && builder.isConstant(node.inputs[1])
+      if begins || node.inputs.contains(where: builder.needsGradient) {
+        node.outputs.forEach(builder.setNeedsGradient)
+      }
+    }
+  }
+
+  private static func emitTap(_ node: PlanNode, _ builder: PlanBuilder, _ box: TapBox) throws {
+    guard let gradient = try builder.gradient(node.outputs[0]) else { return }
+    let g = try builder.dense(gradient)
+    let x = try builder.dense(builder.buffer(node.inputs[0]))
+    let z = try builder.dense(builder.buffer(node.outputs[0]))
+    let index = node.index
+    builder.run("curvature", touching: [x, g, z]) { memory in
+      box.call?(
+        CurvatureTap(
+          node: index, input: memory.floats(x), outputGradient: memory.floats(g),
+          output: memory.floats(z)))
+    }
+  }
+
+  private static func assign(_ builder: PlanBuilder) -> (memory: PlanMemory, arena: AlignedBuffer) {
+    var first: [Int: Int] = [:]
+    var last: [Int: Int] = [:]
+    // Preparation runs before everything else; its scratch memory shares the arena.
+    for (time, step) in (builder.preparation + builder.steps).enumerated() {
+      for buffer in step.touched {
+        let root = builder.buffers[buffer.index].root
+        if first[root] == nil { first[root] = time }
+        last[root] = time
+      }
+    }
+    let planned = builder.buffers.indices.filter {
+      builder.buffers[$0].root == $0 && builder.buffers[$0].fixed == nil && first[$0] != nil
+    }
+    let plan = MemoryPlan(
+      planned.map {
+        MemoryPlan.Lifetime(
+          bytes: builder.buffers[$0].layout.bytes, first: first[$0] ?? 0, last: last[$0] ?? 0)
+      })
+    let arena = AlignedBuffer(bytes: max(64, plan.arenaBytes))
+    let addresses = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: max(1, builder.buffers.count))
+    addresses.initialize(repeating: arena.address, count: max(1, builder.buffers.count))
+    for (buffer, offset) in zip(planned, plan.offsets) { addresses[buffer] = arena.address + offset }
+    for (index, buffer) in builder.buffers.enumerated() {
+      addresses[index] = buffer.fixed ?? addresses[buffer.root]
+    }
+    return (PlanMemory(addresses: addresses), arena)
+  }
+}

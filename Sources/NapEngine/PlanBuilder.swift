@@ -1,0 +1,258 @@
+package import NapGraph
+package import NapKernels
+import NapTensor
+
+/// Names one piece of a plan's memory.
+package struct BufferID: Sendable, Hashable {
+  let index: Int
+}
+
+/// Where a plan's buffers lie; handed to steps that are not kernels.
+package struct PlanMemory {
+  let addresses: UnsafeMutablePointer<UnsafeMutableRawPointer>
+
+  package subscript(buffer: BufferID) -> UnsafeMutableRawPointer { addresses[buffer.index] }
+  package func floats(_ buffer: BufferID) -> UnsafeMutablePointer<Float> {
+    addresses[buffer.index].assumingMemoryBound(to: Float.self)
+  }
+}
+
+/// One step of a plan: a kernel or a loop, with the buffers it touches.
+struct PlanStep {
+  enum Work {
+    case kernel(PreparedKernel, [(KernelArgument, BufferID)])
+    case loop((PlanMemory) -> Void)
+  }
+  var label: String
+  var node: Int?
+  var work: Work
+  var touched: [BufferID]
+}
+
+/// Collects the steps and buffers of a plan while operators lower themselves into it.
+package final class PlanBuilder {
+  package let mode: PlanMode
+  /// The type of activations and products.
+  package let scalar: Scalar
+  package let shapes: [[Int]]
+  package let parameters: Parameters
+
+  struct Buffer {
+    var layout: Layout
+    /// The buffer whose memory this one shares.
+    var root: Int
+    /// Memory outside the arena: parameters, inputs, outputs, prepared weights.
+    var fixed: UnsafeMutableRawPointer?
+  }
+  private(set) var buffers: [Buffer] = []
+  private(set) var owned: [AlignedBuffer] = []
+  private(set) var preparation: [PlanStep] = []
+  private(set) var steps: [PlanStep] = []
+  private(set) var parameterGradients: [ValueID: BufferID] = [:]
+  private var current: [ValueID: BufferID] = [:]
+  private var reordered: [Int: [(Layout, BufferID)]] = [:]
+  private var gradients: [ValueID: [BufferID]] = [:]
+  private var differentiable: Set<ValueID> = []
+  private var parameterBuffers: [ValueID: BufferID] = [:]
+  var node: Int?
+
+  init(mode: PlanMode, scalar: Scalar, shapes: [[Int]], parameters: Parameters) {
+    self.mode = mode
+    self.scalar = scalar
+    self.shapes = shapes
+    self.parameters = parameters
+  }
+}
+
+// MARK: Memory
+extension PlanBuilder {
+  package func shape(_ value: ValueID) -> [Int] { shapes[value.index] }
+
+  package func layout(_ buffer: BufferID) -> Layout { buffers[buffer.index].layout }
+
+  /// Memory in the arena, alive from the first to the last step that touches it.
+  package func makeBuffer(_ layout: Layout) -> BufferID {
+    buffers.append(Buffer(layout: layout, root: buffers.count, fixed: nil))
+    return BufferID(index: buffers.count - 1)
+  }
+
+  /// Memory that keeps its contents from step to step.
+  package func makeFixedBuffer(_ layout: Layout) -> BufferID {
+    let memory = AlignedBuffer(bytes: layout.bytes)
+    owned.append(memory)
+    return makeBuffer(layout, at: memory.address)
+  }
+
+  func makeBuffer(_ layout: Layout, at address: UnsafeMutableRawPointer) -> BufferID {
+    buffers.append(Buffer(layout: layout, root: buffers.count, fixed: address))
+    return BufferID(index: buffers.count - 1)
+  }
+
+  /// The same dense memory under another shape of the same size.
+  package func reshaped(_ buffer: BufferID, to shape: [Int]) -> BufferID {
+    let source = buffers[buffer.index]
+    precondition(source.layout == Layout(dense: source.layout.shape, source.layout.scalar))
+    buffers.append(
+      Buffer(layout: Layout(dense: shape, source.layout.scalar), root: source.root, fixed: source.fixed))
+    return BufferID(index: buffers.count - 1)
+  }
+
+  /// The buffer's contents in another layout; the buffer itself when it has that layout already.
+  package func converted(_ buffer: BufferID, to layout: Layout) throws -> BufferID {
+    if self.layout(buffer) == layout { return buffer }
+    if let known = reordered[buffer.index]?.first(where: { $0.0 == layout }) { return known.1 }
+    let result = makeBuffer(layout)
+    let kernel = try PreparedKernel.reorder(from: self.layout(buffer), to: layout)
+    run(kernel, "reorder", [(.source, buffer), (.destination, result)])
+    reordered[buffer.index, default: []].append((layout, result))
+    return result
+  }
+
+  package func dense(_ buffer: BufferID) throws -> BufferID {
+    try converted(buffer, to: Layout(dense: layout(buffer).shape))
+  }
+}
+
+// MARK: Values
+extension PlanBuilder {
+  /// The buffer that holds a value, in whatever layout it was computed.
+  package func buffer(_ value: ValueID) -> BufferID {
+    if let buffer = current[value] { return buffer }
+    return parameter(value)
+  }
+
+  /// A value's buffer with the plan's element type, in whatever layout it was computed.
+  package func activation(_ value: ValueID) throws -> BufferID {
+    let buffer = buffer(value)
+    return try converted(buffer, to: layout(buffer).with(scalar))
+  }
+
+  /// Says where a value is from now on.
+  package func define(_ value: ValueID, as buffer: BufferID) { current[value] = buffer }
+
+  /// Makes a buffer for a value.
+  package func define(_ value: ValueID, _ layout: Layout) -> BufferID {
+    let buffer = makeBuffer(layout)
+    define(value, as: buffer)
+    return buffer
+  }
+
+  package func isConstant(_ value: ValueID) -> Bool { parameters.contains(value) }
+
+  /// The live, dense `float32` memory of a constant.
+  package func parameter(_ value: ValueID) -> BufferID {
+    if let known = parameterBuffers[value] { return known }
+    let buffer = makeBuffer(
+      Layout(dense: shape(value)), at: UnsafeMutableRawPointer(parameters.pointer(value)))
+    parameterBuffers[value] = buffer
+    return buffer
+  }
+
+  /// A constant in the layout a kernel wants, refreshed whenever the parameters change.
+  ///
+  /// - Parameter reshapedTo: the shape under which the kernel sees the same elements.
+  package func parameter(_ value: ValueID, as layout: Layout, reshapedTo shape: [Int]? = nil) throws
+    -> BufferID
+  {
+    var source = parameter(value)
+    if let shape { source = reshaped(source, to: shape) }
+    if self.layout(source) == layout { return source }
+    if let known = reordered[parameter(value).index]?.first(where: { $0.0 == layout }) { return known.1 }
+    let result = makeFixedBuffer(layout)
+    let kernel = try PreparedKernel.reorder(from: self.layout(source), to: layout)
+    preparation.append(step(kernel, "prepare weights", [(.source, source), (.destination, result)]))
+    reordered[parameter(value).index, default: []].append((layout, result))
+    return result
+  }
+}
+
+// MARK: Gradients
+extension PlanBuilder {
+  /// Whether gradients must reach a value.
+  package func needsGradient(_ value: ValueID) -> Bool { differentiable.contains(value) }
+
+  func setNeedsGradient(_ value: ValueID) { differentiable.insert(value) }
+
+  /// Adds a term to a value's gradient. The buffer may be shared: nobody writes to it again.
+  package func contribute(_ gradient: BufferID, to value: ValueID) {
+    gradients[value, default: []].append(gradient)
+  }
+
+  /// The terms of a value's gradient, each in the given layout.
+  package func gradientTerms(_ value: ValueID, as layout: Layout) throws -> [BufferID] {
+    try (gradients[value] ?? []).map { try converted($0, to: layout) }
+  }
+
+  /// A value's gradient; `nil` when nothing depends on it.
+  package func gradient(_ value: ValueID, as layout: Layout? = nil) throws -> BufferID? {
+    guard let terms = gradients[value], let first = terms.first else { return nil }
+    let layout = layout ?? self.layout(first)
+    var sum = try converted(first, to: layout)
+    for term in terms.dropFirst() {
+      let next = makeBuffer(layout)
+      let kernel = try PreparedKernel.binary(.add, layout, layout, destination: layout)
+      run(
+        kernel, "add gradients",
+        [(.source, sum), (.source1, try converted(term, to: layout)), (.destination, next)])
+      sum = next
+    }
+    gradients[value] = [sum]
+    return sum
+  }
+
+  /// Lets a kernel write the gradient of a parameter, in the layout it likes.
+  ///
+  /// A parameter that several nodes share gets the sum of its gradients.
+  /// - Parameter shape: the shape under which the kernel sees the parameter, when not its own.
+  package func receiveGradient(
+    of value: ValueID, _ layout: Layout, reshapedFrom shape: [Int]? = nil,
+    _ emit: (BufferID) throws -> Void
+  ) throws {
+    let dense = Layout(dense: self.shape(value))
+    let kernelDense = Layout(dense: shape ?? self.shape(value))
+    let isFirst = parameterGradients[value] == nil
+    let target = parameterGradients[value] ?? makeFixedBuffer(dense)
+    parameterGradients[value] = target
+    let view = shape.map { reshaped(target, to: $0) } ?? target
+    if isFirst && layout == kernelDense { return try emit(view) }
+    let raw = makeBuffer(layout)
+    try emit(raw)
+    if isFirst {
+      let kernel = try PreparedKernel.reorder(from: layout, to: kernelDense)
+      run(kernel, "store gradient", [(.source, raw), (.destination, view)])
+    } else {
+      let term = try converted(raw, to: kernelDense)
+      let kernel = try PreparedKernel.binary(.add, kernelDense, kernelDense, destination: kernelDense)
+      run(kernel, "add gradient", [(.source, view), (.source1, term), (.destination, view)])
+    }
+  }
+
+  /// Whether a parameter is trained by this plan.
+  package func trains(_ value: ValueID) -> Bool {
+    guard mode == .training, let role = parameters.roles[value] else { return false }
+    return role != .statistic && parameters.contains(value)
+  }
+}
+
+// MARK: Steps
+extension PlanBuilder {
+  /// Appends a kernel; its scratch memory is planned along.
+  package func run(_ kernel: PreparedKernel, _ label: String, _ arguments: [(KernelArgument, BufferID)]) {
+    steps.append(step(kernel, label, arguments))
+  }
+
+  private func step(
+    _ kernel: PreparedKernel, _ label: String, _ arguments: [(KernelArgument, BufferID)]
+  ) -> PlanStep {
+    var arguments = arguments
+    let scratch = kernel.layout(.scratchpad)
+    if scratch.bytes > 0 { arguments.append((.scratchpad, makeBuffer(scratch))) }
+    return PlanStep(
+      label: label, node: node, work: .kernel(kernel, arguments), touched: arguments.map(\.1))
+  }
+
+  /// Appends a loop over memory; `touched` names every buffer it reads or writes.
+  package func run(_ label: String, touching touched: [BufferID], _ body: @escaping (PlanMemory) -> Void) {
+    steps.append(PlanStep(label: label, node: node, work: .loop(body), touched: touched))
+  }
+}

@@ -1,0 +1,56 @@
+internal import CNapDNN
+
+/// The element type of planned memory.
+package enum Scalar: Int32, Sendable, Hashable {
+  case float32 = 0
+  case bfloat16 = 1
+  case byte = 2
+}
+
+/// How the elements of a logical array lie in memory; blocked layouts stay inside the engine.
+package final class Layout: Equatable, CustomStringConvertible {
+  let handle: OpaquePointer
+
+  init(owning handle: OpaquePointer) { self.handle = handle }
+  deinit { nap_layout_free(handle) }
+
+  /// Row-major, without gaps.
+  package convenience init(dense shape: [Int], _ scalar: Scalar = .float32) {
+    self.init(owning: Self.made(nap_layout_dense(Int32(shape.count), shape.map(Int64.init), scalar.rawValue)))
+  }
+
+  /// Left to the kernel that uses it.
+  package convenience init(any shape: [Int], _ scalar: Scalar) {
+    self.init(owning: Self.made(nap_layout_any(Int32(shape.count), shape.map(Int64.init), scalar.rawValue)))
+  }
+
+  private static func made(_ handle: OpaquePointer?) -> OpaquePointer {
+    guard let handle else { preconditionFailure(String(cString: nap_dnn_error())) }
+    return handle
+  }
+
+  package var bytes: Int { nap_layout_bytes(handle) }
+
+  package var scalar: Scalar { Scalar(rawValue: nap_layout_type(handle)) ?? .byte }
+
+  package var shape: [Int] {
+    var dims = [Int64](repeating: 0, count: Int(nap_layout_rank(handle)))
+    nap_layout_dims(handle, &dims)
+    return dims.map(Int.init)
+  }
+
+  /// The same physical arrangement for another element type.
+  package func with(_ scalar: Scalar) -> Layout {
+    Layout(owning: Self.made(nap_layout_with_type(handle, scalar.rawValue)))
+  }
+
+  /// The letters oneDNN uses, e.g. `aBcd16b`, with the element type.
+  package var description: String {
+    var text = [CChar](repeating: 0, count: 64)
+    nap_layout_describe(handle, &text, text.count)
+    let letters = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    return String(decoding: letters, as: UTF8.self) + (scalar == .bfloat16 ? " bf16" : "")
+  }
+
+  package static func == (a: Layout, b: Layout) -> Bool { nap_layout_equal(a.handle, b.handle) != 0 }
+}

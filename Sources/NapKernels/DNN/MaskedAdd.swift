@@ -1,0 +1,31 @@
+internal import CNapDNN
+
+/// `out = mask > 0 ? a + b : 0` over flat memory: a residual gradient and a ReLU in one pass.
+///
+/// - Parameter b: may be absent (0); `out` may be `a` then.
+package func maskedAdd(
+  _ scalar: Scalar, count: Int, _ a: UnsafeRawPointer, _ b: UnsafeRawPointer?,
+  mask: UnsafeRawPointer, into out: UnsafeMutableRawPointer
+) {
+  nap_add_mask(scalar.rawValue, count, a, b, mask, out)
+}
+
+/// Whether the processor multiplies bfloat16 in hardware.
+package var hasFastBFloat16: Bool { nap_dnn_has_bfloat16() != 0 }
+
+/// Sets the number of threads oneDNN uses from the next kernel on.
+package func setKernelThreads(_ count: Int) { nap_dnn_set_threads(Int32(count)) }
+
+/// Runs `body(part, parts)` on every thread of the kernels' pool and waits for all.
+package func parallel(_ body: (_ part: Int, _ parts: Int) -> Void) {
+  withoutActuallyEscaping(body) { body in
+    var context: (Int, Int) -> Void = body
+    withUnsafeMutablePointer(to: &context) { pointer in
+      nap_parallel(
+        { context, part, parts in
+          let body = context.unsafelyUnwrapped.assumingMemoryBound(to: ((Int, Int) -> Void).self)
+          body.pointee(Int(part), Int(parts))
+        }, pointer)
+    }
+  }
+}
