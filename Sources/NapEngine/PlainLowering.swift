@@ -5,8 +5,8 @@ import NapTensor
 /// Runs an operator by its plain specification, for those that have no kernels of their own.
 ///
 /// Correct for every operator, but it copies and allocates: the price of not being `Lowerable`.
-enum PlainLowering {
-  static func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
+package enum PlainLowering {
+  package static func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let op = node.op
     let inputs = try node.inputs.map { try plan.dense(plan.buffer($0)) }
     let inputShapes = node.inputs.map(plan.shape)

@@ -88,13 +88,20 @@ extension PlanBuilder {
     return BufferID(index: buffers.count - 1)
   }
 
+  /// The same memory seen through another layout of the same size.
+  package func viewed(_ buffer: BufferID, as layout: Layout) -> BufferID {
+    let source = buffers[buffer.index]
+    if source.layout == layout { return buffer }
+    precondition(layout.bytes == source.layout.bytes)
+    buffers.append(Buffer(layout: layout, root: source.root, fixed: source.fixed))
+    return BufferID(index: buffers.count - 1)
+  }
+
   /// The same dense memory under another shape of the same size.
   package func reshaped(_ buffer: BufferID, to shape: [Int]) -> BufferID {
-    let source = buffers[buffer.index]
-    precondition(source.layout == Layout(dense: source.layout.shape, source.layout.scalar))
-    buffers.append(
-      Buffer(layout: Layout(dense: shape, source.layout.scalar), root: source.root, fixed: source.fixed))
-    return BufferID(index: buffers.count - 1)
+    let layout = layout(buffer)
+    precondition(layout == Layout(dense: layout.shape, layout.scalar))
+    return viewed(buffer, as: Layout(dense: shape, layout.scalar))
   }
 
   /// The buffer's contents in another layout; the buffer itself when it has that layout already.
@@ -150,18 +157,19 @@ extension PlanBuilder {
 
   /// A constant in the layout a kernel wants, refreshed whenever the parameters change.
   ///
-  /// - Parameter reshapedTo: the shape under which the kernel sees the same elements.
-  package func parameter(_ value: ValueID, as layout: Layout, reshapedTo shape: [Int]? = nil) throws
+  /// - Parameter view: how the kernel sees the dense constant, where not as it is: under another
+  ///   shape, or transposed.
+  package func parameter(_ value: ValueID, as layout: Layout, through view: Layout? = nil) throws
     -> BufferID
   {
-    var source = parameter(value)
-    if let shape { source = reshaped(source, to: shape) }
+    let plain = parameter(value)
+    let source = view.map { viewed(plain, as: $0) } ?? plain
     if self.layout(source) == layout { return source }
-    if let known = reordered[parameter(value).index]?.first(where: { $0.0 == layout }) { return known.1 }
+    if let known = reordered[plain.index]?.first(where: { $0.0 == layout }) { return known.1 }
     let result = makeFixedBuffer(layout)
     let kernel = try PreparedKernel.reorder(from: self.layout(source), to: layout)
     preparation.append(step(kernel, "prepare weights", [(.source, source), (.destination, result)]))
-    reordered[parameter(value).index, default: []].append((layout, result))
+    reordered[plain.index, default: []].append((layout, result))
     return result
   }
 }
@@ -203,27 +211,26 @@ extension PlanBuilder {
   /// Lets a kernel write the gradient of a parameter, in the layout it likes.
   ///
   /// A parameter that several nodes share gets the sum of its gradients.
-  /// - Parameter shape: the shape under which the kernel sees the parameter, when not its own.
+  /// - Parameter view: as in `parameter(_:as:through:)`.
   package func receiveGradient(
-    of value: ValueID, _ layout: Layout, reshapedFrom shape: [Int]? = nil,
+    of value: ValueID, _ layout: Layout, through view: Layout? = nil,
     _ emit: (BufferID) throws -> Void
   ) throws {
-    let dense = Layout(dense: self.shape(value))
-    let kernelDense = Layout(dense: shape ?? self.shape(value))
     let isFirst = parameterGradients[value] == nil
-    let target = parameterGradients[value] ?? makeFixedBuffer(dense)
+    let target = parameterGradients[value] ?? makeFixedBuffer(Layout(dense: shape(value)))
     parameterGradients[value] = target
-    let view = shape.map { reshaped(target, to: $0) } ?? target
-    if isFirst && layout == kernelDense { return try emit(view) }
+    let seen = view.map { viewed(target, as: $0) } ?? target
+    if isFirst && layout == self.layout(seen) { return try emit(seen) }
     let raw = makeBuffer(layout)
     try emit(raw)
     if isFirst {
-      let kernel = try PreparedKernel.reorder(from: layout, to: kernelDense)
-      run(kernel, "store gradient", [(.source, raw), (.destination, view)])
+      let kernel = try PreparedKernel.reorder(from: layout, to: self.layout(seen))
+      run(kernel, "store gradient", [(.source, raw), (.destination, seen)])
     } else {
-      let term = try converted(raw, to: kernelDense)
-      let kernel = try PreparedKernel.binary(.add, kernelDense, kernelDense, destination: kernelDense)
-      run(kernel, "add gradient", [(.source, view), (.source1, term), (.destination, view)])
+      let term = try converted(raw, to: self.layout(seen))
+      let kernel = try PreparedKernel.binary(
+        .add, self.layout(seen), self.layout(term), destination: self.layout(seen))
+      run(kernel, "add gradient", [(.source, seen), (.source1, term), (.destination, seen)])
     }
   }
 

@@ -24,6 +24,14 @@ package final class Layout: Equatable, CustomStringConvertible {
     self.init(owning: Self.made(nap_layout_any(Int32(shape.count), shape.map(Int64.init), scalar.rawValue)))
   }
 
+  /// With gaps or transposed: `strides` count elements.
+  package convenience init(_ shape: [Int], strides: [Int], _ scalar: Scalar = .float32) {
+    self.init(
+      owning: Self.made(
+        nap_layout_strided(
+          Int32(shape.count), shape.map(Int64.init), strides.map(Int64.init), scalar.rawValue)))
+  }
+
   private static func made(_ handle: OpaquePointer?) -> OpaquePointer {
     guard let handle else { preconditionFailure(String(cString: nap_dnn_error())) }
     return handle

@@ -1,0 +1,97 @@
+package import NapEngine
+package import NapGraph
+import NapKernels
+package import NapTensor
+
+/// Stochastic gradient descent with Nesterov momentum and masks.
+///
+/// `v ← μ v + g + λ w`, `w ← w - η (g + λ w + μ v)`. Weight decay `λ` acts on weights only, not on
+/// biases and normalizations, unless asked.
+///
+/// - Source: Sutskever et al. 2013; the formulation is the one common in deep-learning libraries.
+package final class NesterovSGD {
+  package struct Options: Sendable {
+    package var momentum: Float = 0.9
+    package var weightDecay: Float = 1e-4
+    package var decaysEverything = false
+    package init(momentum: Float = 0.9, weightDecay: Float = 1e-4, decaysEverything: Bool = false) {
+      self.momentum = momentum
+      self.weightDecay = weightDecay
+      self.decaysEverything = decaysEverything
+    }
+  }
+
+  private struct Slot {
+    let value: ValueID
+    let count: Int
+    let weights: UnsafeMutablePointer<Float>
+    let gradient: UnsafeMutablePointer<Float>
+    let velocity: AlignedBuffer
+    let decay: Float
+    var mask: AlignedBuffer?
+  }
+  private var slots: [Slot]
+  private let momentum: Float
+
+  package init(_ plan: Plan, _ options: Options) {
+    momentum = options.momentum
+    slots = plan.parameters.trained.compactMap { value in
+      guard let gradient = plan.parameterGradients[value] else { return nil }
+      let count = plan.parameters.count(value)
+      let decays = options.decaysEverything || plan.parameters.roles[value] == .weight
+      return Slot(
+        value: value, count: count, weights: plan.parameters.pointer(value), gradient: gradient,
+        velocity: AlignedBuffer(bytes: count * 4), decay: decays ? options.weightDecay : 0)
+    }
+  }
+
+  /// Keeps weights at zero where the mask is false, from now on; momentum too.
+  package func setMask(_ mask: [Bool], of value: ValueID) {
+    guard let index = slots.firstIndex(where: { $0.value == value }) else { return }
+    precondition(mask.count == slots[index].count)
+    let buffer = AlignedBuffer(bytes: mask.count * 4)
+    for (i, keep) in mask.enumerated() { buffer.floats[i] = keep ? 1 : 0 }
+    slots[index].mask = buffer
+    applyMask(slots[index])
+  }
+
+  package func step(learningRate: Float) {
+    for slot in slots {
+      let (w, g, v) = (slot.weights, slot.gradient, slot.velocity.floats)
+      let decay = slot.decay
+      for i in 0..<slot.count {
+        let d = g[i] + decay * w[i]
+        let next = momentum * v[i] + d
+        v[i] = next
+        w[i] -= learningRate * (d + momentum * next)
+      }
+      applyMask(slot)
+    }
+  }
+
+  private func applyMask(_ slot: Slot) {
+    guard let mask = slot.mask?.floats else { return }
+    let (w, v) = (slot.weights, slot.velocity.floats)
+    for i in 0..<slot.count {
+      w[i] *= mask[i]
+      v[i] *= mask[i]
+    }
+  }
+
+  /// The momentum of every parameter, for checkpoints.
+  package var velocities: [ValueID: Tensor] {
+    get {
+      Dictionary(
+        uniqueKeysWithValues: slots.map { slot in
+          let values = UnsafeBufferPointer(start: slot.velocity.floats, count: slot.count)
+          return (slot.value, Tensor(shape: [slot.count], floats: Array(values)))
+        })
+    }
+    set {
+      for slot in slots {
+        guard let tensor = newValue[slot.value], tensor.count == slot.count else { continue }
+        for i in 0..<slot.count { slot.velocity.floats[i] = tensor.floats[i] }
+      }
+    }
+  }
+}
