@@ -1,0 +1,16 @@
+import Foundation
+package import NapGraph
+
+/// `1 / (1 + exp(-x))`.
+package struct Sigmoid: ElementwiseOperator {
+  package static let name = "Sigmoid"
+
+  package init() {}
+
+  package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    try ImportedOperator(Sigmoid(), of: node)
+  }
+
+  package func value(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+  package func derivative(_ x: Double, _ y: Double) -> Double { y * (1 - y) }
+}

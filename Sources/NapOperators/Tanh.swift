@@ -1,0 +1,16 @@
+import Foundation
+package import NapGraph
+
+/// The hyperbolic tangent.
+package struct Tanh: ElementwiseOperator {
+  package static let name = "Tanh"
+
+  package init() {}
+
+  package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    try ImportedOperator(Tanh(), of: node)
+  }
+
+  package func value(_ x: Double) -> Double { tanh(x) }
+  package func derivative(_ x: Double, _ y: Double) -> Double { 1 - y * y }
+}
