@@ -47,7 +47,19 @@ package struct PlanNode {
   package let inputs: [ValueID]
   package var outputs: [ValueID]
   /// A `Relu` that followed and is to be applied by this node.
-  package var relu = false
+  package var relu: Bool
+
+  package init(
+    index: Int, name: String, op: any Operator, inputs: [ValueID], outputs: [ValueID],
+    relu: Bool = false
+  ) {
+    self.index = index
+    self.name = name
+    self.op = op
+    self.inputs = inputs
+    self.outputs = outputs
+    self.relu = relu
+  }
 }
 
 /// Why a graph could not be compiled.

@@ -34,7 +34,7 @@ package final class PlanBuilder {
   package let mode: PlanMode
   /// The type of activations and products.
   package let scalar: Scalar
-  package let shapes: [[Int]]
+  private(set) var shapes: [[Int]]
   package let parameters: Parameters
 
   struct Buffer {
@@ -136,6 +136,14 @@ extension PlanBuilder {
 
   /// Says where a value is from now on.
   package func define(_ value: ValueID, as buffer: BufferID) { current[value] = buffer }
+
+  /// A value that the graph does not have: an intermediate result of a lowering.
+  package func makeValue(like value: ValueID) -> ValueID {
+    shapes.append(shape(value))
+    let result = ValueID(shapes.count - 1)
+    if needsGradient(value) { setNeedsGradient(result) }
+    return result
+  }
 
   /// Makes a buffer for a value.
   package func define(_ value: ValueID, _ layout: Layout) -> BufferID {

@@ -1,4 +1,6 @@
+package import NapEngine
 package import NapGraph
+import NapKernels
 
 /// The sum of two tensors.
 package struct Add: BroadcastingOperator {
@@ -10,4 +12,59 @@ package struct Add: BroadcastingOperator {
   package static func value(_ a: Float, _ b: Float) -> Float { a + b }
   package static func value(_ a: Int64, _ b: Int64) -> Int64 { a &+ b }
   package static func derivatives(_ a: Float, _ b: Float) -> (Float, Float) { (1, 1) }
+}
+
+extension Add: Lowerable {
+  package func fusesRelu(in mode: PlanMode) -> Bool { true }
+
+  package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
+    let (a, b, y) = (node.inputs[0], node.inputs[1], node.outputs[0])
+    let isResidual = plan.shape(a) == plan.shape(b) && !plan.isConstant(a) && !plan.isConstant(b)
+    guard isResidual else { return try lowerBroadcast(node, into: plan) }
+    let first = try plan.activation(a)
+    let second = try plan.activation(b)
+    // The side that is blocked already decides: the other is often a dense shortcut.
+    let dense = Layout(dense: plan.shape(a), plan.scalar)
+    let layout = plan.layout(first) == dense ? plan.layout(second) : plan.layout(first)
+    let output = plan.define(y, layout)
+    plan.run(
+      try .binary(.add, layout, layout, destination: layout, relu: node.relu), name,
+      [
+        (.source, try plan.converted(first, to: layout)),
+        (.source1, try plan.converted(second, to: layout)), (.destination, output),
+      ])
+    return {
+      let operands = [a, b].filter(plan.needsGradient)
+      guard !operands.isEmpty else { return }
+      let gradient: BufferID
+      if node.relu {
+        var terms = try plan.gradientTerms(y, as: layout)
+        if terms.count > 2, let sum = try plan.gradient(y, as: layout) { terms = [sum] }
+        guard !terms.isEmpty else { return }
+        gradient = plan.makeBuffer(layout)
+        plan.runMaskedAdd("Add+Relu gradient", terms, mask: output, into: gradient)
+      } else {
+        guard let sum = try plan.gradient(y, as: layout) else { return }
+        gradient = sum
+      }
+      for operand in operands { plan.contribute(gradient, to: operand) }
+    }
+  }
+
+  /// The general case, in plain loops; a fused `Relu` follows as a kernel of its own.
+  private func lowerBroadcast(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
+    guard node.relu else { return try PlainLowering.lower(node, into: plan) }
+    let sum = plan.makeValue(like: node.outputs[0])
+    var plain = node
+    plain.relu = false
+    plain.outputs = [sum]
+    let backward = try PlainLowering.lower(plain, into: plan)
+    let activation = try Relu().lower(
+      PlanNode(index: node.index, name: node.name, op: Relu(), inputs: [sum], outputs: node.outputs),
+      into: plan)
+    return {
+      try activation()
+      try backward()
+    }
+  }
 }

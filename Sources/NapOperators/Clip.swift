@@ -1,8 +1,9 @@
 package import NapGraph
+package import NapKernels
 import NapTensor
 
 /// `min(upper, max(lower, x))`.
-package struct Clip: ElementwiseOperator {
+package struct Clip: KernelElementwiseOperator {
   package static let name = "Clip"
 
   /// ONNX's `min`.
@@ -48,5 +49,10 @@ package struct Clip: ElementwiseOperator {
   package func derivative(_ x: Double, _ y: Double) -> Double {
     let isInside = lower.map { x > Double($0) } ?? true && upper.map { x < Double($0) } ?? true
     return isInside ? 1 : 0
+  }
+
+  package var activation: Activation? { 
+    .clip(
+      lower: lower ?? -.greatestFiniteMagnitude, upper: upper ?? .greatestFiniteMagnitude)
   }
 }

@@ -1,4 +1,6 @@
+import NapEngine
 package import NapGraph
+import NapKernels
 package import NapTensor
 
 /// Tensors one after the other along one axis.
@@ -74,5 +76,17 @@ package struct Concat: Operator {
 
   private func views(_ inputs: [[Int]], in output: [Int]) -> [StridedView] {
     zip(inputs, origins(inputs)).map { StridedView(of: output, origin: $1, shape: $0) }
+  }
+}
+
+extension Concat: MovingOperator {
+  package func moves(inputs: [[Int]], outputs: [[Int]]) -> [DataMove] {
+    zip(inputs.indices, views(inputs, in: outputs[0])).map { input, view in
+      DataMove(
+        input: input, output: 0,
+        move: StridedMove(
+          shape: view.shape, sourceStrides: inputs[input].rowMajorStrides,
+          destinationOffset: view.offset, destinationStrides: view.strides))
+    }
   }
 }

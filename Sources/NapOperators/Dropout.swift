@@ -1,8 +1,9 @@
+import NapEngine
 package import NapGraph
-package import NapTensor
+import NapTensor
 
 /// The input itself: a network is pruned and run as it is used, without random dropping.
-package struct Dropout: Operator {
+package struct Dropout: ReshapingOperator {
   package static let name = "Dropout"
 
   /// The share of elements dropped in training; kept for the file that is written.
@@ -42,11 +43,4 @@ package struct Dropout: Operator {
     return inputs
   }
 
-  package func link(_ links: inout IndexLinks) { links.uniteAxes() }
-
-  package func forward(_ inputs: [Tensor]) -> [Tensor] { inputs }
-
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
-    [inputs[0].isFloat ? cotangents[0] : nil]
-  }
 }

@@ -1,7 +1,8 @@
 package import NapGraph
+package import NapKernels
 
 /// `x · min(1, max(0, x / 6 + 1 / 2))`.
-package struct HardSwish: ElementwiseOperator {
+package struct HardSwish: KernelElementwiseOperator {
   package static let name = "HardSwish"
 
   package init() {}
@@ -14,4 +15,6 @@ package struct HardSwish: ElementwiseOperator {
   package func derivative(_ x: Double, _ y: Double) -> Double {
     if x <= -3 { 0 } else if x >= 3 { 1 } else { x / 3 + 0.5 }
   }
+
+  package var activation: Activation? { .hardSwish }
 }

@@ -1,8 +1,9 @@
+import NapEngine
 package import NapGraph
-package import NapTensor
+import NapTensor
 
 /// The input itself.
-package struct Identity: Operator {
+package struct Identity: ReshapingOperator {
   package static let name = "Identity"
 
   package init() {}
@@ -18,11 +19,4 @@ package struct Identity: Operator {
     return inputs
   }
 
-  package func link(_ links: inout IndexLinks) { links.uniteAxes() }
-
-  package func forward(_ inputs: [Tensor]) -> [Tensor] { inputs }
-
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
-    [inputs[0].isFloat ? cotangents[0] : nil]
-  }
 }

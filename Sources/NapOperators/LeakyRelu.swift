@@ -1,7 +1,8 @@
 package import NapGraph
+package import NapKernels
 
 /// `x` where it is positive, `slope · x` elsewhere.
-package struct LeakyRelu: ElementwiseOperator {
+package struct LeakyRelu: KernelElementwiseOperator {
   package static let name = "LeakyRelu"
 
   /// ONNX's `alpha`.
@@ -19,4 +20,6 @@ package struct LeakyRelu: ElementwiseOperator {
 
   package func value(_ x: Double) -> Double { x < 0 ? Double(slope) * x : x }
   package func derivative(_ x: Double, _ y: Double) -> Double { x > 0 ? 1 : Double(slope) }
+
+  package var activation: Activation? { .relu(slope: slope) }
 }

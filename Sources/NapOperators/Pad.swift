@@ -1,4 +1,6 @@
+import NapEngine
 package import NapGraph
+import NapKernels
 package import NapTensor
 
 /// The input with a constant number added around it.
@@ -108,5 +110,20 @@ package struct Pad: Operator {
 
   private func view(_ input: [Int], _ output: [Int]) -> StridedView {
     StridedView(of: output, origin: before, shape: input)
+  }
+}
+
+extension Pad: MovingOperator {
+  package var filling: Float { value }
+
+  package func moves(inputs: [[Int]], outputs: [[Int]]) -> [DataMove] {
+    let view = view(inputs[0], outputs[0])
+    return [
+      DataMove(
+        input: 0, output: 0,
+        move: StridedMove(
+          shape: view.shape, sourceStrides: inputs[0].rowMajorStrides,
+          destinationOffset: view.offset, destinationStrides: view.strides))
+    ]
   }
 }

@@ -1,7 +1,8 @@
 package import NapGraph
+package import NapKernels
 
 /// `max(0, x)`.
-package struct Relu: ElementwiseOperator {
+package struct Relu: KernelElementwiseOperator {
   package static let name = "Relu"
 
   package init() {}
@@ -12,4 +13,5 @@ package struct Relu: ElementwiseOperator {
 
   package func value(_ x: Double) -> Double { x < 0 ? 0 : x }
   package func derivative(_ x: Double, _ y: Double) -> Double { x > 0 ? 1 : 0 }
+  package var activation: Activation? { .relu(slope: 0) }
 }

@@ -1,8 +1,9 @@
+package import NapEngine
 package import NapGraph
 package import NapTensor
 
 /// An operator that gives the elements of its input another shape, in the same order.
-package protocol ReshapingOperator: Operator {}
+package protocol ReshapingOperator: Lowerable {}
 
 extension ReshapingOperator {
   package func link(_ links: inout IndexLinks) { links.uniteRowMajor() }

@@ -1,8 +1,9 @@
 import Foundation
 package import NapGraph
+package import NapKernels
 
 /// `1 / (1 + exp(-x))`.
-package struct Sigmoid: ElementwiseOperator {
+package struct Sigmoid: KernelElementwiseOperator {
   package static let name = "Sigmoid"
 
   package init() {}
@@ -13,4 +14,6 @@ package struct Sigmoid: ElementwiseOperator {
 
   package func value(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
   package func derivative(_ x: Double, _ y: Double) -> Double { y * (1 - y) }
+
+  package var activation: Activation? { .logistic }
 }

@@ -1,4 +1,6 @@
+import NapEngine
 package import NapGraph
+import NapKernels
 package import NapTensor
 
 /// A range of every axis, possibly with steps or backward.
@@ -144,5 +146,18 @@ extension Slice {
       ? position(range.end, bounds) - start : start - position(range.end, bounds)
     guard length > 0 else { return Part(start: 0, step: 1, count: 0) }
     return Part(start: start, step: step, count: (length - 1) / abs(step) + 1)
+  }
+}
+
+extension Slice: MovingOperator {
+  package func moves(inputs: [[Int]], outputs: [[Int]]) -> [DataMove] {
+    let view = view(inputs[0])
+    return [
+      DataMove(
+        input: 0, output: 0,
+        move: StridedMove(
+          shape: view.shape, sourceOffset: view.offset, sourceStrides: view.strides,
+          destinationStrides: outputs[0].rowMajorStrides))
+    ]
   }
 }

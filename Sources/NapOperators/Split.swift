@@ -1,4 +1,6 @@
+import NapEngine
 package import NapGraph
+import NapKernels
 package import NapTensor
 
 /// A tensor cut into consecutive parts along one axis.
@@ -108,6 +110,18 @@ package struct Split: Operator {
   private func views(of input: [Int], outputs: [[Int]]) -> [StridedView] {
     zip(outputs, origins(rank: input.count)).map {
       StridedView(of: input, origin: $1, shape: $0)
+    }
+  }
+}
+
+extension Split: MovingOperator {
+  package func moves(inputs: [[Int]], outputs: [[Int]]) -> [DataMove] {
+    zip(outputs.indices, views(of: inputs[0], outputs: outputs)).map { output, view in
+      DataMove(
+        input: 0, output: output,
+        move: StridedMove(
+          shape: view.shape, sourceOffset: view.offset, sourceStrides: view.strides,
+          destinationStrides: outputs[output].rowMajorStrides))
     }
   }
 }

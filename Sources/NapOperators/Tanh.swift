@@ -1,8 +1,9 @@
 import Foundation
 package import NapGraph
+package import NapKernels
 
 /// The hyperbolic tangent.
-package struct Tanh: ElementwiseOperator {
+package struct Tanh: KernelElementwiseOperator {
   package static let name = "Tanh"
 
   package init() {}
@@ -13,4 +14,6 @@ package struct Tanh: ElementwiseOperator {
 
   package func value(_ x: Double) -> Double { tanh(x) }
   package func derivative(_ x: Double, _ y: Double) -> Double { 1 - y * y }
+
+  package var activation: Activation? { .tanh }
 }

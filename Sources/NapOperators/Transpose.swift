@@ -1,4 +1,6 @@
+import NapEngine
 package import NapGraph
+import NapKernels
 package import NapTensor
 
 /// The input with its axes in another order.
@@ -47,5 +49,18 @@ package struct Transpose: Operator {
     let strides = shape.rowMajorStrides
     return StridedView(
       shape: permutation.map { shape[$0] }, strides: permutation.map { strides[$0] })
+  }
+}
+
+extension Transpose: MovingOperator {
+  package func moves(inputs: [[Int]], outputs: [[Int]]) -> [DataMove] {
+    let view = view(inputs[0])
+    return [
+      DataMove(
+        input: 0, output: 0,
+        move: StridedMove(
+          shape: view.shape, sourceStrides: view.strides,
+          destinationStrides: outputs[0].rowMajorStrides))
+    ]
   }
 }
