@@ -1,0 +1,23 @@
+import NapTensor
+
+/// What is done to one image in training: where it is cropped from, and whether it is mirrored.
+struct Variation {
+  /// Offset of the crop against the image, in pixels.
+  var down = 0
+  var right = 0
+  var isMirrored = false
+
+  static let none = Variation()
+
+  /// Drawn for one image of one epoch, whatever thread prepares it.
+  init(_ preset: Preset, seed: Seed, epoch: Int, index: Int) {
+    var generator = seed.derived("augment").derived(epoch).derived(index).generator()
+    if preset.cropPadding > 0 {
+      down = Int.random(in: -preset.cropPadding...preset.cropPadding, using: &generator)
+      right = Int.random(in: -preset.cropPadding...preset.cropPadding, using: &generator)
+    }
+    if preset.flips { isMirrored = Bool.random(using: &generator) }
+  }
+
+  private init() {}
+}

@@ -1,0 +1,37 @@
+import NapTensor
+
+/// What is wrong with a data set.
+package enum DataError: RecoverableError, Equatable {
+  case missing(path: String)
+  case unrecognized(path: String)
+  case noSplit(path: String, split: String)
+  case truncated(path: String, bytes: Int, expected: Int)
+  case labelOutOfRange(path: String, label: Int, classes: Int)
+  case undecodable(path: String, reason: String)
+  case unreadable(path: String, reason: String)
+
+  package var problem: String {
+    switch self {
+    case .missing(let path): "the data folder '\(path)' does not exist"
+    case .unrecognized(let path): "the folder '\(path)' holds no data set that nap recognizes"
+    case .noSplit(let path, let split): "the data in '\(path)' has no \(split) split"
+    case .truncated(let path, let bytes, let expected):
+      "the file '\(path)' has \(bytes) bytes, but \(expected) were expected"
+    case .labelOutOfRange(let path, let label, let classes):
+      "the file '\(path)' holds label \(label), but there are \(classes) classes"
+    case .undecodable(let path, let reason): "the image '\(path)' cannot be decoded: \(reason)"
+    case .unreadable(let path, let reason): "the file '\(path)' cannot be read: \(reason)"
+    }
+  }
+
+  package var recovery: String? {
+    switch self {
+    case .missing: "give the folder with --data, or set NAP_DATA"
+    case .unrecognized:
+      "nap reads the CIFAR-10 binary layout, MNIST-style IDX files, and folders of images by class"
+    case .noSplit: "choose the other --split"
+    case .truncated: "download the file again; it is incomplete or of another format"
+    case .labelOutOfRange, .undecodable, .unreadable: nil
+    }
+  }
+}

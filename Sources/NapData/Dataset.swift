@@ -1,0 +1,53 @@
+package import NapTensor
+
+/// Labelled images that can be read in any order.
+package protocol Dataset: Sendable {
+  var count: Int { get }
+  var classNames: [String] { get }
+  /// Channels, height, width.
+  var imageShape: [Int] { get }
+  /// The class of an image, in `0..<classNames.count`.
+  func label(at index: Int) -> Int
+  /// Writes one image as bytes, channel by channel.
+  /// - Throws: `DataError` when a file that is read on demand cannot be decoded.
+  func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws
+}
+
+/// Some images of another data set.
+package struct Subset: Dataset {
+  package let base: any Dataset
+  package let indices: [Int]
+
+  package init(_ base: any Dataset, indices: [Int]) {
+    self.base = base
+    self.indices = indices
+  }
+
+  package var count: Int { indices.count }
+  package var classNames: [String] { base.classNames }
+  package var imageShape: [Int] { base.imageShape }
+  package func label(at index: Int) -> Int { base.label(at: indices[index]) }
+  package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
+    try base.copyPixels(of: indices[index], into: pixels)
+  }
+}
+
+extension Dataset {
+  /// Two disjoint parts with the classes in equal shares: the rest, and `count` held-out images.
+  ///
+  /// The same seed gives the same parts.
+  package func split(holdingOut count: Int, seed: Seed) -> (rest: Subset, heldOut: Subset) {
+    var byClass = [[Int]](repeating: [], count: max(1, classNames.count))
+    for index in 0..<self.count { byClass[label(at: index)].append(index) }
+    var held: Set<Int> = []
+    for (label, indices) in byClass.enumerated() where !indices.isEmpty {
+      var generator = seed.derived("split").derived(label).generator()
+      let share = Int((Double(count) * Double(indices.count) / Double(max(1, self.count))).rounded())
+      held.formUnion(indices.shuffled(using: &generator).prefix(share))
+    }
+    return (
+      Subset(self, indices: (0..<self.count).filter { !held.contains($0) }),
+      Subset(self, indices: held.sorted())
+    )
+  }
+}

@@ -1,0 +1,42 @@
+package import Foundation
+
+/// Which part of a data set.
+package enum Split: String, Sendable, CaseIterable {
+  case train
+  case test
+}
+
+/// A layout of files on disk that holds a data set.
+package protocol DatasetFormat: Sendable {
+  static var name: String { get }
+  static func recognizes(_ folder: URL) -> Bool
+  /// - Parameter imageSize: the size to bring images to, for formats without one of their own.
+  static func open(_ folder: URL, split: Split, imageSize: (height: Int, width: Int)?)
+    throws(DataError) -> any Dataset
+}
+
+/// Finds out what a folder holds and opens it.
+package enum Datasets {
+  /// The formats that are tried, in order.
+  package static let formats: [any DatasetFormat.Type] = [
+    CIFAR10.self
+  ]
+
+  package static func open(
+    _ path: String, split: Split, imageSize: (height: Int, width: Int)? = nil
+  ) throws(DataError) -> any Dataset {
+    let folder = URL(fileURLWithPath: path)
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
+    else { throw .missing(path: path) }
+    // The folder itself, or the only kind of folder inside it that some format recognizes.
+    let inside = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    let candidates = [folder] + inside.sorted().map { folder.appending(path: $0) }
+    for candidate in candidates {
+      for format in formats where format.recognizes(candidate) {
+        return try format.open(candidate, split: split, imageSize: imageSize)
+      }
+    }
+    throw .unrecognized(path: path)
+  }
+}

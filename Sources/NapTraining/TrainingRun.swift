@@ -1,0 +1,193 @@
+package import NapData
+package import NapEngine
+package import NapGraph
+package import NapKernels
+package import NapTensor
+
+/// How a network is trained.
+package struct TrainingRecipe: Sendable {
+  package var epochs = 30
+  package var batchSize = 128
+  /// The peak of the schedule.
+  package var learningRate = 0.1
+  package var optimizer = NesterovSGD.Options()
+  package var schedule = Schedule.cosine
+  /// Epochs over which the learning rate rises from 0.
+  package var warmupEpochs = 0.0
+  package var loss = CrossEntropy()
+  package var augments = true
+  package var seed = Seed(0)
+  package var scalar = Scalar.float32
+
+  package init() {}
+}
+
+/// Why training stopped.
+package enum TrainingError: RecoverableError, Equatable {
+  case diverged(step: Int, learningRate: Double)
+  case classCount(network: Int, data: Int)
+  case inputShape(network: [Int], data: [Int])
+  case outputShape([Int])
+  case tooFewImages(count: Int, batchSize: Int)
+
+  package var problem: String {
+    switch self {
+    case .diverged(let step, let rate):
+      "the loss is not a number after \(step) steps at learning rate \(rate)"
+    case .classCount(let network, let data):
+      "the network distinguishes \(network) classes, but the data has \(data)"
+    case .inputShape(let network, let data):
+      "the network takes images of shape \(Self.text(network)), but the data has \(Self.text(data))"
+    case .outputShape(let shape):
+      "the network's output has shape \(Self.text(shape)), not examples x classes"
+    case .tooFewImages(let count, let batchSize):
+      "\(count) images do not fill one batch of \(batchSize)"
+    }
+  }
+
+  package var recovery: String? {
+    switch self {
+    case .diverged: "the last good state is kept; try a smaller --learning-rate"
+    case .classCount, .inputShape: "give the data set the network was trained on, or another --preset"
+    case .outputShape: "only classifiers with one output can be trained on labels"
+    case .tooFewImages: "give a smaller --batch-size"
+    }
+  }
+
+  private static func text(_ shape: [Int]) -> String { shape.map(String.init).joined(separator: "x") }
+}
+
+extension Graph {
+  /// The number of classes of a classifier of images of the given shape.
+  ///
+  /// - Throws: `TrainingError` when the network does not fit the data.
+  package func checkClassifier(imageShape: [Int], classes: Int) throws {
+    guard inputs.count == 1, outputs.count == 1 else {
+      throw GraphError.invalid(
+        "the network has \(inputs.count) inputs and \(outputs.count) outputs; data sets of images need one each")
+    }
+    let shapes = try shapes(batch: 2)
+    let input = Array(shapes[inputs[0].value.index].dropFirst())
+    guard input == imageShape else { throw TrainingError.inputShape(network: input, data: imageShape) }
+    let output = shapes[outputs[0].value.index]
+    guard output.count == 2, output[0] == shapes[inputs[0].value.index][0] else {
+      throw TrainingError.outputShape(output)
+    }
+    guard output[1] == classes else {
+      throw TrainingError.classCount(network: output[1], data: classes)
+    }
+  }
+}
+
+/// What one optimization step did.
+package struct StepReport: Sendable {
+  /// Steps done so far, this one included.
+  package var step: Int
+  package var steps: Int
+  package var epoch: Int
+  package var epochs: Int
+  package var endsEpoch: Bool
+  package var learningRate: Double
+  /// Of this step's batch.
+  package var batch: LossSum
+  /// Of the epoch so far.
+  package var epochSum: LossSum
+}
+
+/// Trains a network step by step; the caller owns the loop.
+package final class TrainingRun {
+  package let recipe: TrainingRecipe
+  package let plan: Plan
+  package let optimizer: NesterovSGD
+  package let stepsPerEpoch: Int
+  package private(set) var step = 0
+  private let loader: Loader
+  private var batches: LoaderEpoch?
+  private let teacher: Plan?
+  private let classes: Int
+  private var epochSum = LossSum()
+  private var lastGood: [ValueID: Tensor] = [:]
+
+  /// - Throws: `TrainingError` when network and data do not fit, `PlanError` when the network cannot
+  ///   be compiled for training.
+  package init(
+    _ graph: Graph, parameters: Parameters? = nil, data: any Dataset, preset: Preset,
+    recipe: TrainingRecipe, teacher: Graph? = nil
+  ) throws {
+    self.recipe = recipe
+    try graph.checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
+    classes = data.classNames.count
+    guard data.count >= recipe.batchSize else {
+      throw TrainingError.tooFewImages(count: data.count, batchSize: recipe.batchSize)
+    }
+    stepsPerEpoch = data.count / recipe.batchSize
+    let parameters = parameters ?? Parameters(graph)
+    plan = try Plan(
+      graph, parameters: parameters, mode: .training, scalar: recipe.scalar, batch: recipe.batchSize)
+    optimizer = NesterovSGD(plan, recipe.optimizer)
+    loader = Loader(
+      dataset: data, preset: preset, batchSize: recipe.batchSize, shuffle: true,
+      augment: recipe.augments, dropLast: true, seed: recipe.seed)
+    if let teacher, recipe.loss.teacherWeight > 0 {
+      try teacher.checkClassifier(imageShape: data.imageShape, classes: classes)
+      self.teacher = try Plan(
+        teacher, parameters: Parameters(teacher), mode: .inference, scalar: recipe.scalar,
+        batch: recipe.batchSize)
+    } else {
+      self.teacher = nil
+    }
+    rememberState()
+  }
+
+  package var parameters: Parameters { plan.parameters }
+  package var steps: Int { recipe.epochs * stepsPerEpoch }
+
+  /// Does one step; `nil` when the run is over.
+  ///
+  /// - Throws: `TrainingError.diverged` when the loss is not finite; the parameters are then those of
+  ///   the last completed epoch.
+  package func next() throws -> StepReport? {
+    guard step < steps else { return nil }
+    let epoch = step / stepsPerEpoch
+    if step % stepsPerEpoch == 0 {
+      batches = loader.epoch(epoch)
+      epochSum = LossSum()
+    }
+    guard let batch = try batches?.next() else { return nil }
+    let rate = learningRate(at: step)
+    plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
+    plan.forward()
+    if let teacher {
+      teacher.inputs[0].update(from: batch.pixels, count: teacher.inputShapes[0].product)
+      teacher.forward()
+    }
+    let sum = recipe.loss.evaluate(
+      logits: plan.outputs[0], labels: batch.labels, classes: classes, teacher: teacher?.outputs[0],
+      gradient: plan.outputGradients[0])
+    guard sum.loss.isFinite else {
+      for (value, tensor) in lastGood { parameters.set(value, tensor) }
+      throw TrainingError.diverged(step: step, learningRate: rate)
+    }
+    plan.backward()
+    optimizer.step(learningRate: Float(rate))
+    step += 1
+    epochSum.add(sum)
+    let endsEpoch = step % stepsPerEpoch == 0
+    if endsEpoch { rememberState() }
+    return StepReport(
+      step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
+      learningRate: rate, batch: sum, epochSum: epochSum)
+  }
+
+  package func learningRate(at step: Int) -> Double {
+    let total = Double(max(1, steps))
+    let warmup = recipe.warmupEpochs * Double(stepsPerEpoch) / total
+    return recipe.learningRate * recipe.schedule.factor(at: Double(step) / total, warmup: min(1, warmup))
+  }
+
+  private func rememberState() {
+    for value in parameters.roles.keys where parameters.contains(value) {
+      lastGood[value] = parameters.tensor(value)
+    }
+  }
+}
