@@ -45,7 +45,9 @@ let package = Package(
     room("NapData", ["NapTensor", "CNapImages"]),
     // Level 2
     room("NapEngine", ["NapGraph", "NapKernels", "NapTensor"]),
-    room("NapONNX", ["NapGraph", "NapTensor", protobuf]),
+    .target(
+      name: "NapONNX", dependencies: ["NapGraph", "NapTensor", protobuf],
+      exclude: ["Wire/onnx.proto"], swiftSettings: strict),
     // Level 3
     room("NapOperators", ["NapEngine", "NapGraph", "NapKernels", "NapTensor"]),
     room("NapTraining", ["NapData", "NapEngine", "NapGraph", "NapKernels", "NapTensor"]),
@@ -73,7 +75,8 @@ let package = Package(
     tests("NapKernelsTests", ["NapKernels", "NapTensor", "NapTestSupport"]),
     tests("NapGraphTests", ["NapGraph", "NapOperators", "NapTensor", "NapTestSupport"]),
     tests("NapDataTests", ["NapData", "NapTensor", "NapTestSupport"]),
-    tests("NapONNXTests", ["NapGraph", "NapONNX", "NapOperators", "NapTensor", "NapTestSupport"]),
+    tests(
+      "NapONNXTests", ["NapGraph", "NapONNX", "NapOperators", "NapTensor", "NapTestSupport", protobuf]),
     tests("NapOperatorsTests", ["NapEngine", "NapGraph", "NapOperators", "NapTensor", "NapTestSupport"]),
     tests("NapEngineTests", ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
     tests(

@@ -32,13 +32,18 @@ package struct Node: Sendable {
 ///
 /// A graph is a value: transforms return another graph, the old one stays valid.
 package struct Graph: Sendable {
-  /// An input or output as the file declares it.
+  /// An input or output.
   package struct Port: Sendable, Hashable {
     package var value: ValueID
     package var dimensions: [Dimension]
-    package init(value: ValueID, dimensions: [Dimension]) {
+    /// The dimensions to write to a file: there the batch size may be fixed though the network
+    /// runs with any, and a dynamic one may have no name.
+    package var declared: [Dimension]
+
+    package init(value: ValueID, dimensions: [Dimension], declared: [Dimension]? = nil) {
       self.value = value
       self.dimensions = dimensions
+      self.declared = declared ?? dimensions
     }
   }
 

@@ -118,6 +118,18 @@ package struct AffineShape: Sendable, Hashable {
   }
 }
 
+/// An operator whose attributes may hold the batch size, e.g. the target of a `Reshape`.
+package protocol BatchDependentOperator: Operator {
+  /// The operator that is this one for one batch size and `other` for another, if there is one.
+  func merged(with other: Self) -> Self?
+}
+
+extension BatchDependentOperator {
+  package func merged(withAny other: any Operator) -> (any Operator)? {
+    (other as? Self).flatMap { merged(with: $0) }
+  }
+}
+
 /// Why an operator refuses a node or its inputs.
 package struct OperatorError: RecoverableError, Equatable {
   package let problem: String

@@ -14,7 +14,7 @@ package struct Concat: Operator {
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
     guard node.attributes["axis"] != nil else { throw OperatorError("attribute 'axis' is missing") }
     let concat = Concat(axis: try node.int("axis", default: 0))
-    return try ImportedOperator(concat, first: node.inputs.count, of: node)
+    return try ImportedOperator(concat, first: max(node.inputs.count, 1), of: node)
   }
 
   package func exported() -> ExportedOperator {

@@ -2,7 +2,7 @@ package import NapGraph
 import NapTensor
 
 /// The input under a shape that is known before running.
-package struct Reshape: ReshapingOperator {
+package struct Reshape: ReshapingOperator, BatchDependentOperator {
   package static let name = "Reshape"
 
   /// The sizes of the output; -1, once at most, stands for what is left, and 0 for the size of

@@ -1,0 +1,97 @@
+import Foundation
+package import NapGraph
+import NapTensor
+import SwiftProtobuf
+
+/// Writes networks to ONNX files.
+///
+/// Names, metadata and the declared inputs and outputs are those of the file the network was read
+/// from; operators are written in opset `NodeDescription.exportOpset`.
+package struct ONNXWriter: Sendable {
+  /// Weights of more bytes than this go to a file of their own, `<model>.data`: a protobuf file
+  /// cannot exceed 2 GiB.
+  package var externalDataThreshold = 2_000_000_000
+
+  package init() {}
+
+  /// Writes a network; the file is complete or not there at all.
+  package func write(_ graph: Graph, to path: String) throws(ONNXError) {
+    var model = ONNXModelProto()
+    model.irVersion = 8
+    model.producerName = "nap"
+    if !graph.documentation.isEmpty { model.docString = graph.documentation }
+    var opset = ONNXOperatorSetIdProto()
+    opset.domain = ""
+    opset.version = Int64(NodeDescription.exportOpset)
+    model.opsetImport = [opset]
+    model.metadataProps = graph.metadata.map { (key, value) in
+      var entry = ONNXStringStringEntryProto()
+      entry.key = key
+      entry.value = value
+      return entry
+    }
+    var writing = GraphWriting(graph)
+    var (proto, constants) = writing.protos()
+
+    let size = constants.reduce(0) { $0 + $1.tensor.count * $1.tensor.elementType.byteWidth }
+    if size <= externalDataThreshold {
+      proto.initializer = constants.map { ONNXTensorProto($0.tensor, name: $0.name) }
+      model.graph = proto
+      try write(model, to: path)
+    } else {
+      // The data first: a model whose data is missing is worse than data nobody refers to.
+      let data = try AtomicFile(path + ".data")
+      proto.initializer = try externalize(constants, to: data)
+      model.graph = proto
+      try data.commit()
+      try write(model, to: path)
+    }
+  }
+
+  private func write(_ model: ONNXModelProto, to path: String) throws(ONNXError) {
+    let bytes: Data
+    do {
+      bytes = try model.serializedData()
+    } catch {
+      throw .unwritableFile(path: path, reason: "the network is too large for an ONNX file")
+    }
+    let file = try AtomicFile(path)
+    try file.write(bytes)
+    try file.commit()
+  }
+
+  private func externalize(
+    _ constants: [(name: String, tensor: Tensor)], to file: borrowing AtomicFile
+  ) throws(ONNXError) -> [ONNXTensorProto] {
+    let location = (file.path as NSString).lastPathComponent
+    var offset = 0
+    var protos: [ONNXTensorProto] = []
+    for (name, tensor) in constants {
+      var proto = ONNXTensorProto(tensor, name: name)
+      // Small tensors hold shapes and the like, which ONNX's own shape inference wants to see.
+      if proto.rawData.count >= 1024 {
+        let bytes = proto.rawData
+        let entries = [
+          ("location", location), ("offset", String(offset)), ("length", String(bytes.count)),
+        ]
+        proto.externalData = entries.map { (key, value) in
+          var entry = ONNXStringStringEntryProto()
+          entry.key = key
+          entry.value = value
+          return entry
+        }
+        proto.dataLocation = .external
+        proto.clearRawData()
+        let padding = (Self.alignment - bytes.count % Self.alignment) % Self.alignment
+        try file.write(bytes)
+        try file.write(Data(count: padding))
+        offset += bytes.count + padding
+      }
+      protos.append(proto)
+    }
+    return protos
+  }
+
+  /// A multiple of the page size, so that runtimes can map tensors into memory.
+  private static let alignment = 4096
+}

@@ -1,0 +1,149 @@
+import NapGraph
+import NapTensor
+
+/// Functions of `Folding.functions` that make, measure and rearrange tensors.
+extension Folding {
+  static func constant(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    guard node.attributes.count == 1, let (key, value) = node.attributes.first else {
+      throw OperatorError("needs exactly one attribute")
+    }
+    switch (key, value) {
+    case ("value", .tensor(let tensor)): return tensor
+    case ("value_float", .float(let number)): return Tensor(shape: [], floats: [number])
+    case ("value_floats", .floats(let numbers)): return Tensor(shape: [numbers.count], floats: numbers)
+    case ("value_int", .int(let number)): return Tensor(shape: [], integers: [Int64(number)])
+    case ("value_ints", .ints(let numbers)): return Tensor(numbers)
+    default: throw OperatorError("constants of kind '\(key)' are not supported")
+    }
+  }
+
+  static func constantOfShape(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let shape = try sizes(try node.known(0))
+    try checkSize(shape, inputs: [])
+    let value: Tensor
+    switch node.attributes["value"] {
+    case nil: value = Tensor(shape: [1], floats: [0])
+    case .tensor(let tensor): value = tensor
+    default: throw OperatorError("attribute 'value' is not a tensor")
+    }
+    guard value.count == 1 else { throw OperatorError("attribute 'value' is not a single number") }
+    return taking([Int](repeating: 0, count: shape.product), of: value, shape: shape)
+  }
+
+  static func shape(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let shape = try node.shape(ofInput: 0)
+    func position(_ key: String, default fallback: Int) throws(OperatorError) -> Int {
+      let given = try node.int(key, default: fallback)
+      return given < 0 ? max(given, -shape.count) + shape.count : min(given, shape.count)
+    }
+    let start = try position("start", default: 0)
+    let end = try position("end", default: shape.count)
+    return Tensor(Array(shape[start..<max(start, end)]))
+  }
+
+  static func size(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    Tensor(shape: [], integers: [Int64(try node.shape(ofInput: 0).product)])
+  }
+
+  static func gather(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let (x, indices) = (try node.known(0), try node.known(1))
+    guard !indices.isFloat else { throw OperatorError("the indices (input 1) are floats") }
+    let axis = try checkedAxis(try node.int("axis", default: 0), rank: x.shape.count)
+    var chosen: [Int] = []
+    for index in indices.integers {
+      let size = x.shape[axis]
+      guard index >= -Int64(size), index < Int64(size) else {
+        throw OperatorError("index \(index) is outside an axis of size \(size)")
+      }
+      chosen.append(Int(index) < 0 ? Int(index) + size : Int(index))
+    }
+    let shape = Array(x.shape[..<axis]) + indices.shape + Array(x.shape[(axis + 1)...])
+    try checkSize(shape, inputs: [x])
+    return x.selecting(chosen, axis: axis).reshaped(to: shape)
+  }
+
+  static func range(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let (start, limit, delta) = (try node.known(0), try node.known(1), try node.known(2))
+    let all = [start, limit, delta]
+    guard all.allSatisfy({ $0.count == 1 && $0.elementType == start.elementType }) else {
+      throw OperatorError("takes three single numbers of the same type")
+    }
+    let numbers = all.map { $0.isFloat ? Double($0.floats[0]) : Double($0.integers[0]) }
+    let length = ((numbers[1] - numbers[0]) / numbers[2]).rounded(.up)
+    guard length.isFinite, length <= 0x1p26 else { throw OperatorError("the range is not finite") }
+    let count = max(0, Int(length))
+    return start.isFloat
+      ? Tensor(shape: [count], floats: (0..<count).map { start.floats[0] + Float($0) * delta.floats[0] })
+      : Tensor(
+        shape: [count],
+        integers: (0..<count).map { start.integers[0] &+ Int64($0) &* delta.integers[0] },
+        elementType: start.elementType)
+  }
+
+  static func expand(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let x = try node.known(0)
+    return try expanded(x, to: try broadcastShape(x.shape, try sizes(try node.known(1))))
+  }
+
+  static func tile(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let x = try node.known(0)
+    let repeats = try sizes(try node.known(1))
+    guard repeats.count == x.shape.count else {
+      throw OperatorError("\(repeats.count) repeats do not fit shape \(describe(x.shape))")
+    }
+    var result = x
+    for (axis, count) in repeats.enumerated() {
+      guard elementCount([result.shape[axis], count]) != nil else {
+        throw OperatorError("cannot repeat an axis \(count) times")
+      }
+      var shape = result.shape
+      shape[axis] *= count
+      try checkSize(shape, inputs: [x])
+      let indices = (0..<shape[axis]).map { $0 % max(result.shape[axis], 1) }
+      result = result.selecting(indices, axis: axis)
+    }
+    return result
+  }
+
+  static func nonZero(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let x = try node.known(0)
+    let found = (0..<x.count).filter { x.isFloat ? x.floats[$0] != 0 : x.integers[$0] != 0 }
+    var result: [Int64] = []
+    for (stride, size) in zip(x.shape.rowMajorStrides, x.shape) {
+      result += found.map { Int64($0 / stride % size) }
+    }
+    return Tensor(shape: [x.shape.count, found.count], integers: result)
+  }
+
+  static func checkedAxis(_ axis: Int, rank: Int) throws(OperatorError) -> Int {
+    guard axis >= -rank, axis < rank else {
+      throw OperatorError("axis \(axis) does not exist in a tensor with \(rank) axes")
+    }
+    return axis < 0 ? axis + rank : axis
+  }
+
+  /// The elements of a tensor at row-major positions, under a new shape.
+  static func taking(_ positions: [Int], of x: Tensor, shape: [Int]) -> Tensor {
+    x.isFloat
+      ? Tensor(shape: shape, floats: positions.map { x.floats[$0] })
+      : Tensor(shape: shape, integers: positions.map { x.integers[$0] }, elementType: x.elementType)
+  }
+
+  /// `Σ index[k] · strides[k]` for every index of a shape, in row-major order.
+  static func positions(of shape: [Int], strides: [Int]) -> [Int] {
+    var result = [0]
+    for (size, stride) in zip(shape, strides) {
+      result = result.flatMap { base in (0..<size).map { base + $0 * stride } }
+    }
+    return result
+  }
+
+  private static func sizes(_ tensor: Tensor) throws(OperatorError) -> [Int] {
+    guard !tensor.isFloat, tensor.shape.count <= 1 else { throw OperatorError("a list of sizes was expected") }
+    let sizes = tensor.integers.map(Int.init)
+    guard elementCount(sizes) != nil else {
+      throw OperatorError("the sizes \(describe(sizes)) are impossible")
+    }
+    return sizes
+  }
+}

@@ -1,0 +1,100 @@
+import NapGraph
+import NapTensor
+
+/// Evaluates nodes whose inputs are known before running, as exporters write them for shapes.
+///
+/// What nap computes at run time too is evaluated by the operator itself; what only shapes need is
+/// a function in `Folding.functions`.
+struct Folding {
+  let registry: OperatorRegistry
+
+  /// The outputs of a node, or `nil` when they depend on what is only known at run time.
+  /// - Throws: when the node is wrong, e.g. its shapes do not fit.
+  func outputs(of node: NodeDescription) throws(OperatorError) -> [Tensor]? {
+    let isKnown =
+      Self.readOnlyShapes.contains(node.operatorType)
+      || node.inputs.allSatisfy { $0 == nil || $0?.constant != nil }
+    guard isKnown else { return nil }
+    if let function = Self.functions[node.operatorType] { return [try function(node)] }
+    guard let type = registry[node.operatorType] else { return nil }
+    let imported = try type.importing(node)
+    var inputs: [Tensor] = []
+    for index in imported.inputs {
+      guard let tensor = try node.constant(ofInput: index, "an input") else {
+        throw OperatorError("input \(index) is missing")
+      }
+      inputs.append(tensor)
+    }
+    guard inputs.allSatisfy(\.isFloat) || Self.takesIntegers.contains(node.operatorType) else {
+      throw OperatorError("takes floats, but was given integers")
+    }
+    guard Set(inputs.map(\.elementType)).count <= 1 else {
+      throw OperatorError("its inputs have different element types")
+    }
+    for shape in try imported.op.infer(inputs.map(\.shape)) {
+      try Self.checkSize(shape, inputs: inputs)
+    }
+    return imported.op.forward(inputs)
+  }
+
+  /// Refuses results so large that they can only come from a broken file.
+  static func checkSize(_ shape: [Int], inputs: [Tensor]) throws(OperatorError) {
+    let limit = max(1 << 26, inputs.reduce(0) { $0 + $1.count })
+    guard let count = elementCount(shape), count <= limit else {
+      throw OperatorError("its result would have the impossible shape \(describe(shape))")
+    }
+  }
+
+  private static let readOnlyShapes: Set<String> = ["Shape", "Size"]
+
+  /// Registered operators that are defined on integers.
+  private static let takesIntegers: Set<String> = [
+    "Add", "Cast", "Concat", "Div", "Flatten", "Identity", "Mul", "Pad", "Reshape", "Slice", "Split",
+    "Squeeze", "Sub", "Transpose", "Unsqueeze",
+  ]
+}
+
+extension Folding {
+  typealias Function = @Sendable (NodeDescription) throws(OperatorError) -> Tensor
+
+  /// Operators that shape computations use and networks do not, by ONNX name.
+  static let functions: [String: Function] = [
+    "Abs": elementwise(floats: { abs($0) }, integers: { $0 == .min ? $0 : abs($0) }),
+    "And": logical { $0 && $1 },
+    "Ceil": elementwise(floats: { $0.rounded(.up) }),
+    "Constant": constant,
+    "ConstantOfShape": constantOfShape,
+    "Equal": comparison(floats: { $0 == $1 }, integers: { $0 == $1 }),
+    "Expand": expand,
+    "Floor": elementwise(floats: { $0.rounded(.down) }),
+    "Gather": gather,
+    "Greater": comparison(floats: { $0 > $1 }, integers: { $0 > $1 }),
+    "GreaterOrEqual": comparison(floats: { $0 >= $1 }, integers: { $0 >= $1 }),
+    "Less": comparison(floats: { $0 < $1 }, integers: { $0 < $1 }),
+    "LessOrEqual": comparison(floats: { $0 <= $1 }, integers: { $0 <= $1 }),
+    "Max": arithmetic(floats: { max($0, $1) }, integers: { max($0, $1) }),
+    "Min": arithmetic(floats: { min($0, $1) }, integers: { min($0, $1) }),
+    "Mod": arithmetic(floats: { $0.truncatingRemainder(dividingBy: $1) }, integers: { modulo($0, $1) }),
+    "Neg": elementwise(floats: { -$0 }, integers: { 0 &- $0 }),
+    "NonZero": nonZero,
+    "Not": elementwise(integers: { $0 == 0 ? 1 : 0 }),
+    "Or": logical { $0 || $1 },
+    "Range": range,
+    "ReduceMax": reduction(floats: { max($0, $1) }, integers: { max($0, $1) }),
+    "ReduceMin": reduction(floats: { min($0, $1) }, integers: { min($0, $1) }),
+    "ReduceProd": reduction(floats: { $0 * $1 }, integers: { $0 &* $1 }),
+    "ReduceSum": reduction(floats: { $0 + $1 }, integers: { $0 &+ $1 }),
+    "Shape": shape,
+    "Size": size,
+    "Sqrt": elementwise(floats: { $0.squareRoot() }),
+    "Tile": tile,
+    "Where": select,
+  ]
+
+  /// ONNX's remainder of integers: the sign is that of the divisor.
+  private static func modulo(_ a: Int64, _ b: Int64) -> Int64 {
+    guard b != 0, b != -1 else { return 0 }
+    let remainder = a % b
+    return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder
+  }
+}

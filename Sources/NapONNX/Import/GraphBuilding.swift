@@ -1,0 +1,76 @@
+import NapGraph
+import NapTensor
+
+extension ParsedModel {
+  /// An axis of a value of the file.
+  typealias NamedAxis = (name: String, axis: Int)
+
+  /// The graph of a trace.
+  ///
+  /// - Parameters:
+  ///   - inputs: the dimensions of the inputs.
+  ///   - dimension: the dimension of an axis of an output, given its size in the trace.
+  func graph(
+    of trace: Trace, inputs dimensions: [[Dimension]], dimension: (NamedAxis, Int) -> Dimension
+  ) -> Graph {
+    var graph = Graph()
+    graph.name = name
+    graph.documentation = documentation
+    graph.metadata = metadata
+    var values: [String: ValueID] = [:]
+    func value(_ name: String) -> ValueID {
+      if let value = values[name] { return value }
+      let value = trace.constants[name].map { graph.addConstant(name, $0) } ?? graph.addValue(name)
+      values[name] = value
+      return value
+    }
+    for (input, dimensions) in zip(inputs, dimensions) {
+      graph.inputs.append(
+        Graph.Port(
+          value: value(input.name), dimensions: dimensions,
+          declared: input.declaredAsInput(dimensions)))
+    }
+    for node in trace.nodes {
+      let inputs = node.inputs.map(value)
+      let outputs = node.outputs.map(value)
+      graph.nodes.append(NapGraph.Node(name: node.name, op: node.op, inputs: inputs, outputs: outputs))
+    }
+    for output in outputs {
+      let dimensions = trace.shape(of: output.name).enumerated().map {
+        dimension((output.name, $0), $1)
+      }
+      graph.outputs.append(
+        Graph.Port(
+          value: value(output.name), dimensions: dimensions,
+          declared: output.declaredAsOutput(dimensions)))
+    }
+    return graph
+  }
+}
+
+extension Signature {
+  /// What to write for an input that was read with these dimensions: the batch axis as it was
+  /// declared, the others with the sizes that were used.
+  fileprivate func declaredAsInput(_ used: [Dimension]) -> [Dimension] {
+    guard case .dynamic? = used.first else { return used }
+    return [dimensions?.first ?? .dynamic("")] + used.dropFirst()
+  }
+
+  /// What to write for an output: what was declared, unless it is not true.
+  fileprivate func declaredAsOutput(_ computed: [Dimension]) -> [Dimension] {
+    guard let dimensions, dimensions.count == computed.count else { return computed }
+    return zip(dimensions, computed).map { declared, computed in
+      switch (declared, computed) {
+      case (.fixed, .fixed): computed
+      default: declared
+      }
+    }
+  }
+}
+
+extension Trace {
+  /// Whether a graph's shapes are those of the trace, value by value.
+  func agrees(with shapes: [[Int]], of graph: Graph) -> Bool {
+    graph.nodes.flatMap(\.outputs).allSatisfy { shapes[$0.index] == shape(of: graph.name(of: $0)) }
+  }
+}

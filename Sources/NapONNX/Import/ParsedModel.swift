@@ -1,0 +1,194 @@
+import Foundation
+import NapGraph
+import NapTensor
+import SwiftProtobuf
+
+/// A model file after decoding: only what the outputs need, with checked tensors and attributes.
+struct ParsedModel {
+  struct Node {
+    var name: String
+    var type: String
+    var attributes: [String: Attribute]
+    /// Value names by ONNX position; `nil` where an optional input is absent.
+    var inputs: [String?]
+    var outputs: [String]
+  }
+
+  var opset = 0
+  var name = ""
+  var documentation = ""
+  var metadata: [(key: String, value: String)] = []
+  var inputs: [Signature] = []
+  var outputs: [Signature] = []
+  var nodes: [Node] = []
+  var constants: [String: Tensor] = [:]
+
+  init(path: String) throws(ONNXError) {
+    let model = try Self.decode(path)
+    opset = try Self.opset(of: model, path: path)
+    guard model.trainingInfo.isEmpty else {
+      throw .unsupported("training information in '\(path)'", recovery: "export the model for inference")
+    }
+    let graph = model.graph
+    name = graph.name
+    documentation = model.docString.isEmpty ? graph.docString : model.docString
+    metadata = model.metadataProps.map { ($0.key, $0.value) }
+
+    if let sparse = graph.sparseInitializer.first {
+      throw .unsupported("the sparse initializer '\(sparse.values.name)'")
+    }
+    let initializers = Set(graph.initializer.map(\.name))
+    for input in graph.input where !initializers.contains(input.name) {
+      inputs.append(try Signature(input, kind: "input"))
+    }
+    for output in graph.output { outputs.append(try Signature(output, kind: "output")) }
+    guard !inputs.isEmpty else { throw .invalid("'\(path)' has no input") }
+    guard !outputs.isEmpty else { throw .invalid("'\(path)' has no output") }
+
+    let folder = (path as NSString).deletingLastPathComponent
+    let reading = TensorReading(externalData: ExternalData(folder: folder))
+    let names = Self.uniqueNames(graph.node)
+    let used = Self.usedNodes(graph)
+    for (index, node) in graph.node.enumerated() where used.nodes.contains(index) {
+      nodes.append(try Self.node(node, name: names[index], used: used.values, opset: opset, reading))
+    }
+    for proto in graph.initializer where used.values.contains(proto.name) {
+      guard constants[proto.name] == nil else {
+        throw .invalid("there are two initializers '\(proto.name)'")
+      }
+      constants[proto.name] = try reading.tensor(proto, name: proto.name)
+    }
+  }
+
+  private static func decode(_ path: String) throws(ONNXError) -> ONNXModelProto {
+    let data = try mappedFile(path)
+    guard !data.isEmpty else { throw .notONNX(path: path, reason: "it is empty") }
+    let model: ONNXModelProto
+    do {
+      model = try ONNXModelProto(serializedBytes: data)
+    } catch BinaryDecodingError.truncated {
+      throw .notONNX(path: path, reason: "it ends too early")
+    } catch {
+      throw .notONNX(path: path, reason: "it cannot be decoded")
+    }
+    guard model.hasGraph else { throw .notONNX(path: path, reason: "it holds no graph") }
+    return model
+  }
+
+  private static func opset(of model: ONNXModelProto, path: String) throws(ONNXError) -> Int {
+    let version = model.opsetImport.first { isDefaultDomain($0.domain) }.map { Int($0.version) }
+    guard let version, supportedOpsets.contains(version) else {
+      throw .opset(path: path, version: version)
+    }
+    return version
+  }
+
+  private static func isDefaultDomain(_ domain: String) -> Bool { domain.isEmpty || domain == "ai.onnx" }
+
+  /// The nodes that contribute to an output, and the values they use.
+  private static func usedNodes(_ graph: ONNXGraphProto) -> (nodes: Set<Int>, values: Set<String>) {
+    var producer: [String: Int] = [:]
+    for (index, node) in graph.node.enumerated() {
+      for output in node.output where !output.isEmpty { producer[output] = index }
+    }
+    var nodes: Set<Int> = []
+    var values = Set(graph.output.map(\.name))
+    var pending = Array(values)
+    while let value = pending.popLast() {
+      guard let index = producer[value], nodes.insert(index).inserted else { continue }
+      for input in graph.node[index].input where values.insert(input).inserted { pending.append(input) }
+    }
+    return (nodes, values)
+  }
+
+  /// Node names as in the file; `Type_index` where there is none, numbered where one is taken.
+  private static func uniqueNames(_ nodes: [ONNXNodeProto]) -> [String] {
+    var taken = Set(nodes.map(\.name))
+    var seen: Set<String> = []
+    return nodes.enumerated().map { index, node in
+      if !node.name.isEmpty, seen.insert(node.name).inserted { return node.name }
+      let stem = node.name.isEmpty ? "\(node.opType)_\(index)" : node.name
+      var name = stem
+      var suffix = 1
+      while name.isEmpty || !taken.insert(name).inserted {
+        name = "\(stem)_\(suffix)"
+        suffix += 1
+      }
+      return name
+    }
+  }
+
+  private static func node(
+    _ proto: ONNXNodeProto, name: String, used: Set<String>, opset: Int, _ reading: TensorReading
+  ) throws(ONNXError) -> Node {
+    let type = proto.opType
+    guard isDefaultDomain(proto.domain) else {
+      throw .unsupportedDomain(proto.domain, operatorType: type, node: name)
+    }
+    guard !controlFlow.contains(type) else {
+      throw .unsupported(
+        "control flow (\(type), node '\(name)')", recovery: "export the model without branches and loops")
+    }
+    guard !type.hasPrefix("Sequence"), !type.hasPrefix("Optional"), !type.hasSuffix("Sequence") else {
+      throw .unsupported("the sequence or optional type of node '\(name)' (\(type))")
+    }
+    var inputs = proto.input.map { $0.isEmpty ? nil : $0 }
+    while let last = inputs.last, last == nil { inputs.removeLast() }
+    var outputs = proto.output
+    // Trailing outputs that nobody reads (a mask, running statistics) are optional everywhere but
+    // in Split, where their number says how to split.
+    while type != "Split", let last = outputs.last, !used.contains(last) { outputs.removeLast() }
+    for index in outputs.indices where outputs[index].isEmpty {
+      outputs[index] = "\(name)_output_\(index)"
+    }
+    return Node(
+      name: name, type: type, attributes: try attributes(proto, name: name, reading),
+      inputs: inputs, outputs: outputs)
+  }
+
+  private static let controlFlow: Set<String> = ["If", "Loop", "Scan"]
+
+  private static func attributes(
+    _ node: ONNXNodeProto, name: String, _ reading: TensorReading
+  ) throws(ONNXError) -> [String: Attribute] {
+    var result: [String: Attribute] = [:]
+    for proto in node.attribute {
+      do {
+        result[proto.name] = try Attribute(proto, reading)
+      } catch {
+        throw .node(
+          name: name, type: node.opType, problem: "attribute '\(proto.name)': \(error.problem)",
+          recovery: error.recovery)
+      }
+    }
+    return result
+  }
+}
+
+extension Attribute {
+  fileprivate init(_ proto: ONNXAttributeProto, _ reading: TensorReading) throws(ONNXError) {
+    guard proto.refAttrName.isEmpty else { throw .unsupported("a reference to a function's attribute") }
+    switch proto.hasType ? proto.type : Self.guessedType(proto) {
+    case .float: self = .float(proto.f)
+    case .int: self = .int(Int(proto.i))
+    case .string: self = .string(String(decoding: proto.s, as: UTF8.self))
+    case .tensor: self = .tensor(try reading.tensor(proto.t, name: proto.t.name))
+    case .floats: self = .floats(proto.floats)
+    case .ints: self = .ints(proto.ints.map(Int.init))
+    case .strings: self = .strings(proto.strings.map { String(decoding: $0, as: UTF8.self) })
+    case let other: throw .unsupported("an attribute of type \(other)")
+    }
+  }
+
+  /// The type of an attribute written before files had to state it.
+  private static func guessedType(_ proto: ONNXAttributeProto) -> ONNXAttributeProto.AttributeType {
+    if proto.hasF { return .float }
+    if proto.hasI { return .int }
+    if proto.hasS { return .string }
+    if proto.hasT { return .tensor }
+    if proto.hasG { return .graph }
+    if !proto.floats.isEmpty { return .floats }
+    if !proto.strings.isEmpty { return .strings }
+    return .ints
+  }
+}

@@ -1,0 +1,152 @@
+import Foundation
+import NapTensor
+
+/// Turns the tensors of a file into values, whatever form their data has.
+struct TensorReading {
+  var externalData: ExternalData
+
+  /// - Parameter name: what error messages call the tensor.
+  func tensor(_ proto: ONNXTensorProto, name: String) throws(ONNXError) -> Tensor {
+    func wrong(_ problem: String) -> ONNXError { .tensor(name: name, problem: problem) }
+    guard let type = ONNXTensorProto.DataType(rawValue: Int(proto.dataType)), type != .undefined else {
+      throw wrong("has the unknown element type \(proto.dataType)")
+    }
+    guard !proto.hasSegment else { throw wrong("is stored in segments, which is not supported") }
+    let shape = proto.dims.map(Int.init)
+    guard let count = elementCount(shape) else {
+      throw wrong("has the impossible shape \(describe(shape))")
+    }
+    let source = Source(
+      raw: try raw(proto, name: name), floats: proto.floatData, doubles: proto.doubleData,
+      ints: proto.int32Data, longs: proto.int64Data)
+    guard let width = byteWidth(type) else {
+      throw wrong("holds \(typeName(proto.dataType)) numbers, which are not supported")
+    }
+    if let raw = source.raw {
+      guard raw.count == count * width else {
+        throw wrong("of shape \(describe(shape)) needs \(count * width) bytes, but has \(raw.count)")
+      }
+    } else {
+      let available = source.count(type)
+      guard available == count else {
+        throw wrong("of shape \(describe(shape)) needs \(count) elements, but has \(available)")
+      }
+    }
+    return switch type {
+    case .int64: Tensor(shape: shape, integers: source.longsOrRaw())
+    case .int32: Tensor(shape: shape, integers: source.intsOrRaw(), elementType: .int32)
+    case .bool: Tensor(shape: shape, integers: source.boolsOrRaw(), elementType: .bool)
+    case .double: Tensor(shape: shape, floats: source.doublesOrRaw())
+    case .float16: Tensor(shape: shape, floats: source.halves { Float(halfBits: $0) })
+    case .bfloat16:
+      Tensor(shape: shape, floats: source.halves { Float(bitPattern: UInt32($0) << 16) })
+    default: Tensor(shape: shape, floats: source.floatsOrRaw())
+    }
+  }
+
+  private func raw(_ proto: ONNXTensorProto, name: String) throws(ONNXError) -> Data? {
+    if proto.dataLocation == .external { return try externalData.bytes(of: proto, name: name) }
+    return proto.hasRawData ? proto.rawData : nil
+  }
+
+  private func byteWidth(_ type: ONNXTensorProto.DataType) -> Int? {
+    switch type {
+    case .float, .int32: 4
+    case .int64, .double: 8
+    case .float16, .bfloat16: 2
+    case .bool: 1
+    default: nil
+    }
+  }
+}
+
+/// The data fields of one tensor.
+private struct Source {
+  var raw: Data?
+  var floats: [Float]
+  var doubles: [Double]
+  var ints: [Int32]
+  var longs: [Int64]
+
+  func count(_ type: ONNXTensorProto.DataType) -> Int {
+    switch type {
+    case .float: floats.count
+    case .double: doubles.count
+    case .int64: longs.count
+    default: ints.count
+    }
+  }
+
+  func floatsOrRaw() -> [Float] {
+    guard let raw else { return floats }
+    return Array(unsafeUninitializedCapacity: raw.count / 4) { buffer, count in
+      raw.copyBytes(to: UnsafeMutableRawBufferPointer(buffer))
+      count = raw.count / 4
+    }
+  }
+
+  func doublesOrRaw() -> [Float] {
+    words(UInt64.self).map { $0.map { Float(Double(bitPattern: $0)) } } ?? doubles.map { Float($0) }
+  }
+
+  func longsOrRaw() -> [Int64] {
+    words(UInt64.self).map { $0.map { Int64(bitPattern: $0) } } ?? longs
+  }
+
+  func intsOrRaw() -> [Int64] {
+    words(UInt32.self).map { $0.map { Int64(Int32(bitPattern: $0)) } } ?? ints.map(Int64.init)
+  }
+
+  func boolsOrRaw() -> [Int64] {
+    raw.map { $0.map { $0 == 0 ? 0 : 1 } } ?? ints.map { $0 == 0 ? 0 : 1 }
+  }
+
+  func halves(_ convert: (UInt16) -> Float) -> [Float] {
+    (words(UInt16.self) ?? ints.map { UInt16(truncatingIfNeeded: $0) }).map(convert)
+  }
+
+  private func words<Word: FixedWidthInteger>(_: Word.Type) -> [Word]? {
+    raw?.withUnsafeBytes { bytes in
+      stride(from: 0, to: bytes.count, by: MemoryLayout<Word>.size).map {
+        Word(littleEndian: bytes.loadUnaligned(fromByteOffset: $0, as: Word.self))
+      }
+    }
+  }
+}
+
+extension Float {
+  /// The value of an IEEE 754 half-precision number.
+  ///
+  /// `Float16` does not exist on every platform Swift runs on (Intel Macs).
+  init(halfBits bits: UInt16) {
+    let (exponent, fraction) = (Int(bits >> 10) & 0x1f, Float(bits & 0x3ff))
+    let magnitude: Float =
+      switch exponent {
+      case 0: fraction * 0x1p-24
+      case 31: fraction == 0 ? .infinity : .nan
+      default: (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
+      }
+    self = bits >> 15 == 0 ? magnitude : -magnitude
+  }
+}
+
+/// The number of elements of a shape read from a file; `nil` when it is negative or absurd.
+func elementCount(_ shape: [Int]) -> Int? {
+  var count = 1
+  for size in shape {
+    guard size >= 0, size <= maximumElementCount else { return nil }
+    let (product, overflow) = count.multipliedReportingOverflow(by: size)
+    guard !overflow, product <= maximumElementCount else { return nil }
+    count = product
+  }
+  return count
+}
+
+/// No tensor is larger; products of three such counts' square roots still fit an `Int`.
+let maximumElementCount = 1 << 40
+
+/// ONNX's name for an element type, in the lower case its text form uses.
+func typeName(_ dataType: Int32) -> String {
+  guard let type = ONNXTensorProto.DataType(rawValue: Int(dataType)) else { return "type \(dataType)" }
+  return "\(type)"
+}

@@ -1,0 +1,67 @@
+import NapTensor
+
+/// What is wrong with an ONNX file, or with the place it should be written to.
+package enum ONNXError: RecoverableError, Equatable {
+  case missingFile(String)
+  case unreadableFile(path: String, reason: String)
+  case notONNX(path: String, reason: String)
+  case opset(path: String, version: Int?)
+  case unsupportedOperator(name: String, opset: Int, node: String)
+  case unsupportedDomain(String, operatorType: String, node: String)
+  /// Something ONNX has and nap does not, e.g. `sparse initializer 'w'`.
+  case unsupported(String, recovery: String? = nil)
+  case node(name: String, type: String, problem: String, recovery: String?)
+  case tensor(name: String, problem: String)
+  case externalData(tensor: String, problem: String)
+  case input(name: String, problem: String, recovery: String?)
+  case unknownInput(String, known: [String])
+  case invalid(String, recovery: String? = nil)
+  case unwritableFile(path: String, reason: String)
+
+  package var problem: String {
+    switch self {
+    case .missingFile(let path): "there is no file '\(path)'"
+    case .unreadableFile(let path, let reason): "cannot read '\(path)': \(reason)"
+    case .notONNX(let path, let reason): "'\(path)' is not a valid ONNX file: \(reason)"
+    case .opset(let path, let version?):
+      "'\(path)' uses ONNX opset \(version), supported are "
+        + "\(supportedOpsets.lowerBound) to \(supportedOpsets.upperBound)"
+    case .opset(let path, nil): "'\(path)' does not say which ONNX opset it uses"
+    case .unsupportedOperator(let name, let opset, let node):
+      "operator \(name) (opset \(opset)) of node '\(node)' is not supported"
+    case .unsupportedDomain(let domain, let type, let node):
+      "operator \(type) of node '\(node)' belongs to domain '\(domain)', which is not supported"
+    case .unsupported(let what, _): "\(what) is not supported"
+    case .node(let name, let type, let problem, _): "node '\(name)' (\(type)): \(problem)"
+    case .tensor(let name, let problem): "tensor '\(name)' \(problem)"
+    case .externalData(let tensor, let problem): "external data of tensor '\(tensor)': \(problem)"
+    case .input(let name, let problem, _): "input '\(name)' \(problem)"
+    case .unknownInput(let name, _): "the model has no input '\(name)'"
+    case .invalid(let problem, _): problem
+    case .unwritableFile(let path, let reason): "cannot write '\(path)': \(reason)"
+    }
+  }
+
+  package var recovery: String? {
+    switch self {
+    case .notONNX: "check that the file was downloaded or copied completely"
+    case .opset: "convert the model with onnx.version_converter, or export it again with opset 17"
+    case .unsupportedOperator: "export the model without it, or ask for it to be added"
+    case .unsupportedDomain: "export the model with standard ONNX operators only"
+    case .externalData: "keep the data file in the same folder as the model"
+    case .unknownInput(_, let known): "its inputs are \(known.joined(separator: ", "))"
+    case .unsupported(_, let recovery), .node(_, _, _, let recovery), .input(_, _, let recovery),
+      .invalid(_, let recovery):
+      recovery
+    case .missingFile, .unreadableFile, .tensor, .unwritableFile: nil
+    }
+  }
+}
+
+/// Opsets of the default domain that can be read.
+package let supportedOpsets = 7...22
+
+/// `1x3x32x32`, or `scalar`.
+func describe(_ shape: [Int]) -> String {
+  shape.isEmpty ? "scalar" : shape.map(String.init).joined(separator: "x")
+}
