@@ -1,5 +1,6 @@
 import NapGraph
 import NapTensor
+import Testing
 
 /// An operator with inputs to try it on: what the laws of operators run over.
 struct OperatorSample: Sendable, CustomTestStringConvertible {
@@ -13,10 +14,12 @@ struct OperatorSample: Sendable, CustomTestStringConvertible {
   /// Which inputs have a derivative.
   var differentiable: Set<Int>
   var outputCount: Int
+  /// Whether the operator lets no index go.
+  var isRigid: Bool
 
   init(
     _ name: String, _ op: any Operator, _ inputs: [Tensor], constantInputs: Set<Int> = [],
-    differentiable: Set<Int>? = nil, outputCount: Int = 1
+    differentiable: Set<Int>? = nil, outputCount: Int = 1, isRigid: Bool = false
   ) {
     self.name = name
     self.op = op
@@ -25,6 +28,7 @@ struct OperatorSample: Sendable, CustomTestStringConvertible {
     self.differentiable =
       differentiable ?? Set(inputs.indices.filter { inputs[$0].isFloat })
     self.outputCount = outputCount
+    self.isRigid = isRigid
   }
 
   var testDescription: String { "\(op.name): \(name)" }
