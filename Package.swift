@@ -77,7 +77,9 @@ let package = Package(
     tests("NapDataTests", ["NapData", "NapTensor", "NapTestSupport"]),
     tests(
       "NapONNXTests", ["NapGraph", "NapONNX", "NapOperators", "NapTensor", "NapTestSupport", protobuf]),
-    tests("NapOperatorsTests", ["NapEngine", "NapGraph", "NapOperators", "NapTensor", "NapTestSupport"]),
+    tests(
+      "NapOperatorsTests",
+      ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
     tests("NapEngineTests", ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
     tests(
       "NapTrainingTests",

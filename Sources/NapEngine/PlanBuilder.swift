@@ -138,8 +138,10 @@ extension PlanBuilder {
   package func define(_ value: ValueID, as buffer: BufferID) { current[value] = buffer }
 
   /// A value that the graph does not have: an intermediate result of a lowering.
-  package func makeValue(like value: ValueID) -> ValueID {
-    shapes.append(shape(value))
+  ///
+  /// - Parameter shape: its shape, where not that of `value`.
+  package func makeValue(like value: ValueID, shape other: [Int]? = nil) -> ValueID {
+    shapes.append(other ?? shape(value))
     let result = ValueID(shapes.count - 1)
     if needsGradient(value) { setNeedsGradient(result) }
     return result

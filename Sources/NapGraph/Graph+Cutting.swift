@@ -1,4 +1,4 @@
-package import NapTensor
+import NapTensor
 
 extension Graph {
   /// The graph without some indices: constants lose slices, operators adapt.

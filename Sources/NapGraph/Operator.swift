@@ -79,8 +79,9 @@ package struct ImportedOperator: Sendable {
 ///
 /// Conforming is all it takes to be pruned by second-order theory.
 package protocol AffineOperator: Operator {
-  /// Sizes of the matrix product behind the operator.
-  func affineShape(_ inputs: [[Int]]) -> AffineShape
+  /// Sizes of the matrix product behind the operator; `nil` where these inputs are not of the form
+  /// `[examples, …]` times a weight.
+  func affineShape(_ inputs: [[Int]]) -> AffineShape?
   /// The axis of the weight (input 1) that holds output features.
   var weightOutputAxis: Int { get }
   /// The axis of the weight (input 1) that holds input features.
@@ -98,6 +99,12 @@ package protocol AffineOperator: Operator {
     of x: UnsafePointer<Float>, shape: [Int], examples: Range<Int>, group: Int,
     into rows: UnsafeMutablePointer<Float>)
   var patchesArePositionMajor: Bool { get }
+  /// What the bias (input 2) is multiplied by.
+  var biasFactor: Float { get }
+}
+
+extension AffineOperator {
+  package var biasFactor: Float { 1 }
 }
 
 /// Sizes of an affine operator seen as `groups` products `[positions, in] · [in, out]` an example.

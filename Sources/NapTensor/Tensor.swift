@@ -51,10 +51,12 @@ package struct Tensor: Sendable, Hashable {
   }
 }
 
-extension [Int] {
-  /// The product of the elements; 1 for an empty array, as for the shape of a scalar.
+extension Sequence<Int> {
+  /// The product of the elements; 1 when there are none, as for the shape of a scalar.
   package var product: Int { reduce(1, *) }
+}
 
+extension [Int] {
   /// Row-major strides, in elements, of a dense array of this shape.
   package var rowMajorStrides: [Int] {
     var strides = [Int](repeating: 1, count: count)

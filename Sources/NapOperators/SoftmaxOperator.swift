@@ -1,0 +1,81 @@
+import Foundation
+package import NapGraph
+package import NapTensor
+
+/// An operator on the distribution that the exponentials along one axis form.
+package protocol SoftmaxOperator: Operator {
+  /// Negative numbers count from the end.
+  var axis: Int { get }
+  init(axis: Int)
+  /// The outputs along the axis, given the logits and the logarithm of the sum of exponentials.
+  static func values(_ x: [Double], logSum: Double) -> [Double]
+  /// The cotangents of the logits, given outputs and their cotangents.
+  static func derivatives(_ y: [Double], _ dy: [Double]) -> [Double]
+}
+
+extension SoftmaxOperator {
+  package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    let shape = try node.shape(ofInput: 0)
+    // Before opset 13 the input was flattened to a matrix at the axis.
+    let flattens = node.opset < 13
+    let axis = try node.int("axis", default: flattens ? 1 : -1).axis(ofRank: shape.count)
+    let beyond = try Array(shape[(axis + 1)...]).elementCount()
+    guard !flattens || beyond == 1 else {
+      throw OperatorError(
+        "a \(name) over several axes at once is not supported", recovery: "export with opset 13 or newer")
+    }
+    return try ImportedOperator(Self(axis: axis), of: node)
+  }
+
+  package func exported() -> ExportedOperator { ExportedOperator(name, attributes: ["axis": .int(axis)]) }
+
+  package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
+    try inputs.check(count: 1)
+    _ = try axis.axis(ofRank: inputs[0].count)
+    return inputs
+  }
+
+  package func link(_ links: inout IndexLinks) {
+    let rank = links.inputShapes[0].count
+    let own = axis < 0 ? axis + rank : axis
+    for a in 0..<rank {
+      if a == own {
+        links.freeze(.input(0, axis: a), "\(name) normalizes over it")
+        links.freeze(.output(0, axis: a), "\(name) normalizes over it")
+      } else {
+        links.unite(.input(0, axis: a), .output(0, axis: a))
+      }
+    }
+  }
+
+  package func forward(_ inputs: [Tensor]) -> [Tensor] {
+    let x = inputs[0]
+    var y = x.floats
+    forEachLine(x.shape) { line in
+      let logits = line.map { Double(x.floats[$0]) }
+      let largest = logits.max() ?? 0
+      let logSum = largest + log(logits.reduce(0) { $0 + exp($1 - largest) })
+      for (i, value) in zip(line, Self.values(logits, logSum: logSum)) { y[i] = Float(value) }
+    }
+    return [Tensor(shape: x.shape, floats: y)]
+  }
+
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+    var dx = cotangents[0].floats
+    forEachLine(inputs[0].shape) { line in
+      let values = Self.derivatives(
+        line.map { Double(outputs[0].floats[$0]) }, line.map { Double(cotangents[0].floats[$0]) })
+      for (i, value) in zip(line, values) { dx[i] = Float(value) }
+    }
+    return [Tensor(shape: inputs[0].shape, floats: dx)]
+  }
+
+  private func forEachLine(_ shape: [Int], _ body: ([Int]) -> Void) {
+    let own = axis < 0 ? axis + shape.count : axis
+    let (inner, size) = (shape[(own + 1)...].product, shape[own])
+    guard shape.product > 0 else { return }
+    for outer in 0..<shape[..<own].product {
+      for i in 0..<inner { body((0..<size).map { (outer * size + $0) * inner + i }) }
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import NapEngine
+import NapGraph
+import NapKernels
+import NapOperators
+import NapTensor
+import NapTestSupport
+import Testing
+
+/// A compiled operator computes what its specification says.
+@Suite struct LoweringLaws {
+  @Test(arguments: OperatorSample.runnable)
+  func inferencePlansAgreeWithTheSpecification(_ sample: OperatorSample) throws {
+    let bench = try PlanBench(sample)
+    let plan = try bench.plan(.inference)
+    plan.forward()
+    for (n, expected) in sample.op.forward(sample.inputs).enumerated() {
+      #expect(relativeDifference(bench.output(n, of: plan), expected.floats) < 1e-5, "output \(n)")
+    }
+  }
+
+  /// Batch statistics are another function: normalizations have a test of their own.
+  @Test(arguments: OperatorSample.runnable.filter { !($0.op is BatchNormalization) })
+  func trainingPlansAgreeWithThePullback(_ sample: OperatorSample) throws {
+    let bench = try PlanBench(sample)
+    let plan = try bench.plan(.training)
+    plan.forward()
+    let outputs = sample.op.forward(sample.inputs)
+    let directions = outputs.enumerated().map { Tensor.random($1.shape, seed: 100 + $0) }
+    for (n, direction) in directions.enumerated() {
+      plan.outputGradients[n].update(from: direction.floats, count: direction.count)
+    }
+    plan.backward()
+    let expected = sample.op.pullback(sample.inputs, outputs, directions)
+    for (n, value) in bench.graph.nodes.last.map(\.inputs)!.enumerated() {
+      guard let gradient = expected[n] else { continue }
+      let parameter = bench.parameters[n] ?? value
+      guard let found = plan.parameterGradients[parameter] else { continue }
+      let values = Array(UnsafeBufferPointer(start: found, count: gradient.count))
+      #expect(relativeDifference(values, gradient.floats) < 1e-4, "input \(n)")
+    }
+    #expect(!plan.parameterGradients.isEmpty)
+  }
+
+  @Test(arguments: OperatorSample.runnable)
+  func bfloat16PlansAreClose(_ sample: OperatorSample) throws {
+    let bench = try PlanBench(sample)
+    let plan = try bench.plan(.inference, .bfloat16)
+    plan.forward()
+    for (n, expected) in sample.op.forward(sample.inputs).enumerated() {
+      // bfloat16 keeps 8 bits; a sum of a few dozen products loses one or two of them.
+      #expect(relativeDifference(bench.output(n, of: plan), expected.floats) < 3e-2, "output \(n)")
+    }
+  }
+}
+
+extension OperatorSample {
+  /// Samples on floats that have an input computed at run time.
+  static let runnable = all.filter { sample in
+    sample.inputs.allSatisfy(\.isFloat) && sample.constantInputs.count < sample.inputs.count
+      && sample.op.forward(sample.inputs).allSatisfy(\.isFloat)
+  }
+}
+
+/// A network of one operator; every other input is a network input plus a trained constant, so that
+/// its gradient can be read.
+struct PlanBench {
+  let sample: OperatorSample
+  let graph: Graph
+  /// The trained constant that is added to an input, by input.
+  let parameters: [Int: ValueID]
+
+  init(_ sample: OperatorSample) throws {
+    var graph = Graph()
+    var parameters: [Int: ValueID] = [:]
+    var inputs: [ValueID] = []
+    for (n, tensor) in sample.inputs.enumerated() {
+      if sample.constantInputs.contains(n) {
+        inputs.append(graph.addConstant("constant \(n)", tensor))
+        continue
+      }
+      let input = graph.addValue("input \(n)")
+      graph.inputs.append(.init(value: input, dimensions: tensor.shape.map { .fixed($0) }))
+      let offset = graph.addConstant("offset \(n)", Tensor(shape: tensor.shape, repeating: 0))
+      parameters[n] = offset
+      inputs += graph.addNode("sum \(n)", Add(), [input, offset])
+    }
+    let outputs = graph.addNode("node", sample.op, inputs, outputCount: sample.outputCount)
+    for (output, tensor) in zip(outputs, sample.op.forward(sample.inputs)) {
+      graph.outputs.append(.init(value: output, dimensions: tensor.shape.map { .fixed($0) }))
+    }
+    self.sample = sample
+    self.graph = graph
+    self.parameters = parameters
+  }
+
+  func plan(_ mode: PlanMode, _ scalar: Scalar = .float32) throws -> Plan {
+    let plan = try Plan(graph, parameters: Parameters(graph), mode: mode, scalar: scalar, batch: 1)
+    let given = sample.inputs.indices.filter { !sample.constantInputs.contains($0) }
+    for (buffer, n) in zip(plan.inputs, given) {
+      buffer.update(from: sample.inputs[n].floats, count: sample.inputs[n].count)
+    }
+    return plan
+  }
+
+  func output(_ n: Int, of plan: Plan) -> [Float] {
+    Array(UnsafeBufferPointer(start: plan.outputs[n], count: plan.outputShapes[n].product))
+  }
+}
