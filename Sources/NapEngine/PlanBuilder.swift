@@ -92,7 +92,9 @@ extension PlanBuilder {
   package func viewed(_ buffer: BufferID, as layout: Layout) -> BufferID {
     let source = buffers[buffer.index]
     if source.layout == layout { return buffer }
-    precondition(layout.bytes == source.layout.bytes)
+    precondition(
+      layout.bytes == source.layout.bytes,
+      "\(layout) \(layout.shape) does not fit the memory of \(source.layout) \(source.layout.shape)")
     buffers.append(Buffer(layout: layout, root: source.root, fixed: source.fixed))
     return BufferID(index: buffers.count - 1)
   }

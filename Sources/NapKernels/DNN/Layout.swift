@@ -14,8 +14,9 @@ package final class Layout: Equatable, CustomStringConvertible {
   init(owning handle: OpaquePointer) { self.handle = handle }
   deinit { nap_layout_free(handle) }
 
-  /// Row-major, without gaps.
+  /// Row-major, without gaps. A scalar is an array of one element.
   package convenience init(dense shape: [Int], _ scalar: Scalar = .float32) {
+    let shape = shape.isEmpty ? [1] : shape
     self.init(owning: Self.made(nap_layout_dense(Int32(shape.count), shape.map(Int64.init), scalar.rawValue)))
   }
 
