@@ -1,2 +1,60 @@
 import ArgumentParser
-@main struct Nap: ParsableCommand { }
+import Foundation
+import NapKit
+import NapTensor
+
+@main
+struct Nap: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "nap",
+    abstract: "Makes trained neural networks smaller and faster.",
+    discussion: """
+      nap takes a trained network (ONNX) and data, finds out by second-order theory which weights \
+      or channels the network can do without, removes them, fine-tunes, and writes a smaller \
+      network (ONNX).
+
+      The main job, in one line:
+        nap prune model.onnx --data DIR --preset cifar10 -o smaller.onnx
+
+      Results go to standard output, everything else to standard error. Exit status: 0 done, \
+      1 failed, 2 wrong usage, 130 interrupted.
+      """,
+    version: "0.1.0",
+    subcommands: [
+      Eval.self
+    ])
+
+  static func main() {
+    Runtime.prepareProcess()
+    Interruption.install()
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      Foundation.exit(status(of: error))
+    }
+  }
+
+  /// Words the error and chooses the exit status.
+  private static func status(of error: any Error) -> Int32 {
+    switch error {
+    case is Interruption:
+      Terminal.write("nap: interrupted")
+      return 130
+    case let error as UsageError:
+      Terminal.write("nap: \(error.description)")
+      return 2
+    case let error as any NapTensor.RecoverableError:
+      Terminal.write("nap: \(error.description)")
+      return 1
+    default:
+      let code = exitCode(for: error)
+      if code == .success {
+        print(fullMessage(for: error))
+        return 0
+      }
+      Terminal.write(fullMessage(for: error))
+      return code == .validationFailure ? 2 : 1
+    }
+  }
+}

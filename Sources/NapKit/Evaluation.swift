@@ -1,0 +1,69 @@
+package import NapData
+package import NapEngine
+package import NapGraph
+package import NapKernels
+public import NapReport
+import NapTensor
+package import NapTraining
+
+/// Measures a network on a data set.
+public struct Evaluation: Sendable {
+  public var source: DataSource
+  /// `test` or `train`.
+  public var split: String
+  public var precision: Precision
+  public var batchSize: Int
+
+  public init(source: DataSource, split: String = "test", precision: Precision = .float32, batchSize: Int = 200) {
+    self.source = source
+    self.split = split
+    self.precision = precision
+    self.batchSize = batchSize
+  }
+
+  public func run(_ network: Network, progress: ProgressHandler = { _ in }) throws -> EvaluationReport {
+    guard let split = Split(rawValue: split) else {
+      throw UsageError("there is no split '\(split)'", recovery: "choose test or train")
+    }
+    let data = try source.open(split, imageShape: network.imageShape)
+    let clock = ContinuousClock()
+    let start = clock.now
+    let sum = try Self.measure(
+      network.graph, data, source.preset, precision.scalar, batchSize: batchSize, progress: progress)
+    let seconds = (clock.now - start) / .seconds(1)
+    return EvaluationReport(
+      accuracy: 100 * sum.accuracy, loss: sum.meanLoss, count: sum.count,
+      imagesPerSecond: Double(sum.count) / max(1e-9, seconds))
+  }
+
+  package static func measure(
+    _ graph: Graph, parameters: Parameters? = nil, _ data: any Dataset, _ preset: Preset, _ scalar: Scalar,
+    batchSize: Int = 200, stage: String = "evaluating", progress: ProgressHandler
+  ) throws -> LossSum {
+    let evaluator = try Evaluator(
+      graph, parameters: parameters, data: data, preset: preset, batchSize: graph.batchSize(batchSize),
+      scalar: scalar)
+    while let sum = try evaluator.next() {
+      try progress(
+        WorkProgress(
+          stage: stage, step: sum.count, steps: data.count, images: sum.count, loss: sum.meanLoss,
+          accuracy: 100 * sum.accuracy))
+    }
+    return evaluator.sum
+  }
+}
+
+extension Network {
+  /// Channels, height and width of the first input.
+  package var imageShape: [Int] {
+    guard let input = graph.inputs.first else { return [] }
+    return input.dimensions.dropFirst().map { if case .fixed(let size) = $0 { size } else { 0 } }
+  }
+}
+
+extension Graph {
+  /// The batch size to use: what is wanted, unless the network has been written for one size only.
+  package func batchSize(_ wanted: Int) -> Int {
+    if case .fixed(let size)? = inputs.first?.dimensions.first { size } else { wanted }
+  }
+}

@@ -1,0 +1,49 @@
+import Foundation
+package import NapGraph
+import NapONNX
+import NapOperators
+import NapTensor
+
+/// A network that was read from an ONNX file or is to be written to one.
+public struct Network: Sendable {
+  package var graph: Graph
+
+  package init(_ graph: Graph) { self.graph = graph }
+
+  /// Reads an ONNX file.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - inputShapes: sizes, by input name, for inputs the file leaves open beyond the batch.
+  /// - Throws: an error whose description says what is wrong with the file.
+  public init(contentsOf path: String, inputShapes: [String: [Int]] = [:]) throws {
+    graph = try ONNXReader(registry: .all).read(path, inputShapes: inputShapes)
+  }
+
+  /// Writes an ONNX file; it is complete or not there at all.
+  public func write(to path: String) throws {
+    try ONNXWriter().write(graph, to: path)
+  }
+
+  /// Multiply-accumulates of one example.
+  public var macs: Int {
+    ((try? graph.shapes(batch: 1)).map { graph.macsByNode(shapes: $0) } ?? []).reduce(0, +)
+  }
+
+  /// Numbers in the weights, biases and normalizations, running statistics not counted.
+  public var parameters: Int {
+    let roles = graph.parameterRoles
+    return graph.constants.reduce(0) { sum, entry in
+      roles[entry.key].map { $0 != .statistic } ?? false ? sum + entry.value.count : sum
+    }
+  }
+
+  /// Parameters that are not zero.
+  public var nonzeroParameters: Int {
+    let roles = graph.parameterRoles
+    return graph.constants.reduce(0) { sum, entry in
+      guard let role = roles[entry.key], role != .statistic else { return sum }
+      return sum + entry.value.floats.reduce(0) { $0 + ($1 == 0 ? 0 : 1) }
+    }
+  }
+}

@@ -1,0 +1,31 @@
+/// How far a stage of a long piece of work has come.
+public struct WorkProgress: Sendable {
+  /// What is being done, e.g. `training`.
+  public var stage: String
+  public var step: Int
+  public var steps: Int
+  /// Examples that went through the network in this stage so far.
+  public var images: Int
+  /// Mean over the epoch or evaluation so far, in nats.
+  public var loss: Double?
+  /// Percent, over the epoch or evaluation so far.
+  public var accuracy: Double?
+  /// Something worth a line of its own.
+  public var message: String?
+
+  public init(
+    stage: String, step: Int = 0, steps: Int = 0, images: Int = 0, loss: Double? = nil,
+    accuracy: Double? = nil, message: String? = nil
+  ) {
+    self.stage = stage
+    self.step = step
+    self.steps = steps
+    self.images = images
+    self.loss = loss
+    self.accuracy = accuracy
+    self.message = message
+  }
+}
+
+/// Sees every step of a long piece of work; what it throws stops the work.
+public typealias ProgressHandler = (WorkProgress) throws -> Void

@@ -1,0 +1,103 @@
+/// What pruning did to a network.
+public struct PruningReport: Codable, Sendable, Equatable {
+  /// What is left of one layer with a weight.
+  public struct Layer: Codable, Sendable, Equatable {
+    public var name: String
+    public var type: String
+    public var shapeBefore: [Int]
+    public var shapeAfter: [Int]
+    public var macsBefore: Int
+    public var macsAfter: Int
+    /// Weights that are not zero.
+    public var nonzeroAfter: Int
+
+    public init(
+      name: String, type: String, shapeBefore: [Int], shapeAfter: [Int], macsBefore: Int, macsAfter: Int,
+      nonzeroAfter: Int
+    ) {
+      self.name = name
+      self.type = type
+      self.shapeBefore = shapeBefore
+      self.shapeAfter = shapeAfter
+      self.macsBefore = macsBefore
+      self.macsAfter = macsAfter
+      self.nonzeroAfter = nonzeroAfter
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case name, type
+      case shapeBefore = "shape_before"
+      case shapeAfter = "shape_after"
+      case macsBefore = "macs_before"
+      case macsAfter = "macs_after"
+      case nonzeroAfter = "nonzero_after"
+    }
+  }
+
+  /// A network on the way, with its accuracy on held-out training images.
+  public struct Point: Codable, Sendable, Equatable {
+    /// Shares of the original network, in `0...1`.
+    public var macs: Double
+    public var parameters: Double
+    /// Percent, on held-out training images.
+    public var accuracy: Double
+
+    public init(macs: Double, parameters: Double, accuracy: Double) {
+      self.macs = macs
+      self.parameters = parameters
+      self.accuracy = accuracy
+    }
+  }
+
+  /// Percent, on the test split.
+  public var accuracyBefore: Double
+  public var accuracyAfter: Double
+  public var macsBefore: Int
+  public var macsAfter: Int
+  public var parametersBefore: Int
+  public var parametersAfter: Int
+  /// Parameters that are not zero.
+  public var nonzeroAfter: Int
+  public var layers: [Layer]
+  /// Networks that were validated on the way to the result.
+  public var curve: [Point]
+  public var seconds: Double
+  /// Whether the written network gives what the masked original gives (channels), or keeps every
+  /// removed weight at zero (weights).
+  public var verified: Bool
+  public var criterion: String
+  public var granularity: String
+  public var seed: UInt64
+
+  public init(
+    accuracyBefore: Double, accuracyAfter: Double, macsBefore: Int, macsAfter: Int, parametersBefore: Int,
+    parametersAfter: Int, nonzeroAfter: Int, layers: [Layer], curve: [Point], seconds: Double,
+    verified: Bool, criterion: String, granularity: String, seed: UInt64
+  ) {
+    self.accuracyBefore = accuracyBefore
+    self.accuracyAfter = accuracyAfter
+    self.macsBefore = macsBefore
+    self.macsAfter = macsAfter
+    self.parametersBefore = parametersBefore
+    self.parametersAfter = parametersAfter
+    self.nonzeroAfter = nonzeroAfter
+    self.layers = layers
+    self.curve = curve
+    self.seconds = seconds
+    self.verified = verified
+    self.criterion = criterion
+    self.granularity = granularity
+    self.seed = seed
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case layers, curve, seconds, verified, criterion, granularity, seed
+    case accuracyBefore = "accuracy_before"
+    case accuracyAfter = "accuracy_after"
+    case macsBefore = "macs_before"
+    case macsAfter = "macs_after"
+    case parametersBefore = "parameters_before"
+    case parametersAfter = "parameters_after"
+    case nonzeroAfter = "nonzero_after"
+  }
+}

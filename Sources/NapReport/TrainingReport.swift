@@ -1,0 +1,30 @@
+/// How a training run ended.
+public struct TrainingReport: Codable, Sendable, Equatable {
+  /// Percent, on the test split; absent where the data has none.
+  public var accuracy: Double?
+  /// Mean cross-entropy on the test split, in nats.
+  public var loss: Double?
+  public var epochs: Int
+  public var parameters: Int
+  public var macs: Int
+  public var imagesPerSecond: Double
+  public var seconds: Double
+
+  public init(
+    accuracy: Double?, loss: Double?, epochs: Int, parameters: Int, macs: Int, imagesPerSecond: Double,
+    seconds: Double
+  ) {
+    self.accuracy = accuracy
+    self.loss = loss
+    self.epochs = epochs
+    self.parameters = parameters
+    self.macs = macs
+    self.imagesPerSecond = imagesPerSecond
+    self.seconds = seconds
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case accuracy, loss, epochs, parameters, macs, seconds
+    case imagesPerSecond = "images_per_second"
+  }
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+import NapKit
+import NapReport
+
+struct Eval: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measures loss and accuracy of a network on a data set.",
+    discussion: "Example: nap eval model.onnx --data DIR --preset cifar10")
+
+  @Argument(help: "The network, an ONNX file.")
+  var model: String
+
+  @OptionGroup var dataOptions: DataOptions
+
+  @Option(help: "Which part of the data: test or train.")
+  var split = "test"
+
+  @Option(help: "The numbers to compute in: float32, bfloat16, or auto (bfloat16 where it is fast).")
+  var precision = Precision.float32
+
+  @Option(help: "Images that go through the network at once.")
+  var batchSize = 200
+
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard (1...65_536).contains(batchSize) else {
+      throw ValidationError("--batch-size must lie between 1 and 65536")
+    }
+  }
+
+  func run() throws {
+    let evaluation = Evaluation(
+      source: try dataOptions.source(), split: split, precision: precision, batchSize: batchSize)
+    let network = try Network(contentsOf: model)
+    let terminal = Terminal()
+    let report = try evaluation.run(network, progress: output.progress(terminal))
+    terminal.clear()
+    print(output.json ? try report.renderedAsJSON() : report.renderedAsText())
+  }
+}

@@ -1,0 +1,60 @@
+public import ArgumentParser
+import Foundation
+public import NapKit
+
+extension Precision: ExpressibleByArgument {}
+
+/// Where the data is and how it is prepared.
+struct DataOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The folder with the data: CIFAR-10 binary, MNIST-style IDX, or images by class; or 'synthetic'.",
+      discussion: "Default: the environment variable NAP_DATA.", valueName: "dir"))
+  var data: String?
+
+  @Option(help: "How images become numbers: cifar10, imagenet, mnist or plain.")
+  var preset = "cifar10"
+
+  func source() throws -> DataSource {
+    guard let path = data ?? ProcessInfo.processInfo.environment["NAP_DATA"] else {
+      throw ValidationError("no data: give a folder with --data, or set NAP_DATA")
+    }
+    return try DataSource(path: path, preset: preset)
+  }
+}
+
+/// How the result is printed.
+struct OutputOptions: ParsableArguments {
+  @Flag(help: "Print exactly one JSON object on standard output.")
+  var json = false
+
+  @Flag(name: .shortAndLong, help: "Show no progress.")
+  var quiet = false
+
+  func progress(_ terminal: Terminal) -> ProgressHandler {
+    quiet ? { _ in try Interruption.check() } : { try terminal.show($0) }
+  }
+}
+
+/// Sizes for inputs that the file leaves open.
+struct ShapeOptions: ParsableArguments {
+  @Option(
+    name: .customLong("input-shape"), parsing: .singleValue,
+    help: ArgumentHelp(
+      "The shape of an input the file leaves open, e.g. image=1x3x32x32 (may be repeated).",
+      valueName: "name=shape"))
+  var inputShapes: [String] = []
+
+  func shapes() throws -> [String: [Int]] {
+    var result: [String: [Int]] = [:]
+    for text in inputShapes {
+      let parts = text.split(separator: "=", maxSplits: 1)
+      let sizes = parts.count == 2 ? parts[1].split(separator: "x").map { Int($0) ?? 0 } : []
+      guard parts.count == 2, !sizes.isEmpty, sizes.allSatisfy({ $0 > 0 && $0 < 1 << 31 }) else {
+        throw ValidationError("'\(text)' is not of the form name=1x3x32x32")
+      }
+      result[String(parts[0])] = sizes
+    }
+    return result
+  }
+}

@@ -1,0 +1,77 @@
+import Foundation
+import NapKit
+
+/// Standard error: messages, and progress as a bar on a terminal or as plain lines elsewhere.
+final class Terminal {
+  private let isTerminal = isatty(STDERR_FILENO) != 0
+  private let clock = ContinuousClock()
+  private var stage = ""
+  private var stageStart: ContinuousClock.Instant
+  private var lastShown: ContinuousClock.Instant
+  private var barWidth = 0
+
+  init() {
+    stageStart = clock.now
+    lastShown = clock.now
+  }
+
+  static func write(_ line: String) {
+    FileHandle.standardError.write(Data((line + "\n").utf8))
+  }
+
+  /// Shows how far the work has come; throws when the user wants it to stop.
+  func show(_ progress: WorkProgress) throws {
+    try Interruption.check()
+    if progress.stage != stage || progress.step <= 1 {
+      if progress.stage != stage { clear() }
+      stage = progress.stage
+      stageStart = clock.now
+      lastShown = clock.now - .seconds(1000)
+    }
+    if let message = progress.message {
+      clear()
+      Self.write(message)
+    }
+    guard progress.steps > 0 else { return }
+    let isLast = progress.step >= progress.steps
+    let pause = isTerminal ? 0.1 : 10
+    guard isLast || (clock.now - lastShown) / .seconds(1) >= pause else { return }
+    lastShown = clock.now
+    isTerminal ? draw(progress, isLast: isLast) : Self.write(facts(progress).joined(separator: ", "))
+  }
+
+  private func facts(_ progress: WorkProgress) -> [String] {
+    let seconds = (clock.now - stageStart) / .seconds(1)
+    let done = Double(progress.step) / Double(progress.steps)
+    var facts = [String(format: "%@ %3.0f %%", progress.stage, 100 * done)]
+    if let loss = progress.loss { facts.append(String(format: "loss %.4f", loss)) }
+    if let accuracy = progress.accuracy { facts.append(String(format: "accuracy %.2f %%", accuracy)) }
+    if seconds > 0.5, progress.images > 0 {
+      facts.append(String(format: "%.0f images/s", Double(progress.images) / seconds))
+    }
+    if seconds > 0.5, done > 0, done < 1 { facts.append(Self.time(seconds * (1 - done) / done) + " left") }
+    return facts
+  }
+
+  private func draw(_ progress: WorkProgress, isLast: Bool) {
+    let width = 24
+    let full = min(width, width * progress.step / progress.steps)
+    let bar = String(repeating: "█", count: full) + String(repeating: "░", count: width - full)
+    let line = "\(bar) \(facts(progress).joined(separator: ", "))"
+    let padding = String(repeating: " ", count: max(0, barWidth - line.count))
+    FileHandle.standardError.write(Data("\r\(line)\(padding)\(isLast ? "\n" : "")".utf8))
+    barWidth = isLast ? 0 : line.count
+  }
+
+  /// Takes the bar away.
+  func clear() {
+    guard isTerminal, barWidth > 0 else { return }
+    FileHandle.standardError.write(Data("\r\(String(repeating: " ", count: barWidth))\r".utf8))
+    barWidth = 0
+  }
+
+  static func time(_ seconds: Double) -> String {
+    let total = Int(seconds.rounded())
+    return total < 60 ? "\(total) s" : String(format: "%d:%02d min", total / 60, total % 60)
+  }
+}
