@@ -39,6 +39,14 @@ package final class Plan {
     set { tapBox.call = newValue }
   }
 
+  /// The share of the old running statistics that a training step keeps; `nil` leaves it to each
+  /// normalization.
+  package var statisticsMomentum: Float? {
+    get { statisticsUpdate.momentum }
+    set { statisticsUpdate.momentum = newValue }
+  }
+
+  private let statisticsUpdate: StatisticsUpdate
   private final class TapBox { var call: ((CurvatureTap) -> Void)? }
   private let tapBox: TapBox
   private let preparation: [PlanStep]
@@ -121,6 +129,7 @@ package final class Plan {
     self.batch = batch
     self.parameters = parameters
     tapBox = box
+    statisticsUpdate = builder.statisticsUpdate
     inputs = inputBuffers.map { memory.floats($0) }
     self.inputShapes = graph.inputs.map { shapes[$0.value.index] }
     outputs = outputCopies.map { UnsafePointer(memory.floats($0)) }

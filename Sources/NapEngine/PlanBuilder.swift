@@ -29,6 +29,12 @@ struct PlanStep {
   var touched: [BufferID]
 }
 
+/// How training plans update running statistics.
+package final class StatisticsUpdate {
+  /// Overrides the momentum of every normalization.
+  package internal(set) var momentum: Float?
+}
+
 /// Collects the steps and buffers of a plan while operators lower themselves into it.
 package final class PlanBuilder {
   package let mode: PlanMode
@@ -36,6 +42,7 @@ package final class PlanBuilder {
   package let scalar: Scalar
   private(set) var shapes: [[Int]]
   package let parameters: Parameters
+  package let statisticsUpdate = StatisticsUpdate()
 
   struct Buffer {
     var layout: Layout

@@ -99,11 +99,14 @@ package protocol AffineOperator: Operator {
     of x: UnsafePointer<Float>, shape: [Int], examples: Range<Int>, group: Int,
     into rows: UnsafeMutablePointer<Float>)
   var patchesArePositionMajor: Bool { get }
-  /// What the bias (input 2) is multiplied by.
+  /// Whether a bias vector may be given as input 2.
+  var acceptsBias: Bool { get }
+  /// What the bias is multiplied by.
   var biasFactor: Float { get }
 }
 
 extension AffineOperator {
+  package var acceptsBias: Bool { true }
   package var biasFactor: Float { 1 }
 }
 

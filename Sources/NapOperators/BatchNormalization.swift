@@ -122,11 +122,11 @@ extension BatchNormalization: Lowerable {
     let statistics = usesBatch ? [plan.makeBuffer(channels), plan.makeBuffer(channels)] : running
     let output = plan.define(y, layout)
     var shared: [(KernelArgument, BufferID)] = [
-      (.source, source), (.scale, scale), (.mean, statistics[0]), (.variance, statistics[1]),
+      (.source, source), (.scale, scale), (.shift, shift), (.mean, statistics[0]), (.variance, statistics[1]),
     ]
     let workspaceLayout = kernel.layout(.workspace)
     if workspaceLayout.bytes > 0 { shared.append((.workspace, plan.makeBuffer(workspaceLayout))) }
-    plan.run(kernel, node.relu ? "\(name)+Relu" : name, shared + [(.shift, shift), (.destination, output)])
+    plan.run(kernel, node.relu ? "\(name)+Relu" : name, shared + [(.destination, output)])
     if usesBatch { updateRunning(running, from: statistics, shape: plan.shape(x), in: plan) }
 
     return {
@@ -161,8 +161,9 @@ extension BatchNormalization: Lowerable {
     let channels = shape[1]
     let count = Float(shape.product / max(1, channels))
     let unbiased = count > 1 ? count / (count - 1) : 1
-    let momentum = momentum
+    let (own, update) = (momentum, plan.statisticsUpdate)
     plan.run("running statistics", touching: running + batch) { memory in
+      let momentum = update.momentum ?? own
       for (index, factor) in [(0, Float(1)), (1, unbiased)] {
         let (old, new) = (memory.floats(running[index]), memory.floats(batch[index]))
         for c in 0..<channels {

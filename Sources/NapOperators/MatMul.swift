@@ -108,6 +108,7 @@ extension MatMul: PositionMajorOperator {
   package var weightOutputAxis: Int { 1 }
   package var weightInputAxis: Int { 0 }
   package var weightFactor: Float { 1 }
+  package var acceptsBias: Bool { false }
 
   package func affineShape(_ inputs: [[Int]]) -> AffineShape? {
     guard inputs[0].count >= 2, inputs[1].count == 2 else { return nil }

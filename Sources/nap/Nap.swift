@@ -21,7 +21,7 @@ struct Nap: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Eval.self
+      Prune.self, Eval.self,
     ])
 
   static func main() {

@@ -4,6 +4,8 @@ public import NapKit
 
 extension Precision: ExpressibleByArgument {}
 
+extension Pruning.Granularity: ExpressibleByArgument {}
+
 /// Where the data is and how it is prepared.
 struct DataOptions: ParsableArguments {
   @Option(

@@ -1,0 +1,78 @@
+package import NapKernels
+
+/// The Kronecker factors of one affine layer: the Fisher block of each group is about `A ⊗ G`.
+///
+/// - Shapes: `A [in + 1, in + 1]`, `G [out, out]`; the last coordinate of the input is a constant 1,
+///   so that the last column of the weight is the bias.
+/// - Scale, over `N` examples and `T` shared positions (1 for `Gemm`, pixels for `Conv`):
+///   `A = 1/N · Σₙₜ a aᵀ` and `G = 1/(N·T) · Σₙₜ g gᵀ`, with `g` the gradient of *one example's*
+///   loss. The product is comparable between layers; the factors alone are not.
+/// - Source: Martens & Grosse 2015, arXiv:1503.05671; Grosse & Martens 2016, arXiv:1602.01407.
+package struct KroneckerFactors: Sendable {
+  package struct Group: Sendable {
+    package var a: Matrix
+    package var g: Matrix
+
+    package init(a: Matrix, g: Matrix) {
+      self.a = a
+      self.g = g
+    }
+  }
+
+  package var groups: [Group]
+  /// `E_n[(Σ_t g_t · z_t)²]`, `z` the pre-activation: the exact curvature along the layer's own
+  /// weights, in nats.
+  package var exactCurvature: Double
+
+  package init(groups: [Group], exactCurvature: Double) {
+    self.groups = groups
+    self.exactCurvature = exactCurvature
+  }
+
+  /// The curvature that the factors give along some weights: `Σ tr(G W A Wᵀ)`.
+  ///
+  /// - Parameter weights: `[out, in + 1]` by group.
+  package func curvature(along weights: [Matrix]) -> Double {
+    zip(groups, weights).reduce(0) { sum, pair in
+      let (group, w) = pair
+      return sum + (group.g * w).dot(w * group.a)
+    }
+  }
+
+  /// By what to multiply what the factors say of this layer so that layers can be compared: K-FAC
+  /// takes derivatives at different positions for uncorrelated, which they are not before a pool.
+  ///
+  /// - Parameter weights: the layer's own weights, `[out, in + 1]` by group.
+  package func calibration(for weights: [Matrix]) -> Double {
+    let approximate = curvature(along: weights)
+    guard approximate > 0, exactCurvature > 0 else { return 1 }
+    return exactCurvature / approximate
+  }
+}
+
+extension KroneckerFactors.Group {
+  /// Inverses with factored Tikhonov damping.
+  ///
+  /// With `π² = (tr A / m) / (tr G / o)` and `λ = damping · (tr A / m) (tr G / o)`, the factors are
+  /// `A + π √λ I` and `G + √λ/π I`: each gets `√damping` times its mean eigenvalue.
+  /// - Source: Martens & Grosse 2015, section 6.3.
+  package func dampedInverses(_ damping: Double) -> (a: Matrix, g: Matrix)? {
+    guard let a = Self.dampedInverse(of: a, damping), let g = Self.dampedInverse(of: g, damping) else {
+      return nil
+    }
+    return (a, g)
+  }
+
+  package static func dampedInverse(of factor: Matrix, _ damping: Double) -> Matrix? {
+    var strength = damping.squareRoot() * factor.trace / Double(max(1, factor.rows))
+    // A factor that is zero (a dead layer) has no scale of its own.
+    if strength <= 0 || !strength.isFinite { strength = 1 }
+    for _ in 0..<8 {
+      var damped = factor
+      damped.add(toDiagonal: strength)
+      if let inverse = damped.inverseOfPositiveDefinite { return inverse }
+      strength *= 10
+    }
+    return nil
+  }
+}

@@ -1,0 +1,125 @@
+internal import CNapBLAS
+
+/// A dense matrix in double precision, row-major: what statistics and their algebra are kept in.
+package struct Matrix: Sendable, Equatable {
+  package let rows: Int
+  package let columns: Int
+  package var elements: [Double]
+
+  package init(rows: Int, columns: Int) {
+    self.init(rows: rows, columns: columns, elements: [Double](repeating: 0, count: rows * columns))
+  }
+
+  package init(rows: Int, columns: Int, elements: [Double]) {
+    precondition(elements.count == rows * columns)
+    self.rows = rows
+    self.columns = columns
+    self.elements = elements
+  }
+
+  package static func identity(_ size: Int) -> Matrix {
+    var result = Matrix(rows: size, columns: size)
+    for i in 0..<size { result[i, i] = 1 }
+    return result
+  }
+
+  package subscript(row: Int, column: Int) -> Double {
+    get { elements[row * columns + column] }
+    set { elements[row * columns + column] = newValue }
+  }
+
+  package var trace: Double { (0..<min(rows, columns)).reduce(0) { $0 + self[$1, $1] } }
+
+  package var transposed: Matrix {
+    var result = Matrix(rows: columns, columns: rows)
+    for i in 0..<rows { for j in 0..<columns { result[j, i] = self[i, j] } }
+    return result
+  }
+
+  package mutating func add(toDiagonal value: Double) {
+    for i in 0..<min(rows, columns) { self[i, i] += value }
+  }
+
+  /// The elements where the given rows and columns cross.
+  package func selecting(rows chosenRows: [Int], columns chosenColumns: [Int]) -> Matrix {
+    var result = Matrix(rows: chosenRows.count, columns: chosenColumns.count)
+    elements.withUnsafeBufferPointer { source in
+      result.elements.withUnsafeMutableBufferPointer { target in
+        var next = 0
+        for i in chosenRows {
+          for j in chosenColumns {
+            target[next] = source[i * columns + j]
+            next += 1
+          }
+        }
+      }
+    }
+    return result
+  }
+
+  package func selecting(columns chosen: [Int]) -> Matrix {
+    selecting(rows: Array(0..<rows), columns: chosen)
+  }
+
+  package static func * (a: Matrix, b: Matrix) -> Matrix {
+    var result = Matrix(rows: a.rows, columns: b.columns)
+    result.add(a, b, factor: 1)
+    return result
+  }
+
+  /// `self += factor · a · b`.
+  package mutating func add(_ a: Matrix, _ b: Matrix, factor: Double) {
+    precondition(a.columns == b.rows && rows == a.rows && columns == b.columns)
+    guard !elements.isEmpty, a.columns > 0 else { return }
+    cblas_dgemm(
+      CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(a.columns), factor,
+      a.elements, Int32(a.columns), b.elements, Int32(columns), 1, &elements, Int32(columns))
+  }
+
+  /// The sum of the products of corresponding elements, `tr(a bᵀ)`.
+  package func dot(_ other: Matrix) -> Double {
+    precondition(rows == other.rows && columns == other.columns)
+    return cblas_ddot(Int32(elements.count), elements, 1, other.elements, 1)
+  }
+}
+
+// MARK: Positive definite matrices
+extension Matrix {
+  /// The inverse of a symmetric positive definite matrix; `nil` when it is not positive definite.
+  ///
+  /// - Cost: `O(n³)`.
+  package var inverseOfPositiveDefinite: Matrix? {
+    precondition(rows == columns)
+    guard rows > 0 else { return self }
+    var result = self
+    let n = Int32(rows)
+    // Row-major "L" is the transposed upper triangle: of a symmetric matrix, either will do.
+    guard LAPACKE_dpotrf(NAP_ROW_MAJOR, 76, n, &result.elements, n) == 0,
+      LAPACKE_dpotri(NAP_ROW_MAJOR, 76, n, &result.elements, n) == 0
+    else { return nil }
+    result.mirrorLowerTriangle()
+    return result
+  }
+
+  /// `self⁻¹ · right` for a symmetric positive definite matrix; `nil` when it is not.
+  package func solvingPositiveDefinite(_ right: Matrix) -> Matrix? {
+    precondition(rows == columns && right.rows == rows)
+    guard rows > 0, right.columns > 0 else { return right }
+    var factor = elements
+    var result = right
+    let n = Int32(rows)
+    guard LAPACKE_dpotrf(NAP_ROW_MAJOR, 76, n, &factor, n) == 0,
+      LAPACKE_dpotrs(
+        NAP_ROW_MAJOR, 76, n, Int32(right.columns), factor, n, &result.elements, Int32(right.columns)) == 0
+    else { return nil }
+    return result
+  }
+
+  /// Copies what lies below the diagonal to above it.
+  package mutating func mirrorLowerTriangle() {
+    let n = rows
+    elements.withUnsafeMutableBufferPointer { e in
+      for i in 0..<n { for j in 0..<i { e[j * n + i] = e[i * n + j] } }
+    }
+  }
+}

@@ -1,0 +1,34 @@
+internal import CNapBLAS
+
+/// The lower triangle of `c += a · aᵀ`, or of `c += aᵀ · a` when `transposed`.
+///
+/// - Shapes: `a [rows, columns]`, `c [n, n]` with `n = transposed ? columns : rows`; row-major.
+package func addSelfProduct(
+  of a: UnsafePointer<Float>, rows: Int, columns: Int, transposed: Bool = false,
+  into c: UnsafeMutablePointer<Float>
+) {
+  let (n, k) = transposed ? (columns, rows) : (rows, columns)
+  cblas_ssyrk(
+    CblasRowMajor, CblasLower, transposed ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), 1, a,
+    Int32(columns), 1, c, Int32(n))
+}
+
+/// The sum of products, accumulated in double precision block by block.
+package func dotProduct(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Double {
+  var sum = 0.0
+  var start = 0
+  while start < count {
+    let length = min(4096, count - start)
+    sum += Double(cblas_sdot(Int32(length), a + start, 1, b + start, 1))
+    start += length
+  }
+  return sum
+}
+
+/// Sets how many threads BLAS and LAPACK use, and returns how many they used before.
+@discardableResult
+package func setLinearAlgebraThreads(_ count: Int) -> Int {
+  let before = Int(openblas_get_num_threads())
+  openblas_set_num_threads(Int32(count))
+  return before
+}

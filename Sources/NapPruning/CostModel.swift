@@ -1,0 +1,79 @@
+package import NapGraph
+import NapTensor
+
+/// What a network costs.
+package enum Cost: String, Sendable, CaseIterable {
+  /// Multiply-accumulates of one example.
+  case macs
+  /// Numbers in weights, biases and normalizations.
+  case parameters
+}
+
+/// Multiply-accumulates and parameters of a network that is being cut.
+///
+/// The cost of an affine node is proportional to the size of its weight, so all that must be
+/// remembered is how many indices are left on every axis.
+package struct CostModel: Sendable {
+  private struct Item {
+    var counts: [Int]
+    /// Multiply-accumulates per element.
+    var positions: Int
+    var isParameter: Bool
+    var size: Int { counts.reduce(1, *) }
+  }
+
+  private var items: [ValueID: Item] = [:]
+  /// Cost of what has no weights to cut.
+  private let fixedMACs: Int
+  package private(set) var macs: Int
+  package private(set) var parameters = 0
+
+  package init(_ graph: Graph) throws(GraphError) {
+    let shapes = try graph.shapes(batch: 1)
+    let roles = graph.parameterRoles
+    for (value, role) in roles where role != .statistic {
+      guard let tensor = graph.constants[value], tensor.isFloat else { continue }
+      items[value] = Item(counts: tensor.shape, positions: 0, isParameter: true)
+      parameters += tensor.count
+    }
+    var counted = 0
+    let byNode = graph.macsByNode(shapes: shapes)
+    for (node, macs) in zip(graph.nodes, byNode) where node.op is any AffineOperator {
+      guard let size = items[node.inputs[1]]?.size, size > 0 else { continue }
+      items[node.inputs[1]]?.positions += macs / size
+      counted += macs / size * size
+    }
+    macs = byNode.reduce(0, +)
+    fixedMACs = macs - counted
+  }
+
+  package func value(_ cost: Cost) -> Int { cost == .macs ? macs : parameters }
+
+  /// What removing a unit saves now.
+  package func saving(of unit: PruningUnit) -> (macs: Int, parameters: Int) {
+    var (macs, parameters) = (0, 0)
+    for (value, axes) in Self.byValue(unit) {
+      guard var item = items[value] else { continue }
+      let before = item.size
+      for (axis, count) in axes { item.counts[axis] -= count }
+      macs += (before - item.size) * item.positions
+      if item.isParameter { parameters += before - item.size }
+    }
+    return (macs, parameters)
+  }
+
+  package mutating func remove(_ unit: PruningUnit) {
+    let saved = saving(of: unit)
+    for (value, axes) in Self.byValue(unit) {
+      for (axis, count) in axes { items[value]?.counts[axis] -= count }
+    }
+    macs -= saved.macs
+    parameters -= saved.parameters
+  }
+
+  private static func byValue(_ unit: PruningUnit) -> [ValueID: [(axis: Int, count: Int)]] {
+    var result: [ValueID: [(axis: Int, count: Int)]] = [:]
+    for (place, indices) in unit.places { result[place.value, default: []].append((place.axis, indices.count)) }
+    return result
+  }
+}

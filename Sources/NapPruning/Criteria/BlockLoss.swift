@@ -1,0 +1,20 @@
+/// The predicted increase of the loss when a unit goes as a whole and its readers make up for it.
+///
+/// - Units: nats per example.
+package struct BlockLoss: Criterion {
+  package static let name = "nap"
+  package static let summary =
+    "second-order loss of the whole channel, compensated and calibrated (default)"
+  package static let needsCurvature = true
+  package static let compensates = true
+
+  package init() {}
+
+  package func score(of unit: PruningUnit, in model: PruningModel) -> Double {
+    let readings = model.readings(of: unit)
+    if !readings.isEmpty { return readings.reduce(0) { $0 + $1.layer.loss(removingColumns: $1.columns) } }
+    return model.computings(of: unit).reduce(0) { sum, computing in
+      computing.rows.reduce(sum) { $0 + computing.layer.loss(removingRow: $1.row, group: $1.group) }
+    }
+  }
+}

@@ -1,0 +1,158 @@
+package import NapCurvature
+package import NapGraph
+import NapKernels
+import NapTensor
+
+/// A network under the quadratic model: what criteria look at, and what removals change.
+package final class PruningModel {
+  package let graph: Graph
+  package let units: PruningUnits
+  /// Affine layers by node.
+  package let layers: [Int: LayerModel]
+  package private(set) var cost: CostModel
+  /// Layers whose weights a value is.
+  private let layersOfWeight: [ValueID: [LayerModel]]
+  /// Indices left on every axis that some unit touches.
+  private var remaining: [IndexAtoms.Place: Int] = [:]
+  private var removed: [IndexAtoms.Place: [Int]] = [:]
+  package private(set) var removedUnits: [Int] = []
+
+  /// - Parameters:
+  ///   - factors: Kronecker factors by node; empty for criteria that need none.
+  ///   - damping: of the factors, relative to their mean eigenvalues.
+  package init(_ graph: Graph, factors: [Int: KroneckerFactors] = [:], damping: Double = 1e-3) throws(GraphError) {
+    self.graph = graph
+    units = try PruningUnits(graph)
+    cost = try CostModel(graph)
+    let shapes = try graph.shapes(batch: 1)
+    var uses: [ValueID: Int] = [:]
+    for node in graph.nodes { for input in node.inputs { uses[input, default: 0] += 1 } }
+    var layers: [Int: LayerModel] = [:]
+    var layersOfWeight: [ValueID: [LayerModel]] = [:]
+    for (index, node) in graph.nodes.enumerated() {
+      guard let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil,
+        let shape = op.affineShape(node.inputs.map { shapes[$0.index] })
+      else { continue }
+      let layer = LayerModel(
+        node: index, op: op, weight: node.inputs[1], shape: shape,
+        biasHome: Self.biasHome(of: node, op, in: graph, uses: uses),
+        isShared: uses[node.inputs[1]] != 1, graph: graph, factors: factors[index], damping: damping)
+      layers[index] = layer
+      layersOfWeight[node.inputs[1], default: []].append(layer)
+    }
+    self.layers = layers
+    self.layersOfWeight = layersOfWeight
+    for unit in units.units {
+      for place in unit.places.keys { remaining[place] = shapes[place.value.index][place.axis] }
+    }
+  }
+
+  private static func biasHome(
+    of node: Node, _ op: any AffineOperator, in graph: Graph, uses: [ValueID: Int]
+  ) -> LayerModel.BiasHome {
+    if node.inputs.count > 2 {
+      let bias = node.inputs[2]
+      return graph.constants[bias] != nil && uses[bias] == 1 ? .bias(bias, factor: op.biasFactor) : .none
+    }
+    let readers = graph.nodes.filter { $0.inputs.contains(node.outputs[0]) }
+    let isOutput = graph.outputs.contains { $0.value == node.outputs[0] }
+    if !isOutput, readers.count == 1, let reader = readers.first, reader.inputs.count > 3,
+      reader.op.role(ofInput: 3) == .statistic, reader.inputs[0] == node.outputs[0],
+      uses[reader.inputs[3]] == 1
+    {
+      return .runningMean(reader.inputs[3])
+    }
+    return op.acceptsBias ? .newBias : .none
+  }
+}
+
+// MARK: Units
+extension PruningModel {
+  /// A layer that reads a unit, and the columns it reads it with.
+  package typealias Reading = (layer: LayerModel, columns: [Int])
+  /// A layer that computes a unit, and the rows that do.
+  package typealias Computing = (layer: LayerModel, rows: [(group: Int, row: Int)])
+
+  package func readings(of unit: PruningUnit) -> [Reading] {
+    places(of: unit).flatMap { place, indices in
+      (layersOfWeight[place.value] ?? []).compactMap { layer in
+        layer.shape.groups == 1 && layer.op.weightInputAxis == place.axis
+          ? (layer, layer.columns(ofInputs: indices)) : nil
+      }
+    }
+  }
+
+  package func computings(of unit: PruningUnit) -> [Computing] {
+    places(of: unit).flatMap { place, indices in
+      (layersOfWeight[place.value] ?? []).compactMap { layer in
+        layer.op.weightOutputAxis == place.axis ? (layer, layer.rows(ofOutputs: indices)) : nil
+      }
+    }
+  }
+
+  /// Places in a fixed order: sums of floating point numbers depend on it.
+  private func places(of unit: PruningUnit) -> [(IndexAtoms.Place, [Int])] {
+    unit.places.filter { layersOfWeight[$0.key.value] != nil }
+      .sorted { ($0.key.value, $0.key.axis) < ($1.key.value, $1.key.axis) }
+      .map { ($0.key, $0.value) }
+  }
+
+  /// Whether every axis keeps an index when the unit goes.
+  package func mayRemove(_ unit: PruningUnit) -> Bool {
+    unit.places.allSatisfy { (remaining[$0.key] ?? 0) > $0.value.count }
+  }
+
+  package func remove(_ index: Int, compensating: Bool) {
+    let unit = units.units[index]
+    for (layer, rows) in computings(of: unit) {
+      for (group, row) in rows { layer.remove(row: row, group: group) }
+    }
+    for (layer, columns) in readings(of: unit) { layer.remove(columns: columns, compensating: compensating) }
+    cost.remove(unit)
+    for (place, indices) in unit.places {
+      remaining[place, default: 0] -= indices.count
+      removed[place, default: []] += indices
+    }
+    removedUnits.append(index)
+  }
+}
+
+// MARK: Results
+extension PruningModel {
+  /// The network at its full size with compensated weights and zeros for what is gone, and the
+  /// same network cut.
+  package func results() throws(GraphError) -> (masked: Graph, cut: Graph) {
+    var masked = graph
+    for (_, layer) in layers.sorted(by: { $0.key < $1.key }) { layer.write(to: &masked) }
+    let roles = masked.parameterRoles
+    var gone = removed.mapValues { $0.sorted() }
+    for (place, indices) in gone {
+      guard roles[place.value] != .statistic, let tensor = masked.constants[place.value], tensor.isFloat
+      else { continue }
+      masked.constants[place.value] = tensor.zeroing(indices, axis: place.axis)
+    }
+    // A bias that compensation has added is cut like the output it is added to.
+    for layer in layers.values where masked.nodes[layer.node].inputs.count > graph.nodes[layer.node].inputs.count {
+      let place = IndexAtoms.Place(value: layer.weight, axis: layer.op.weightOutputAxis)
+      guard let indices = gone[place], let bias = masked.nodes[layer.node].inputs.last else { continue }
+      gone[IndexAtoms.Place(value: bias, axis: 0)] = indices
+      masked.constants[bias] = masked.constants[bias]?.zeroing(indices, axis: 0)
+    }
+    return (masked, try masked.removing(gone))
+  }
+}
+
+extension Tensor {
+  /// The tensor with zeros at some indices of an axis.
+  fileprivate func zeroing(_ indices: [Int], axis: Int) -> Tensor {
+    var result = self
+    let inner = shape[(axis + 1)...].product
+    for outer in 0..<shape[..<axis].product {
+      for index in indices {
+        let start = (outer * shape[axis] + index) * inner
+        for i in start..<start + inner { result.floats[i] = 0 }
+      }
+    }
+    return result
+  }
+}

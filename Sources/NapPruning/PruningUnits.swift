@@ -1,0 +1,63 @@
+package import NapGraph
+
+/// What must go together: one channel with everything that computes, scales or reads it.
+package struct PruningUnit: Sendable {
+  /// Ascending indices, by axis of a value.
+  package let places: [IndexAtoms.Place: [Int]]
+}
+
+/// All units of a graph that hold weights, and what is frozen and why.
+package struct PruningUnits: Sendable {
+  package struct Frozen: Sendable, Hashable {
+    package var place: IndexAtoms.Place
+    package var reason: String
+  }
+
+  package private(set) var units: [PruningUnit] = []
+  /// Axes of weights on which some index is frozen: the obvious ones (positions in a kernel) left out.
+  package private(set) var frozen: [Frozen] = []
+
+  /// - Throws: when the shapes of the graph cannot be inferred.
+  package init(_ graph: Graph) throws(GraphError) {
+    var atoms = try IndexAtoms(graph)
+    var members: [Int: [IndexAtoms.Place: [Int]]] = [:]
+    var order: [Int] = []
+    let weights = Self.affineWeights(graph)
+    for (value, shape) in atoms.shapes.enumerated() {
+      for (axis, size) in shape.enumerated() {
+        let place = IndexAtoms.Place(value: ValueID(value), axis: axis)
+        for index in 0..<size {
+          let atom = atoms.atom(place, index)
+          guard atoms.frozenReason(atom) == nil else { continue }
+          let root = atoms.find(atom)
+          if members[root] == nil { order.append(root) }
+          members[root, default: [:]][place, default: []].append(index)
+        }
+      }
+    }
+    for root in order {
+      guard let places = members[root], places.keys.contains(where: { weights[$0.value] != nil }) else {
+        continue
+      }
+      units.append(PruningUnit(places: places))
+    }
+    for (weight, axes) in weights.sorted(by: { $0.key < $1.key }) {
+      for axis in axes {
+        let place = IndexAtoms.Place(value: weight, axis: axis)
+        let reasons = (0..<atoms.shapes[weight.index][axis])
+          .compactMap { atoms.frozenReason(atoms.atom(place, $0)) }
+        if let reason = reasons.first { frozen.append(Frozen(place: place, reason: reason)) }
+      }
+    }
+  }
+
+  /// The weights of affine nodes, with their feature axes.
+  static func affineWeights(_ graph: Graph) -> [ValueID: [Int]] {
+    var result: [ValueID: [Int]] = [:]
+    for node in graph.nodes {
+      guard let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil else { continue }
+      result[node.inputs[1]] = [op.weightOutputAxis, op.weightInputAxis]
+    }
+    return result
+  }
+}

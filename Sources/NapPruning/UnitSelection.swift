@@ -1,0 +1,98 @@
+/// Removes the units that cost the least loss for what they save, until a target is met.
+///
+/// Greedy on `score / saving` with a heap whose entries are checked when they come up: removing a
+/// unit changes the scores and savings of its neighbors.
+package struct UnitSelection {
+  private let criterion: any Criterion
+  private let cost: Cost
+  private let model: PruningModel
+  private var heap: [Entry] = []
+
+  private struct Entry {
+    var key: Double
+    var unit: Int
+    /// Removals at the time the key was computed.
+    var time: Int
+  }
+
+  package init(_ model: PruningModel, criterion: any Criterion, cost: Cost) {
+    self.model = model
+    self.criterion = criterion
+    self.cost = cost
+    heap = model.units.units.indices.compactMap { index in
+      key(of: index).map { Entry(key: $0, unit: index, time: 0) }
+    }
+    heap.sort { ($0.key, $0.unit) < ($1.key, $1.unit) }
+  }
+
+  /// Score by saving; `nil` when the unit saves nothing.
+  private func key(of index: Int) -> Double? {
+    let unit = model.units.units[index]
+    let saving = model.cost.saving(of: unit)
+    let saved = cost == .macs ? saving.macs : saving.parameters
+    guard saved > 0 else { return nil }
+    return max(0, criterion.score(of: unit, in: model)) / Double(saved)
+  }
+
+  /// Removes one unit; `nil` when none may be removed any more.
+  package mutating func removeNext() -> Int? {
+    while let entry = popFirst() {
+      guard model.mayRemove(model.units.units[entry.unit]) else { continue }
+      if entry.time < model.removedUnits.count {
+        guard let key = key(of: entry.unit) else { continue }
+        let fresh = Entry(key: key, unit: entry.unit, time: model.removedUnits.count)
+        if let next = heap.first, (next.key, next.unit) < (key, entry.unit) {
+          insert(fresh)
+          continue
+        }
+      }
+      model.remove(entry.unit, compensating: type(of: criterion).compensates)
+      return entry.unit
+    }
+    return nil
+  }
+
+  /// Removes units until the cost is at most `target`; `false` when that is impossible.
+  package mutating func remove(downTo target: Int) -> Bool {
+    while model.cost.value(cost) > target { if removeNext() == nil { return false } }
+    return true
+  }
+
+  /// The smallest cost that any removal of units can reach.
+  package static func smallest(_ model: PruningModel, _ cost: Cost) -> Int {
+    for index in model.units.units.indices where model.mayRemove(model.units.units[index]) {
+      model.remove(index, compensating: false)
+    }
+    return model.cost.value(cost)
+  }
+
+  private static func precedes(_ a: Entry, _ b: Entry) -> Bool { (a.key, a.unit) < (b.key, b.unit) }
+
+  private mutating func insert(_ entry: Entry) {
+    heap.append(entry)
+    var child = heap.count - 1
+    while child > 0 {
+      let parent = (child - 1) / 2
+      guard Self.precedes(heap[child], heap[parent]) else { break }
+      heap.swapAt(child, parent)
+      child = parent
+    }
+  }
+
+  private mutating func popFirst() -> Entry? {
+    guard let first = heap.first else { return nil }
+    let last = heap.removeLast()
+    guard !heap.isEmpty else { return first }
+    heap[0] = last
+    var parent = 0
+    while true {
+      var smallest = parent
+      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
+        if Self.precedes(heap[child], heap[smallest]) { smallest = child }
+      }
+      guard smallest != parent else { return first }
+      heap.swapAt(parent, smallest)
+      parent = smallest
+    }
+  }
+}

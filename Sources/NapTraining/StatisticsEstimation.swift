@@ -1,0 +1,40 @@
+package import NapData
+package import NapEngine
+package import NapGraph
+package import NapKernels
+package import NapTensor
+
+/// Estimates the running statistics of all normalizations anew, as plain means over some batches.
+///
+/// Cutting and compensation change what normalizations see; a few hundred images are enough to
+/// tell them.
+package final class StatisticsEstimation {
+  private let plan: Plan
+  private let batches: LoaderEpoch
+  private var done = 0
+  package let steps: Int
+
+  /// - Throws: `TrainingError` when network and data do not fit.
+  package init(
+    _ graph: Graph, parameters: Parameters, data: any Dataset, preset: Preset, images: Int,
+    batchSize: Int, scalar: Scalar, seed: Seed
+  ) throws {
+    try graph.checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
+    plan = try Plan(graph, parameters: parameters, mode: .training, scalar: scalar, batch: batchSize)
+    let loader = Loader(
+      dataset: data, preset: preset, batchSize: batchSize, shuffle: true, augment: true, dropLast: true,
+      seed: seed.derived("statistics"))
+    steps = min(loader.batchesPerEpoch, max(1, images / batchSize))
+    batches = loader.epoch(0)
+  }
+
+  /// Takes in one batch; `false` when all have been seen.
+  package func next() throws -> Bool {
+    guard done < steps, let batch = try batches.next() else { return false }
+    plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
+    plan.statisticsMomentum = Float(done) / Float(done + 1)
+    plan.forward()
+    done += 1
+    return true
+  }
+}

@@ -1,0 +1,130 @@
+import ArgumentParser
+import Foundation
+import NapKit
+import NapReport
+
+struct Prune: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Makes a trained network smaller and faster.",
+    discussion: """
+      Without a target, nap removes as much as can go for one percentage point of accuracy, decided \
+      on training images that it holds out; the test split only serves the final report.
+
+      Examples:
+        nap prune model.onnx --data DIR --preset cifar10 -o smaller.onnx
+        nap prune model.onnx --data DIR --preset cifar10 -o half.onnx --macs 0.5
+        nap prune model.onnx --data DIR --preset cifar10 -o quick.onnx --macs 0.7 --epochs 0
+        nap prune model.onnx --data DIR --preset cifar10 -o sparse.onnx --granularity weights --sparsity 0.9
+
+      Criteria:
+      \(Pruning.criteria.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
+      """)
+
+  @Argument(help: "The trained network, an ONNX file.")
+  var model: String
+
+  @Option(name: [.short, .long], help: "Where to write the smaller network (ONNX).")
+  var output: String
+
+  @OptionGroup var dataOptions: DataOptions
+
+  @Option(help: "What is removed: channels (a smaller, faster network) or weights (zeros).")
+  var granularity = Pruning.Granularity.channels
+
+  @Option(help: ArgumentHelp("Keep at most this share of the multiply-accumulates.", valueName: "share"))
+  var macs: Double?
+
+  @Option(help: ArgumentHelp("Keep at most this share of the parameters.", valueName: "share"))
+  var params: Double?
+
+  @Option(help: ArgumentHelp("Set this share of the weights to zero.", valueName: "share"))
+  var sparsity: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Remove as much as can go for this many percentage points of accuracy (default: 1).", valueName: "points"))
+  var maxDrop: Double?
+
+  @Option(help: "Epochs of fine-tuning; 0 means one shot, without any training (default: chosen by nap).")
+  var epochs: Int?
+
+  @Option(help: "How channels are scored: \(Pruning.criteria.map(\.name).joined(separator: ", ")).")
+  var criterion = "nap"
+
+  @Option(help: "Same seed, same result.")
+  var seed: UInt64 = 0
+
+  @Option(help: "The numbers to train in: auto (bfloat16 where it is fast), float32 or bfloat16.")
+  var precision = Precision.auto
+
+  @Option(help: ArgumentHelp("Added to the curvature, as a share of its mean eigenvalues.", visibility: .hidden))
+  var damping = 1e-3
+
+  @Option(help: ArgumentHelp("Images the curvature is collected from.", visibility: .hidden))
+  var curvatureImages = 1024
+
+  @Option(help: ArgumentHelp("Rounds in which channels are removed.", visibility: .hidden))
+  var rounds: Int?
+
+  @OptionGroup var outputOptions: OutputOptions
+
+  func validate() throws {
+    func share(_ value: Double?, _ option: String) throws {
+      guard let value else { return }
+      guard value > 0, value < 1 else { throw ValidationError("\(option) \(value) does not lie between 0 and 1") }
+    }
+    try share(macs, "--macs")
+    try share(params, "--params")
+    try share(sparsity, "--sparsity")
+    if let maxDrop, !(maxDrop >= 0 && maxDrop <= 100) {
+      throw ValidationError("--max-drop \(maxDrop) does not lie between 0 and 100")
+    }
+    let goals = [macs, params, sparsity, maxDrop].compactMap { $0 }
+    guard goals.count <= 1 else {
+      throw ValidationError("give only one of --macs, --params, --sparsity and --max-drop")
+    }
+    switch granularity {
+    case .channels where sparsity != nil:
+      throw ValidationError("--sparsity needs --granularity weights; for channels give --macs or --params")
+    case .weights where macs != nil || params != nil:
+      throw ValidationError("--granularity weights needs --sparsity or --max-drop")
+    default: break
+    }
+    if let epochs, !(0...100_000).contains(epochs) { throw ValidationError("--epochs \(epochs) is out of range") }
+    guard damping > 0, damping.isFinite, curvatureImages > 0, rounds.map({ $0 > 0 }) ?? true else {
+      throw ValidationError("--damping, --curvature-images and --rounds must be positive")
+    }
+    guard Pruning.criteria.contains(where: { $0.name == criterion }) else {
+      throw ValidationError(
+        "there is no criterion '\(criterion)'; choose one of "
+          + Pruning.criteria.map(\.name).joined(separator: ", "))
+    }
+  }
+
+  func run() throws {
+    try OutputPath.check(output, unlike: model)
+    var pruning = Pruning(source: try dataOptions.source())
+    pruning.granularity = granularity
+    pruning.goal = goal
+    pruning.epochs = epochs
+    pruning.criterion = criterion
+    pruning.seed = seed
+    pruning.precision = precision
+    pruning.damping = damping
+    pruning.curvatureImages = curvatureImages
+    pruning.rounds = rounds
+    let network = try Network(contentsOf: model)
+    let terminal = Terminal()
+    let (result, report) = try pruning.run(network, progress: outputOptions.progress(terminal))
+    terminal.clear()
+    try result.write(to: output)
+    print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+  }
+
+  private var goal: Pruning.Goal {
+    if let macs { return .macs(macs) }
+    if let params { return .parameters(params) }
+    if let sparsity { return .sparsity(sparsity) }
+    return .maxDrop(maxDrop ?? 1)
+  }
+}
