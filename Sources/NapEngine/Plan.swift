@@ -154,11 +154,48 @@ package final class Plan {
   package func backward() { run(steps[backwardStart...]) }
 
   private func run(_ steps: ArraySlice<PlanStep>) {
-    for step in steps {
-      switch step.work {
-      case .kernel(let kernel, _): kernel.run()
-      case .loop(let body): body(memory)
+    for step in steps { run(step) }
+  }
+
+  private func run(_ step: PlanStep) {
+    switch step.work {
+    case .kernel(let kernel, _): kernel.run()
+    case .loop(let body): body(memory)
+    }
+  }
+}
+
+// MARK: Timing
+extension Plan {
+  /// How long one step of a plan takes.
+  package struct StepTime: Sendable {
+    package var label: String
+    /// What does it, e.g. `jit:avx512_core`; empty for loops of our own.
+    package var implementation: String
+    /// Index of the node in the graph it belongs to.
+    package var node: Int?
+    /// Median over the runs.
+    package var seconds: Double
+  }
+
+  /// Runs the plan some times and takes the time of every step.
+  package func stepTimes(runs: Int) -> [StepTime] {
+    let clock = ContinuousClock()
+    let all = (mode == .training ? preparation : []) + steps
+    var times = [[Double]](repeating: [], count: all.count)
+    for _ in 0..<max(1, runs) {
+      for (index, step) in all.enumerated() {
+        let start = clock.now
+        run(step)
+        times[index].append((clock.now - start) / .seconds(1))
       }
+    }
+    return zip(all, times).map { step, times in
+      var implementation = ""
+      if case .kernel(let kernel, _) = step.work { implementation = kernel.implementation }
+      return StepTime(
+        label: step.label, implementation: implementation, node: step.node,
+        seconds: times.sorted()[times.count / 2])
     }
   }
 }

@@ -39,6 +39,8 @@ public struct Pruning: Sendable {
   /// The share of the curvature's mean eigenvalue that is added to it.
   public var damping = 1e-3
   public var curvatureImages = 1024
+  /// The peak learning rate of fine-tuning.
+  public var learningRate = 0.02
   /// Rounds in which channels are removed, with the curvature collected anew each time.
   public var rounds: Int?
 
@@ -128,7 +130,7 @@ public struct Pruning: Sendable {
     recipe.epochs = epochs ?? 30
     recipe.scalar = session.scalar
     recipe.seed = session.seed
-    recipe.learningRate = 0.05
+    recipe.learningRate = learningRate
     recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
     outcome.graph = try session.recovered(outcome.graph, teacher: graph, recipe: recipe, data: all)
     return outcome

@@ -21,7 +21,7 @@ struct Nap: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Prune.self, Eval.self,
+      Prune.self, Eval.self, Profile.self,
     ])
 
   static func main() {

@@ -6,6 +6,8 @@ extension Precision: ExpressibleByArgument {}
 
 extension Pruning.Granularity: ExpressibleByArgument {}
 
+extension Timing.Mode: ExpressibleByArgument {}
+
 /// Where the data is and how it is prepared.
 struct DataOptions: ParsableArguments {
   @Option(

@@ -57,6 +57,9 @@ struct Prune: ParsableCommand {
   @Option(help: "The numbers to train in: auto (bfloat16 where it is fast), float32 or bfloat16.")
   var precision = Precision.auto
 
+  @Option(help: ArgumentHelp("The peak learning rate of fine-tuning.", visibility: .hidden))
+  var learningRate = 0.02
+
   @Option(help: ArgumentHelp("Added to the curvature, as a share of its mean eigenvalues.", visibility: .hidden))
   var damping = 1e-3
 
@@ -113,6 +116,7 @@ struct Prune: ParsableCommand {
     pruning.damping = damping
     pruning.curvatureImages = curvatureImages
     pruning.rounds = rounds
+    pruning.learningRate = learningRate
     let network = try Network(contentsOf: model)
     let terminal = Terminal()
     let (result, report) = try pruning.run(network, progress: outputOptions.progress(terminal))

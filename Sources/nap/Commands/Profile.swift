@@ -1,0 +1,47 @@
+import ArgumentParser
+import NapKit
+import NapReport
+
+struct Profile: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Shows what a network consists of, what it costs, and what may be removed.",
+    discussion: """
+      Examples:
+        nap profile model.onnx
+        nap profile model.onnx --time training --batch-size 128
+      """)
+
+  @Argument(help: "The network, an ONNX file.")
+  var model: String
+
+  @OptionGroup var shapeOptions: ShapeOptions
+
+  @Option(help: "Measure instead where the time of one pass goes: inference or training.")
+  var time: Timing.Mode?
+
+  @Option(help: "With --time: the numbers to compute in: auto, float32 or bfloat16.")
+  var precision = Precision.float32
+
+  @Option(help: "With --time: images that go through the network at once.")
+  var batchSize = 128
+
+  @Flag(help: "Print exactly one JSON object on standard output.")
+  var json = false
+
+  func validate() throws {
+    guard (1...65_536).contains(batchSize) else {
+      throw ValidationError("--batch-size must lie between 1 and 65536")
+    }
+  }
+
+  func run() throws {
+    let network = try Network(contentsOf: model, inputShapes: try shapeOptions.shapes())
+    if let time {
+      let report = try Timing(mode: time, precision: precision, batchSize: batchSize).run(network)
+      print(json ? try report.renderedAsJSON() : report.renderedAsText())
+    } else {
+      let report = try network.profile()
+      print(json ? try report.renderedAsJSON() : report.renderedAsText())
+    }
+  }
+}
