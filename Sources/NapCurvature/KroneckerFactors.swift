@@ -63,16 +63,21 @@ extension KroneckerFactors.Group {
     return (a, g)
   }
 
+  /// The inverse of a damped factor; `nil` when even strong damping does not make it definite.
   package static func dampedInverse(of factor: Matrix, _ damping: Double) -> Matrix? {
-    var strength = damping.squareRoot() * factor.trace / Double(max(1, factor.rows))
-    // A factor that is zero (a dead layer) has no scale of its own.
-    if strength <= 0 || !strength.isFinite { strength = 1 }
+    var strength = damping
     for _ in 0..<8 {
-      var damped = factor
-      damped.add(toDiagonal: strength)
-      if let inverse = damped.inverseOfPositiveDefinite { return inverse }
-      strength *= 10
+      if let inverse = damped(factor, strength).inverseOfPositiveDefinite { return inverse }
+      strength *= 100
     }
     return nil
+  }
+
+  package static func damped(_ factor: Matrix, _ damping: Double) -> Matrix {
+    let mean = factor.trace / Double(max(1, factor.rows))
+    var result = factor
+    // A factor that is zero (a dead layer) has no scale of its own.
+    result.add(toDiagonal: mean > 0 && mean.isFinite ? damping.squareRoot() * mean : 1)
+    return result
   }
 }

@@ -1,10 +1,8 @@
-import Foundation
 import NapData
 import NapGraph
 import NapKernels
 import NapPruning
 public import NapReport
-import NapSearch
 import NapTensor
 import NapTraining
 
@@ -15,7 +13,7 @@ public struct Pruning: Sendable {
     case weights
   }
 
-  /// What is wanted; exactly one.
+  /// What is wanted.
   public enum Goal: Sendable, Hashable {
     /// Keep at most this share of the multiply-accumulates.
     case macs(Double)
@@ -36,13 +34,14 @@ public struct Pruning: Sendable {
   public var criterion = "nap"
   public var seed: UInt64 = 0
   public var precision = Precision.auto
-  /// The share of the curvature's mean eigenvalue that is added to it.
-  public var damping = 1e-3
-  public var curvatureImages = 1024
   /// The peak learning rate of fine-tuning.
   public var learningRate = 0.02
+  /// Added to the Kronecker factors, see `KroneckerFactors`.
+  public var damping = 1e-3
+  /// Images the curvature is collected from, each time.
+  public var curvatureImages = 1024
   /// Rounds in which channels are removed, with the curvature collected anew each time.
-  public var rounds: Int?
+  public var rounds = 4
 
   public init(source: DataSource) { self.source = source }
 
@@ -51,6 +50,7 @@ public struct Pruning: Sendable {
     allCriteria.map { ($0.name, $0.summary) }
   }
 
+  /// Prunes a network; the test split serves the report only.
   public func run(_ network: Network, progress: @escaping ProgressHandler = { _ in }) throws
     -> (network: Network, report: PruningReport)
   {
@@ -61,95 +61,72 @@ public struct Pruning: Sendable {
         "there is no criterion '\(criterion)'",
         recovery: "choose one of \(allCriteria.map { $0.name }.joined(separator: ", "))")
     }
-    let seed = Seed(seed)
+    let original = network.graph
     let all = try source.open(.train, imageShape: network.imageShape)
     let test = try source.openTest(imageShape: network.imageShape)
-    let (rest, heldOut) = all.split(holdingOut: min(all.count / 10, 5000), seed: seed)
-    var session = PruningSession(
-      preset: source.preset, training: rest, validation: heldOut, scalar: precision.scalar, seed: seed,
-      criterion: criterion, progress: progress)
-    session.damping = damping
-    session.curvatureImages = curvatureImages
-    let original = network.graph
     try original.checkClassifier(imageShape: all.imageShape, classes: all.classNames.count)
-    let measured = test ?? heldOut
+    let (rest, heldOut) = all.split(
+      holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
+    let session = PruningSession(
+      original: original, preset: source.preset, all: all, training: rest, validation: heldOut,
+      criterion: criterion, settings: self, progress: progress)
     func accuracy(_ graph: Graph) throws -> Double {
-      100 * (try Evaluation.measure(graph, measured, source.preset, .float32, progress: progress)).accuracy
+      100
+        * (try Evaluation.measure(
+          graph, test ?? heldOut, source.preset, .float32, progress: progress)).accuracy
     }
     let before = try accuracy(original)
-    try progress(WorkProgress(stage: "baseline", message: "accuracy before: \(before) %"))
-    let outcome = try prune(original, session, all)
-    let after = try accuracy(outcome.graph)
-    let result = Network(outcome.graph)
+    let outcome = try prune(session)
+    let result = Network(outcome.state.graph)
+    let after = try accuracy(result.graph)
     let report = PruningReport(
       accuracyBefore: before, accuracyAfter: after, macsBefore: network.macs, macsAfter: result.macs,
       parametersBefore: network.parameters, parametersAfter: result.parameters,
-      nonzeroAfter: result.nonzeroParameters, layers: Self.layers(original, outcome.graph),
-      curve: outcome.curve, seconds: (clock.now - start) / .seconds(1), verified: outcome.verified,
-      criterion: self.criterion, granularity: granularity.rawValue, seed: self.seed)
+      nonzeroAfter: result.nonzeroParameters, layers: Self.layers(original, result.graph),
+      curve: outcome.curve, seconds: (clock.now - start) / .seconds(1),
+      verified: outcome.state.isVerified && Self.keepsZeros(outcome.state), criterion: self.criterion,
+      granularity: granularity.rawValue, seed: seed)
     return (result, report)
   }
 
-  struct Outcome {
-    var graph: Graph
-    var verified: Bool
-    var curve: [PruningReport.Point] = []
+  private static let heldOutImages = 5000
+
+  private func prune(_ session: PruningSession) throws -> PruningOutcome {
+    switch (goal, granularity) {
+    case (.macs(let share), .channels): return try session.pruneChannels(.macs, keeping: share)
+    case (.parameters(let share), .channels):
+      return try session.pruneChannels(.parameters, keeping: share)
+    case (.sparsity(let share), .weights): return try session.pruneWeights(sparsity: share)
+    case (.maxDrop(let points), _): return try session.prune(losingAtMost: points)
+    case (.macs, .weights), (.parameters, .weights):
+      throw UsageError("single weights are pruned to a sparsity, not to MACs or parameters")
+    case (.sparsity, .channels):
+      throw UsageError("channels are pruned to MACs or parameters, not to a sparsity")
+    }
   }
 
-  private func prune(_ graph: Graph, _ session: PruningSession, _ all: any Dataset) throws -> Outcome {
-    switch goal {
-    case .macs(let share): try pruneChannels(graph, session, all, .macs, share)
-    case .parameters(let share): try pruneChannels(graph, session, all, .parameters, share)
-    case .sparsity, .maxDrop: throw UsageError("not yet")
+  /// Whether every weight that was removed is zero.
+  private static func keepsZeros(_ state: PruningSession.State) -> Bool {
+    state.masks.allSatisfy { weight, mask in
+      guard let tensor = state.graph.constants[weight], tensor.count == mask.count else { return false }
+      return zip(tensor.floats, mask).allSatisfy { $1 || $0 == 0 }
     }
   }
 
-  private func pruneChannels(
-    _ graph: Graph, _ session: PruningSession, _ all: any Dataset, _ cost: Cost, _ share: Double
-  ) throws -> Outcome {
-    let whole = try CostModel(graph).value(cost)
-    let smallest = UnitSelection.smallest(try PruningModel(graph), cost)
-    let target = Int((share * Double(whole)).rounded(.down))
-    guard smallest <= target else {
-      throw UsageError(
-        "keeping \(share) of the \(cost.rawValue) is impossible: with one channel left everywhere, "
-          + "\(Double(smallest) / Double(whole)) are needed")
-    }
-    var outcome = Outcome(graph: graph, verified: true)
-    let rounds = rounds ?? 4
-    for round in 1...rounds {
-      // Each round removes the same share of what is there.
-      let level = pow(share, Double(round) / Double(rounds))
-      let next = try session.cut(
-        outcome.graph, cost: cost, downTo: round == rounds ? target : Int(level * Double(whole)),
-        round: round)
-      outcome.verified = outcome.verified && next.verified
-      outcome.graph = try session.withFreshStatistics(next.graph)
-    }
-    var recipe = TrainingRecipe()
-    recipe.epochs = epochs ?? 30
-    recipe.scalar = session.scalar
-    recipe.seed = session.seed
-    recipe.learningRate = learningRate
-    recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
-    outcome.graph = try session.recovered(outcome.graph, teacher: graph, recipe: recipe, data: all)
-    return outcome
-  }
-
-  static func layers(_ before: Graph, _ after: Graph) -> [PruningReport.Layer] {
-    guard let shapesBefore = try? before.shapes(batch: 1), let shapesAfter = try? after.shapes(batch: 1) else {
-      return []
-    }
+  private static func layers(_ before: Graph, _ after: Graph) -> [PruningReport.Layer] {
+    guard let shapesBefore = try? before.shapes(batch: 1), let shapesAfter = try? after.shapes(batch: 1)
+    else { return [] }
     let macsBefore = before.macsByNode(shapes: shapesBefore)
     let macsAfter = after.macsByNode(shapes: shapesAfter)
-    let indexAfter = Dictionary(after.nodes.enumerated().map { ($1.name, $0) }) { first, _ in first }
-    return before.nodes.enumerated().compactMap { index, node in
+    // Cutting changes no node's place.
+    return before.nodes.indices.compactMap { index in
+      let node = before.nodes[index]
       guard node.op is any AffineOperator, let weight = before.constants[node.inputs[1]],
-        let other = indexAfter[node.name], let left = after.constants[after.nodes[other].inputs[1]]
+        let left = after.constants[after.nodes[index].inputs[1]]
       else { return nil }
       return PruningReport.Layer(
         name: node.name, type: node.op.name, shapeBefore: weight.shape, shapeAfter: left.shape,
-        macsBefore: macsBefore[index], macsAfter: macsAfter[other],
+        macsBefore: macsBefore[index], macsAfter: macsAfter[index],
         nonzeroAfter: left.floats.reduce(0) { $0 + ($1 == 0 ? 0 : 1) })
     }
   }

@@ -4,36 +4,58 @@ import NapEngine
 import NapGraph
 import NapKernels
 import NapPruning
-import NapSearch
 import NapTensor
 import NapTraining
 
 /// What all stages of pruning one network share: data, precision, seed and progress.
 struct PruningSession {
+  /// The network as it came: the teacher of all others.
+  let original: Graph
   let preset: Preset
+  /// All training images.
+  let all: any Dataset
   /// Training images without the held-out ones.
   let training: any Dataset
   /// Held-out training images: what choices are validated on.
   let validation: any Dataset
-  let scalar: Scalar
-  let seed: Seed
   let criterion: any Criterion.Type
-  var damping = 1e-3
-  /// Images the curvature is collected from, each time.
-  var curvatureImages = 1024
-  var statisticsImages = 2048
+  let settings: Pruning
   let progress: ProgressHandler
 
+  var seed: Seed { Seed(settings.seed) }
+  var scalar: Scalar { settings.precision.scalar }
+
+  /// A network on the way.
+  struct State {
+    var graph: Graph
+    /// Which elements of the weights are kept; empty where whole channels are cut.
+    var masks: [ValueID: [Bool]] = [:]
+    /// Whether every step so far did what it was meant to do.
+    var isVerified = true
+  }
+
+  /// Images the normalizations' statistics are estimated from.
+  private static let statisticsImages = 2048
+}
+
+// MARK: Curvature
+extension PruningSession {
+  /// The quadratic model of a network.
+  func model(of graph: Graph, round: Int) throws -> PruningModel {
+    try PruningModel(
+      graph, factors: criterion.needsCurvature ? try factors(of: graph, round: round) : [:],
+      damping: settings.damping)
+  }
+
   /// Kronecker factors of all affine nodes, by node.
-  func factors(of graph: Graph, round: Int) throws -> [Int: KroneckerFactors] {
+  private func factors(of graph: Graph, round: Int) throws -> [Int: KroneckerFactors] {
     let batch = graph.batchSize(64)
-    let estimator = try CurvatureEstimator(
-      graph, scalar: .float32, batch: batch, seed: seed.derived(round))
+    let estimator = try CurvatureEstimator(graph, batch: batch, seed: seed.derived(round))
     let loader = Loader(
       dataset: training, preset: preset, batchSize: batch, shuffle: true, augment: false, dropLast: true,
       seed: seed.derived("curvature").derived(round))
     let epoch = loader.epoch(0)
-    let steps = min(loader.batchesPerEpoch, max(1, curvatureImages / batch))
+    let steps = min(loader.batchesPerEpoch, max(1, settings.curvatureImages / batch))
     for step in 0..<steps {
       guard let images = try epoch.next() else { break }
       estimator.add(images.pixels, labels: images.labels)
@@ -43,15 +65,13 @@ struct PruningSession {
     }
     return estimator.factors
   }
+}
 
-  /// Cuts units until the cost is at most `target`, and checks the cut.
-  ///
-  /// - Returns: the smaller network, and whether it computes what the masked one computes.
-  func cut(_ graph: Graph, cost: Cost, downTo target: Int, round: Int) throws
-    -> (graph: Graph, verified: Bool)
-  {
-    let factors = criterion.needsCurvature ? try factors(of: graph, round: round) : [:]
-    let model = try PruningModel(graph, factors: factors, damping: damping)
+// MARK: Shrinking
+extension PruningSession {
+  /// Cuts channels until a cost is at most `target`, and checks the cut.
+  func cut(_ state: State, cost: Cost, downTo target: Int, round: Int) throws -> State {
+    let model = try model(of: state.graph, round: round)
     var selection = UnitSelection(model, criterion: criterion.init(), cost: cost)
     let start = model.cost.value(cost)
     while model.cost.value(cost) > target {
@@ -61,15 +81,31 @@ struct PruningSession {
           stage: "choosing channels", step: start - model.cost.value(cost), steps: max(1, start - target)))
     }
     let (masked, cut) = try model.results()
-    return (cut, try agrees(masked, cut))
+    let isVerified = try agrees(masked, cut)
+    return State(
+      graph: try withFreshStatistics(cut), isVerified: state.isVerified && isVerified)
   }
 
-  /// Whether two networks give the same outputs, to 1e-5 of the largest, on some validation images.
-  func agrees(_ a: Graph, _ b: Graph) throws -> Bool {
+  /// Sets single weights to zero until a share of them is kept.
+  ///
+  /// - Parameter refreshingStatistics: not needed where training follows, which does the same.
+  func thin(_ state: State, toDensity density: Double, round: Int, refreshingStatistics: Bool = true)
+    throws -> State
+  {
+    try progress(WorkProgress(stage: "choosing weights"))
+    let model = try model(of: state.graph, round: round)
+    let masks = WeightSelection(model).prune(to: 1 - density, criterion: criterion.init())
+    var result = State(graph: model.weighted(), masks: masks, isVerified: state.isVerified)
+    if refreshingStatistics { result.graph = try withFreshStatistics(result.graph) }
+    return result
+  }
+
+  /// Whether two networks give the same outputs, to 1e-5 of the largest, on some images.
+  private func agrees(_ a: Graph, _ b: Graph) throws -> Bool {
     let batch = a.batchSize(32)
     let loader = Loader(
-      dataset: validation.count >= batch ? validation : training, preset: preset, batchSize: batch,
-      shuffle: false, augment: false, dropLast: false, seed: seed)
+      dataset: training, preset: preset, batchSize: batch, shuffle: false, augment: false, dropLast: false,
+      seed: seed)
     guard let images = try loader.epoch(0).next() else { return false }
     let outputs = try [a, b].map { graph in
       let plan = try Plan(graph, parameters: Parameters(graph), mode: .inference, batch: batch)
@@ -83,11 +119,11 @@ struct PruningSession {
   }
 
   /// The network with the statistics of its normalizations estimated anew.
-  func withFreshStatistics(_ graph: Graph) throws -> Graph {
+  private func withFreshStatistics(_ graph: Graph) throws -> Graph {
     guard graph.parameterRoles.values.contains(.statistic) else { return graph }
     let parameters = Parameters(graph)
     let estimation = try StatisticsEstimation(
-      graph, parameters: parameters, data: training, preset: preset, images: statisticsImages,
+      graph, parameters: parameters, data: training, preset: preset, images: Self.statisticsImages,
       batchSize: graph.batchSize(128), scalar: scalar, seed: seed)
     var step = 0
     while try estimation.next() {
@@ -96,20 +132,38 @@ struct PruningSession {
     }
     return parameters.graph
   }
+}
 
-  /// Percent of the validation images that are classified right.
-  func validationAccuracy(of graph: Graph) throws -> Double {
-    100 * (try Evaluation.measure(graph, validation, preset, scalar, stage: "validating", progress: progress)).accuracy
+// MARK: Training and validation
+extension PruningSession {
+  /// How pruned networks are fine-tuned: towards the outputs of the original.
+  func recipe(epochs: Int, learningRate: Double? = nil) -> TrainingRecipe {
+    var recipe = TrainingRecipe()
+    recipe.epochs = epochs
+    recipe.scalar = scalar
+    recipe.seed = seed
+    recipe.learningRate = learningRate ?? settings.learningRate
+    recipe.batchSize = original.batchSize(128)
+    recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
+    return recipe
   }
 
-  /// The network after training, with the original as its teacher.
-  func recovered(_ graph: Graph, teacher: Graph?, recipe: TrainingRecipe, data: (any Dataset)? = nil)
-    throws -> Graph
-  {
-    guard recipe.epochs > 0 else { return graph }
-    let run = try TrainingRun(graph, data: data ?? training, preset: preset, recipe: recipe, teacher: teacher)
+  /// The network after training; masks stay in force.
+  func recovered(_ state: State, recipe: TrainingRecipe, data: any Dataset) throws -> State {
+    guard recipe.epochs > 0 else { return state }
+    let run = try TrainingRun(state.graph, data: data, preset: preset, recipe: recipe, teacher: original)
+    for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
     while let report = try run.next() { try progress(WorkProgress(report, recipe, stage: "fine-tuning")) }
-    return run.parameters.graph
+    var result = state
+    result.graph = run.parameters.graph
+    return result
+  }
+
+  /// Percent of some images that are classified right.
+  func accuracy(of graph: Graph, on data: any Dataset) throws -> Double {
+    let sum = try Evaluation.measure(
+      graph, data, preset, scalar, stage: "validating", progress: progress)
+    return 100 * sum.accuracy
   }
 }
 

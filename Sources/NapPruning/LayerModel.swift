@@ -31,7 +31,7 @@ package final class LayerModel {
   package let calibration: Double
   /// Damped `A⁻¹` by group, without the rows and columns that are gone.
   package private(set) var inputInverses: [Matrix] = []
-  private let weightShape: [Int]
+  let weightShape: [Int]
   private let damping: Double
   private let isShared: Bool
   package private(set) var isChanged = false
@@ -75,6 +75,11 @@ package final class LayerModel {
   /// Damped `G⁻¹` by group.
   package lazy var outputInverses: [Matrix] = (factors?.groups ?? []).map {
     KroneckerFactors.Group.dampedInverse(of: $0.g, damping) ?? .identity($0.g.rows)
+  }
+
+  /// The damped `A` of a group.
+  func dampedInput(_ group: Int) -> Matrix? {
+    factors.map { KroneckerFactors.Group.damped($0.groups[group].a, damping) }
   }
 
   /// The columns of the weight matrix that read some indices of the weight's input axis.
@@ -123,6 +128,19 @@ extension LayerModel {
       }
     }
     return sum
+  }
+
+  /// The losses of removing single weights, `[out, in]`: `W_ij² / (2 [G⁻¹]_ii [A⁻¹]_jj)`.
+  package func singleLosses(group: Int) -> Matrix {
+    var result = Matrix(rows: shape.outputs, columns: shape.inputs)
+    for i in 0..<shape.outputs {
+      let output = outputInverses[group][i, i]
+      for j in 0..<shape.inputs {
+        let w = weights[group][i, j]
+        result[i, j] = w * w / (2 * output * inputInverses[group][j, j])
+      }
+    }
+    return result
   }
 
   /// The sum of squares of some weights.

@@ -119,11 +119,17 @@ extension PruningModel {
 
 // MARK: Results
 extension PruningModel {
+  /// The network with the layers' weights as they are now.
+  package func weighted() -> Graph {
+    var result = graph
+    for (_, layer) in layers.sorted(by: { $0.key < $1.key }) { layer.write(to: &result) }
+    return result
+  }
+
   /// The network at its full size with compensated weights and zeros for what is gone, and the
   /// same network cut.
   package func results() throws(GraphError) -> (masked: Graph, cut: Graph) {
-    var masked = graph
-    for (_, layer) in layers.sorted(by: { $0.key < $1.key }) { layer.write(to: &masked) }
+    var masked = weighted()
     let roles = masked.parameterRoles
     var gone = removed.mapValues { $0.sorted() }
     for (place, indices) in gone {

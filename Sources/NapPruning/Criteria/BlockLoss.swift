@@ -1,3 +1,6 @@
+import NapGraph
+package import NapKernels
+
 /// The predicted increase of the loss when a unit goes as a whole and its readers make up for it.
 ///
 /// - Units: nats per example.
@@ -15,6 +18,14 @@ package struct BlockLoss: Criterion {
     if !readings.isEmpty { return readings.reduce(0) { $0 + $1.layer.loss(removingColumns: $1.columns) } }
     return model.computings(of: unit).reduce(0) { sum, computing in
       computing.rows.reduce(sum) { $0 + computing.layer.loss(removingRow: $1.row, group: $1.group) }
+    }
+  }
+
+  package func weightScores(in layer: LayerModel) -> [Matrix] {
+    (0..<layer.shape.groups).map { group in
+      var losses = layer.singleLosses(group: group)
+      for i in losses.elements.indices { losses.elements[i] *= layer.calibration }
+      return losses
     }
   }
 }

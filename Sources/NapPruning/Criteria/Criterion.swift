@@ -1,4 +1,6 @@
-/// What removing a unit costs, in the eyes of one theory.
+package import NapKernels
+
+/// What removing a unit or a weight costs, in the eyes of one theory.
 package protocol Criterion: Sendable {
   /// The name after `--criterion`, and in the report.
   static var name: String { get }
@@ -13,6 +15,9 @@ package protocol Criterion: Sendable {
 
   /// The score of a unit in the network as it is now; comparable between layers, smaller goes first.
   func score(of unit: PruningUnit, in model: PruningModel) -> Double
+
+  /// The scores of a layer's single weights, `[out, in]` by group; comparable between layers.
+  func weightScores(in layer: LayerModel) -> [Matrix]
 }
 
 /// Every criterion: a new one is a file of its own and a line here.

@@ -1,5 +1,5 @@
 import NapGraph
-import NapKernels
+package import NapKernels
 
 /// The squared norm of a unit's weights, relative to the mean square of each layer's weights.
 ///
@@ -30,5 +30,14 @@ package struct Magnitude: Criterion {
   private func meanSquare(_ layer: LayerModel) -> Double {
     let all = layer.weights.reduce(0) { $0 + $1.dot($1) }
     return max(all / Double(layer.shape.groups * layer.shape.outputs * layer.shape.inputs), 1e-30)
+  }
+
+  /// By plain magnitude, as is the custom.
+  package func weightScores(in layer: LayerModel) -> [Matrix] {
+    layer.weights.map { matrix in
+      var squares = matrix.selecting(columns: Array(0..<layer.shape.inputs))
+      for i in squares.elements.indices { squares.elements[i] *= squares.elements[i] }
+      return squares
+    }
   }
 }

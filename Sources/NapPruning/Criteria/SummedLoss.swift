@@ -1,4 +1,5 @@
 import NapGraph
+package import NapKernels
 
 /// The sum of the losses of removing a unit's weights one by one.
 ///
@@ -22,5 +23,9 @@ package struct SummedLoss: Criterion {
       }
     }
     return sum
+  }
+
+  package func weightScores(in layer: LayerModel) -> [Matrix] {
+    (0..<layer.shape.groups).map { layer.singleLosses(group: $0) }
   }
 }

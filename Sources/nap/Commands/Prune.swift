@@ -67,7 +67,7 @@ struct Prune: ParsableCommand {
   var curvatureImages = 1024
 
   @Option(help: ArgumentHelp("Rounds in which channels are removed.", visibility: .hidden))
-  var rounds: Int?
+  var rounds = 4
 
   @OptionGroup var outputOptions: OutputOptions
 
@@ -94,8 +94,8 @@ struct Prune: ParsableCommand {
     default: break
     }
     if let epochs, !(0...100_000).contains(epochs) { throw ValidationError("--epochs \(epochs) is out of range") }
-    guard damping > 0, damping.isFinite, curvatureImages > 0, rounds.map({ $0 > 0 }) ?? true else {
-      throw ValidationError("--damping, --curvature-images and --rounds must be positive")
+    guard damping > 0, damping.isFinite, curvatureImages > 0, rounds > 0, rounds < 1000, learningRate > 0, learningRate.isFinite else {
+      throw ValidationError("--damping, --curvature-images, --rounds and --learning-rate must be positive")
     }
     guard Pruning.criteria.contains(where: { $0.name == criterion }) else {
       throw ValidationError(
