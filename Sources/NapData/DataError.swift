@@ -28,7 +28,7 @@ package enum DataError: RecoverableError, Equatable {
     switch self {
     case .missing: "give the folder with --data, or set NAP_DATA"
     case .unrecognized:
-      "nap reads the CIFAR-10 binary layout, MNIST-style IDX files, and folders of images by class"
+      "nap reads \(Datasets.formats.map { $0.name }.joined(separator: ", "))"
     case .noSplit: "choose the other --split"
     case .truncated: "download the file again; it is incomplete or of another format"
     case .labelOutOfRange, .undecodable, .unreadable: nil

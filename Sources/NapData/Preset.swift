@@ -15,6 +15,8 @@ package struct Preset: Sendable, Hashable {
     Preset(
       name: "imagenet", mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225],
       cropPadding: 0, flips: true),
+    Preset(
+      name: "synthetic", mean: [0.5], standardDeviation: [0.25], cropPadding: 2, flips: true),
     Preset(name: "mnist", mean: [0.1307], standardDeviation: [0.3081], cropPadding: 2, flips: false),
     Preset(name: "plain", mean: [0], standardDeviation: [1], cropPadding: 0, flips: false),
   ]

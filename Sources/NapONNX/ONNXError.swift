@@ -1,4 +1,4 @@
-import NapTensor
+package import NapTensor
 
 /// What is wrong with an ONNX file, or with the place it should be written to.
 package enum ONNXError: RecoverableError, Equatable {
@@ -16,7 +16,7 @@ package enum ONNXError: RecoverableError, Equatable {
   case input(name: String, problem: String, recovery: String?)
   case unknownInput(String, known: [String])
   case invalid(String, recovery: String? = nil)
-  case unwritableFile(path: String, reason: String)
+  case file(FileError)
 
   package var problem: String {
     switch self {
@@ -38,7 +38,7 @@ package enum ONNXError: RecoverableError, Equatable {
     case .input(let name, let problem, _): "input '\(name)' \(problem)"
     case .unknownInput(let name, _): "the model has no input '\(name)'"
     case .invalid(let problem, _): problem
-    case .unwritableFile(let path, let reason): "cannot write '\(path)': \(reason)"
+    case .file(let error): error.problem
     }
   }
 
@@ -53,7 +53,7 @@ package enum ONNXError: RecoverableError, Equatable {
     case .unsupported(_, let recovery), .node(_, _, _, let recovery), .input(_, _, let recovery),
       .invalid(_, let recovery):
       recovery
-    case .missingFile, .unreadableFile, .tensor, .unwritableFile: nil
+    case .missingFile, .unreadableFile, .tensor, .file: nil
     }
   }
 }

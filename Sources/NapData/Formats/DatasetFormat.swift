@@ -19,12 +19,20 @@ package protocol DatasetFormat: Sendable {
 package enum Datasets {
   /// The formats that are tried, in order.
   package static let formats: [any DatasetFormat.Type] = [
-    CIFAR10.self
+    CIFAR10.self,
+    IDX.self,
+    ImageFolder.self,
   ]
+
+  /// What to give instead of a folder for the generated data set.
+  package static let syntheticName = "synthetic"
 
   package static func open(
     _ path: String, split: Split, imageSize: (height: Int, width: Int)? = nil
   ) throws(DataError) -> any Dataset {
+    if path == syntheticName {
+      return SyntheticDataset(count: split == .train ? 20_000 : 4000, split: split)
+    }
     let folder = URL(fileURLWithPath: path)
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue

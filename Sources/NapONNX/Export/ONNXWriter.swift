@@ -16,6 +16,14 @@ package struct ONNXWriter: Sendable {
 
   /// Writes a network; the file is complete or not there at all.
   package func write(_ graph: Graph, to path: String) throws(ONNXError) {
+    do throws(FileError) {
+      try writeFiles(graph, to: path)
+    } catch {
+      throw .file(error)
+    }
+  }
+
+  private func writeFiles(_ graph: Graph, to path: String) throws(FileError) {
     var model = ONNXModelProto()
     model.irVersion = 8
     model.producerName = "nap"
@@ -48,12 +56,12 @@ package struct ONNXWriter: Sendable {
     }
   }
 
-  private func write(_ model: ONNXModelProto, to path: String) throws(ONNXError) {
+  private func write(_ model: ONNXModelProto, to path: String) throws(FileError) {
     let bytes: Data
     do {
       bytes = try model.serializedData()
     } catch {
-      throw .unwritableFile(path: path, reason: "the network is too large for an ONNX file")
+      throw .unwritable(path: path, reason: "the network is too large for an ONNX file")
     }
     let file = try AtomicFile(path)
     try file.write(bytes)
@@ -62,7 +70,7 @@ package struct ONNXWriter: Sendable {
 
   private func externalize(
     _ constants: [(name: String, tensor: Tensor)], to file: borrowing AtomicFile
-  ) throws(ONNXError) -> [ONNXTensorProto] {
+  ) throws(FileError) -> [ONNXTensorProto] {
     let location = (file.path as NSString).lastPathComponent
     var offset = 0
     var protos: [ONNXTensorProto] = []

@@ -1,5 +1,4 @@
 package import Foundation
-import NapTensor
 
 /// A file that appears under its name complete or not at all.
 ///
@@ -12,15 +11,15 @@ package struct AtomicFile: ~Copyable {
   private var isCommitted = false
 
   /// Opens the hidden file.
-  package init(_ path: String) throws(ONNXError) {
+  package init(_ path: String) throws(FileError) {
     var status = stat()
     if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-      throw .unwritableFile(path: path, reason: "it exists and is not a regular file")
+      throw .unwritable(path: path, reason: "it exists and is not a regular file")
     }
     let folder = (path as NSString).deletingLastPathComponent
     let file = (path as NSString).lastPathComponent
     guard !file.isEmpty, !path.hasSuffix("/") else {
-      throw .unwritableFile(path: path, reason: "it is not a file name")
+      throw .unwritable(path: path, reason: "it is not a file name")
     }
     let stem = (folder.isEmpty ? "" : folder + "/") + ".\(file).\(getpid())"
     var attempt = 0
@@ -33,7 +32,7 @@ package struct AtomicFile: ~Copyable {
     } while opened < 0 && errno == EEXIST && attempt < 100
     guard opened >= 0 else {
       let reason = errno == ENOENT ? "the folder does not exist" : systemError()
-      throw .unwritableFile(path: path, reason: reason)
+      throw .unwritable(path: path, reason: reason)
     }
     self.path = path
     temporaryPath = temporary
@@ -41,34 +40,34 @@ package struct AtomicFile: ~Copyable {
   }
 
   /// Appends bytes.
-  package func write(_ data: Data) throws(ONNXError) {
-    var failure: ONNXError?
+  package func write(_ data: Data) throws(FileError) {
+    var failure: FileError?
     data.withUnsafeBytes { bytes in
-      do throws(ONNXError) { try write(bytes) } catch { failure = error }
+      do throws(FileError) { try write(bytes) } catch { failure = error }
     }
     if let failure { throw failure }
   }
 
   /// Appends bytes.
-  package func write(_ bytes: UnsafeRawBufferPointer) throws(ONNXError) {
+  package func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
     var rest = bytes[...]
     while !rest.isEmpty {
       let written = systemWrite(UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30)))
       if written < 0 && errno == EINTR { continue }
-      guard written > 0 else { throw .unwritableFile(path: path, reason: systemError()) }
+      guard written > 0 else { throw .unwritable(path: path, reason: systemError()) }
       rest = rest.dropFirst(written)
     }
   }
 
   /// Gives the file its name once everything is on the disk.
-  package consuming func commit() throws(ONNXError) {
+  package consuming func commit() throws(FileError) {
     let synced = fsync(descriptor) == 0
     let reason = systemError()
     let closed = close(descriptor) == 0
     descriptor = -1
-    guard synced else { throw .unwritableFile(path: path, reason: reason) }
+    guard synced else { throw .unwritable(path: path, reason: reason) }
     guard closed, rename(temporaryPath, path) == 0 else {
-      throw .unwritableFile(path: path, reason: systemError())
+      throw .unwritable(path: path, reason: systemError())
     }
     isCommitted = true
     syncFolder()
