@@ -21,7 +21,7 @@ struct Nap: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Prune.self, Eval.self, Profile.self,
+      Prune.self, Train.self, Eval.self, Run.self, Profile.self, Operators.self,
     ])
 
   static func main() {

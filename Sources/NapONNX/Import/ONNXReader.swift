@@ -123,3 +123,8 @@ struct Batches {
     }
   }
 }
+
+extension ONNXReader {
+  /// Operators that are understood where they can be computed before running, in alphabetical order.
+  package static var foldedOperators: [String] { Folding.functions.keys.sorted() }
+}

@@ -1,0 +1,47 @@
+import NapData
+import NapEngine
+import NapGraph
+import NapTensor
+
+/// Runs a network on arrays from files.
+public struct Inference: Sendable {
+  public var precision: Precision
+
+  public init(precision: Precision = .float32) { self.precision = precision }
+
+  /// - Parameters:
+  ///   - inputs: the `.npy` file of every input, by name.
+  ///   - output: the `.npz` file to write the outputs to.
+  /// - Returns: the names and shapes of the outputs.
+  public func run(_ network: Network, inputs: [String: String], output: String) throws
+    -> [(name: String, shape: [Int])]
+  {
+    let graph = network.graph
+    let names = graph.inputs.map { graph.name(of: $0.value) }
+    for name in inputs.keys.sorted() where !names.contains(name) {
+      throw UsageError(
+        "the network has no input '\(name)'", recovery: "its inputs are \(names.joined(separator: ", "))")
+    }
+    let tensors = try names.map { name -> Tensor in
+      guard let path = inputs[name] else {
+        throw UsageError("input '\(name)' is missing", recovery: "give it with --input \(name)=FILE.npy")
+      }
+      let tensor = try NumPyFile.read(path)
+      return tensor.isFloat ? tensor : Tensor(shape: tensor.shape, floats: tensor.integers.map(Float.init))
+    }
+    let plan = try Plan(
+      graph, parameters: Parameters(graph), mode: .inference, scalar: precision.scalar,
+      batch: tensors.first?.shape.first ?? 1, inputShapes: tensors.map(\.shape))
+    for (buffer, tensor) in zip(plan.inputs, tensors) { buffer.update(from: tensor.floats, count: tensor.count) }
+    plan.forward()
+    let results = graph.outputs.indices.map { n in
+      let values = UnsafeBufferPointer(start: plan.outputs[n], count: plan.outputShapes[n].product)
+      return (
+        name: graph.name(of: graph.outputs[n].value),
+        tensor: Tensor(shape: plan.outputShapes[n], floats: Array(values))
+      )
+    }
+    try NumPyFile.writeArchive(results, to: output)
+    return results.map { ($0.name, $0.tensor.shape) }
+  }
+}

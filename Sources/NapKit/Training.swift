@@ -1,0 +1,122 @@
+import Foundation
+import NapData
+import NapEngine
+import NapGraph
+import NapKernels
+public import NapReport
+import NapTensor
+import NapTraining
+
+/// Trains a network, from a file or from nothing.
+public struct Training: Sendable {
+  public var source: DataSource
+  public var epochs = 30
+  public var batchSize = 128
+  public var learningRate = 0.1
+  public var warmupEpochs = 1.0
+  /// `cosine` or `step`.
+  public var schedule = "cosine"
+  public var momentum = 0.9
+  public var weightDecay = 5e-4
+  public var labelSmoothing = 0.0
+  /// A network whose outputs are imitated.
+  public var teacher: Network?
+  /// The weight of the teacher against the labels, in `0...1`.
+  public var teacherWeight = 0.9
+  public var temperature = 4.0
+  public var augments = true
+  public var seed: UInt64 = 0
+  public var precision = Precision.auto
+
+  public init(source: DataSource) { self.source = source }
+
+  /// The names of the learning-rate schedules.
+  public static var schedules: [String] { Schedule.allCases.map(\.rawValue) }
+
+  /// Trains a network of an architecture, or one in a file.
+  public func network(_ modelOrArchitecture: String) throws -> Network {
+    guard Network.architectures.contains(where: { $0.name == modelOrArchitecture }) else {
+      return try Network(contentsOf: modelOrArchitecture)
+    }
+    let data = try source.open(.train, imageShape: [])
+    guard
+      let network = Network(
+        architecture: modelOrArchitecture, imageShape: data.imageShape, classes: data.classNames.count,
+        seed: seed)
+    else { throw UsageError("there is no architecture '\(modelOrArchitecture)'") }
+    return network
+  }
+
+  /// - Throws: `TrainingStopped` when the loss is no longer a number; it holds the last good state.
+  public func run(_ network: Network, progress: ProgressHandler = { _ in }) throws
+    -> (network: Network, report: TrainingReport)
+  {
+    let clock = ContinuousClock()
+    let start = clock.now
+    guard let schedule = Schedule(rawValue: schedule) else {
+      throw UsageError(
+        "there is no schedule '\(schedule)'", recovery: "choose one of \(Self.schedules.joined(separator: ", "))")
+    }
+    let data = try source.open(.train, imageShape: network.imageShape)
+    let test = try source.openTest(imageShape: network.imageShape)
+    var recipe = TrainingRecipe()
+    recipe.epochs = epochs
+    recipe.batchSize = network.graph.batchSize(batchSize)
+    recipe.learningRate = learningRate
+    recipe.warmupEpochs = min(warmupEpochs, Double(epochs) / 2)
+    recipe.schedule = schedule
+    recipe.optimizer = .init(momentum: Float(momentum), weightDecay: Float(weightDecay))
+    recipe.loss = CrossEntropy(
+      labelSmoothing: Float(labelSmoothing), teacherWeight: teacher == nil ? 0 : Float(teacherWeight),
+      temperature: Float(temperature))
+    recipe.augments = augments
+    recipe.seed = Seed(seed)
+    recipe.scalar = precision.scalar
+    let run = try TrainingRun(
+      network.graph, data: data, preset: source.preset, recipe: recipe, teacher: teacher?.graph)
+    let trainingStart = clock.now
+    do {
+      while let report = try run.next() {
+        try progress(WorkProgress(report, recipe, stage: "training"))
+        if report.endsEpoch {
+          try progress(
+            WorkProgress(
+              stage: "training", message: Self.summary(report)))
+        }
+      }
+    } catch let error as TrainingError {
+      throw TrainingStopped(lastGood: Network(run.parameters.graph), reason: error)
+    }
+    let seconds = (clock.now - trainingStart) / .seconds(1)
+    let result = Network(run.parameters.graph)
+    let sum = try test.map {
+      try Evaluation.measure(result.graph, $0, source.preset, .float32, progress: progress)
+    }
+    let report = TrainingReport(
+      accuracy: sum.map { 100 * $0.accuracy }, loss: sum?.meanLoss, epochs: epochs,
+      parameters: result.parameters, macs: result.macs,
+      imagesPerSecond: Double(run.step * recipe.batchSize) / max(1e-9, seconds),
+      seconds: (clock.now - start) / .seconds(1))
+    return (result, report)
+  }
+
+  private static func summary(_ report: StepReport) -> String {
+    let numbers = [
+      "epoch \(report.epoch + 1) of \(report.epochs)", "loss \(rounded(report.epochSum.meanLoss, 4))",
+      "accuracy \(rounded(100 * report.epochSum.accuracy, 2)) %",
+    ]
+    return numbers.joined(separator: ", ")
+  }
+
+  private static func rounded(_ value: Double, _ digits: Int) -> String {
+    value.formatted(.number.precision(.fractionLength(digits)).locale(.init(identifier: "en_US_POSIX")))
+  }
+}
+
+/// Training that had to stop, with the network as it last was in order.
+package struct TrainingStopped: NapTensor.RecoverableError {
+  package let lastGood: Network
+  let reason: TrainingError
+  package var problem: String { reason.problem }
+  package var recovery: String? { reason.recovery }
+}

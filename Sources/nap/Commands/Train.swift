@@ -1,0 +1,116 @@
+import ArgumentParser
+import NapKit
+import NapReport
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains a network, from a file or from nothing.",
+    discussion: """
+      Examples:
+        nap train resnet20 --data DIR --preset cifar10 --epochs 30 -o resnet20.onnx
+        nap train small.onnx --teacher big.onnx --data DIR --preset cifar10 --epochs 10 -o better.onnx
+
+      Architectures:
+      \(Network.architectures.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
+      """)
+
+  @Argument(help: "An ONNX file, or an architecture.")
+  var model: String
+
+  @Option(name: [.short, .long], help: "Where to write the trained network (ONNX).")
+  var output: String
+
+  @OptionGroup var dataOptions: DataOptions
+
+  @Option(help: "How often every image is seen.")
+  var epochs = 30
+
+  @Option(help: "Images a step.")
+  var batchSize = 128
+
+  @Option(help: "The peak learning rate.")
+  var learningRate = 0.1
+
+  @Option(help: "How the learning rate goes down: \(Training.schedules.joined(separator: " or ")).")
+  var schedule = "cosine"
+
+  @Option(help: "Epochs over which the learning rate rises from 0.")
+  var warmup = 1.0
+
+  @Option(help: "Nesterov momentum.")
+  var momentum = 0.9
+
+  @Option(help: "Weight decay; never on biases and normalizations.")
+  var weightDecay = 5e-4
+
+  @Option(help: "Probability mass that is spread over all classes.")
+  var labelSmoothing = 0.0
+
+  @Option(help: ArgumentHelp("A network whose outputs are imitated (distillation).", valueName: "onnx"))
+  var teacher: String?
+
+  @Option(help: "The weight of the teacher against the labels.")
+  var teacherWeight = 0.9
+
+  @Option(help: "The temperature of the distillation.")
+  var temperature = 4.0
+
+  @Flag(inversion: .prefixedNo, help: "Vary the images by the preset's crops and flips.")
+  var augment = true
+
+  @Option(help: "Same seed, same result.")
+  var seed: UInt64 = 0
+
+  @Option(help: "The numbers to train in: auto (bfloat16 where it is fast), float32 or bfloat16.")
+  var precision = Precision.auto
+
+  @OptionGroup var outputOptions: OutputOptions
+
+  func validate() throws {
+    func require(_ holds: Bool, _ message: String) throws { if !holds { throw ValidationError(message) } }
+    try require((1...100_000).contains(epochs), "--epochs must lie between 1 and 100000")
+    try require((1...65_536).contains(batchSize), "--batch-size must lie between 1 and 65536")
+    try require(learningRate > 0 && learningRate.isFinite, "--learning-rate must be positive")
+    try require(warmup >= 0 && warmup.isFinite, "--warmup must not be negative")
+    try require((0..<1).contains(momentum), "--momentum must lie between 0 and 1")
+    try require(weightDecay >= 0 && weightDecay.isFinite, "--weight-decay must not be negative")
+    try require((0..<1).contains(labelSmoothing), "--label-smoothing must lie between 0 and 1")
+    try require((0...1).contains(teacherWeight), "--teacher-weight must lie between 0 and 1")
+    try require(temperature > 0 && temperature.isFinite, "--temperature must be positive")
+    try require(
+      Training.schedules.contains(schedule),
+      "there is no schedule '\(schedule)'; choose \(Training.schedules.joined(separator: " or "))")
+  }
+
+  func run() throws {
+    try OutputPath.check(output, unlike: model)
+    var training = Training(source: try dataOptions.source())
+    training.epochs = epochs
+    training.batchSize = batchSize
+    training.learningRate = learningRate
+    training.schedule = schedule
+    training.warmupEpochs = warmup
+    training.momentum = momentum
+    training.weightDecay = weightDecay
+    training.labelSmoothing = labelSmoothing
+    training.teacher = try teacher.map { try Network(contentsOf: $0) }
+    training.teacherWeight = teacherWeight
+    training.temperature = temperature
+    training.augments = augment
+    training.seed = seed
+    training.precision = precision
+    let network = try training.network(model)
+    let terminal = Terminal()
+    do {
+      let (result, report) = try training.run(network, progress: outputOptions.progress(terminal))
+      terminal.clear()
+      try result.write(to: output)
+      print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+    } catch let stopped as TrainingStopped {
+      terminal.clear()
+      try stopped.lastGood.write(to: output)
+      Terminal.write("the last good state was written to '\(output)'")
+      throw stopped
+    }
+  }
+}
