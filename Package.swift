@@ -69,7 +69,8 @@ let package = Package(
       swiftSettings: strict),
     // Tests mirror the sources.
     .target(
-      name: "NapTestSupport", dependencies: ["NapGraph", "NapTensor"], path: "Tests/NapTestSupport",
+      name: "NapTestSupport",
+      dependencies: ["NapData", "NapGraph", "NapKernels", "NapOperators", "NapTensor"], path: "Tests/NapTestSupport",
       swiftSettings: strict),
     tests("NapTensorTests", ["NapTensor"]),
     tests("NapKernelsTests", ["NapKernels", "NapTensor", "NapTestSupport"]),
@@ -89,9 +90,14 @@ let package = Package(
       ["NapCurvature", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
     tests(
       "NapPruningTests",
-      ["NapCurvature", "NapGraph", "NapKernels", "NapOperators", "NapPruning", "NapTensor", "NapTestSupport"]),
-    tests("NapKitTests", ["NapData", "NapGraph", "NapKit", "NapOperators", "NapReport", "NapTensor", "NapTestSupport"]),
-    tests("napTests", ["NapTestSupport"]),
+      ["NapCurvature", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapPruning", "NapTensor", "NapTestSupport"]),
+    tests(
+      "NapKitTests",
+      [
+        "NapData", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators", "NapReport",
+        "NapSearch", "NapTensor", "NapTestSupport", "NapTraining",
+      ]),
+    tests("napTests", ["nap", "NapData", "NapKit", "NapTensor", "NapTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

@@ -46,16 +46,22 @@ package struct SyntheticDataset: Dataset {
         let isFigure = Self.covers(kind, u, v) || Self.covers(otherKind, p, q)
         let light = slopeX * Float(x - 16) + slopeY * Float(y - 16)
         let base = isFigure ? figure : ground
-        for (channel, value) in [base.0, base.1, base.2].enumerated() {
-          let noisy = value + light + between(-noise, noise)
-          pixels[(channel * 32 + y) * 32 + x] = UInt8(min(255, max(0, noisy)))
+        let grain = random.next()
+        func write(_ channel: Int, _ value: Float) {
+          let step = Float((grain >> UInt64(16 * channel)) & 0xffff) * 0x1p-15 - 1
+          pixels[(channel * 32 + y) * 32 + x] = UInt8(min(255, max(0, value + light + noise * step)))
         }
+        write(0, base.0)
+        write(1, base.1)
+        write(2, base.2)
       }
     }
   }
 
   /// Whether a kind of figure of size 1 around the origin covers a point.
   private static func covers(_ kind: Int, _ u: Float, _ v: Float) -> Bool {
+    // Most points are far away.
+    guard max(abs(u), abs(v)) < 1.2 else { return false }
     let radius = (u * u + v * v).squareRoot()
     let inSquare = max(abs(u), abs(v)) < 0.85
     switch kind {

@@ -1,0 +1,28 @@
+package import Foundation
+
+/// Real networks and data that some tests run on where they are found.
+package enum SharedFiles {
+  /// The folder above the package, then `shared`.
+  private static let shared = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    .appending(path: "shared")
+
+  private static func existing(_ variable: String, _ folder: String) -> String? {
+    let path = ProcessInfo.processInfo.environment[variable] ?? shared.appending(path: folder).path
+    return FileManager.default.fileExists(atPath: path) ? path : nil
+  }
+
+  /// The folder of `NAP_DATA`, or `../shared/data`.
+  package static let data = existing("NAP_DATA", "data")
+  /// The folder of `NAP_MODELS`, or `../shared/models`.
+  package static let models = existing("NAP_MODELS", "models")
+  /// The interpreter of `NAP_PYTHON`, which has onnx, onnxruntime and numpy.
+  package static let python = ProcessInfo.processInfo.environment["NAP_PYTHON"]
+
+  /// A folder of its own for one test.
+  package static func makeTemporaryFolder() throws -> URL {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "nap-tests-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    return folder
+  }
+}
