@@ -70,9 +70,9 @@ let package = Package(
     // Tests mirror the sources.
     .target(
       name: "NapTestSupport",
-      dependencies: ["NapData", "NapGraph", "NapKernels", "NapOperators", "NapTensor"], path: "Tests/NapTestSupport",
+      dependencies: ["NapGraph", "NapOperators", "NapTensor"], path: "Tests/NapTestSupport",
       swiftSettings: strict),
-    tests("NapTensorTests", ["NapTensor"]),
+    tests("NapTensorTests", ["NapTensor", "NapTestSupport"]),
     tests("NapKernelsTests", ["NapKernels", "NapTensor", "NapTestSupport"]),
     tests("NapGraphTests", ["NapGraph", "NapOperators", "NapTensor", "NapTestSupport"]),
     tests("NapDataTests", ["NapData", "NapTensor", "NapTestSupport"]),

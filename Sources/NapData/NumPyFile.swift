@@ -92,6 +92,13 @@ package enum NumPyFile {
     return data
   }
 
+  /// Writes an `.npy` file, complete or not at all.
+  package static func write(_ tensor: Tensor, to path: String) throws(FileError) {
+    let file = try AtomicFile(path)
+    try file.write(bytes(of: tensor))
+    try file.commit()
+  }
+
   /// Writes an `.npz` file, complete or not at all; the arrays are not compressed.
   package static func writeArchive(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(FileError) {
     var archive = Data()

@@ -1,5 +1,4 @@
 package import NapGraph
-import NapKernels
 import NapOperators
 package import NapTensor
 
@@ -103,7 +102,8 @@ extension SmallNetwork {
     let pooled = n.apply(GlobalAveragePool(), a, name: "squeeze")
     let s1 = n.apply(Relu(), n.conv(pooled, [2, 4, 1, 1], bias: true, "s1"), name: "s1.relu")
     let s2 = n.apply(Sigmoid(), n.conv(s1, [4, 2, 1, 1], bias: true, "s2"), name: "s2.sigmoid")
-    return n.classifying(n.apply(Mul(), a, s2, name: "excite"), 4)
+    let scaled = n.apply(Mul(), a, s2, name: "excite")
+    return n.classifying(scaled, 4)
   }
 
   /// All of them, by name.

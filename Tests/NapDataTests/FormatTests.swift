@@ -1,0 +1,120 @@
+import Foundation
+import NapData
+import NapTensor
+import NapTestSupport
+import Testing
+
+/// What holds for every format of data.
+@Suite struct FormatTests {
+  /// A small data set of one format: its files by name, and how many training images they hold.
+  struct Fixture: Sendable, CustomTestStringConvertible {
+    var format: String
+    var files: [String: Data]
+    var count: Int
+    var imageShape: [Int]
+    var testDescription: String { format }
+  }
+
+  static let fixtures: [Fixture] = [
+    Fixture(
+      format: CIFAR10.name,
+      files: ["data_batch_1.bin": cifarRecords],
+      count: 3, imageShape: [3, 32, 32]),
+    Fixture(
+      format: IDX.name,
+      files: [
+        "train-images-idx3-ubyte": idxImages,
+        "train-labels-idx1-ubyte": Data([0, 0, 8, 1, 0, 0, 0, 2, 5, 1]),
+      ], count: 2, imageShape: [1, 3, 4]),
+    Fixture(
+      format: ImageFolder.name, files: ["train/cat/a.png": png, "train/dog/b.png": png, "train/dog/c.png": png],
+      count: 3, imageShape: [3, 2, 2]),
+  ]
+
+  static let cifarRecords: Data = {
+    var bytes = [UInt8](repeating: 9, count: 3 * 3073)
+    for record in 0..<3 { bytes[record * 3073] = UInt8(record) }
+    return Data(bytes)
+  }()
+
+  static let idxImages: Data = {
+    let header: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4]
+    return Data(header + [UInt8](repeating: 5, count: 24))
+  }()
+
+  /// 2 x 2 pixels: red, green, blue, white.
+  static let png = Data(
+    base64Encoded:
+      "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEklEQVR4nGP4z8DAAMIM/4EAAB/uBfsL2WiLAAAAAElFTkSuQmCC"
+  ) ?? Data()
+
+  private func folder(_ files: [String: Data]) throws -> URL {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    for (name, data) in files {
+      let file = folder.appending(path: name)
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try data.write(to: file)
+    }
+    return folder
+  }
+
+  @Test func everyFormatHasAFixture() {
+    #expect(Set(Datasets.formats.map { $0.name }) == Set(Self.fixtures.map(\.format)))
+  }
+
+  @Test(arguments: fixtures)
+  func countsAndShapesAreRight(_ fixture: Fixture) throws {
+    let folder = try folder(fixture.files)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let data = try Datasets.open(folder.path, split: .train)
+    #expect(data.count == fixture.count)
+    #expect(data.imageShape == fixture.imageShape)
+    #expect((0..<data.count).allSatisfy { data.label(at: $0) < data.classNames.count })
+    #expect(throws: DataError.self) { try Datasets.open(folder.path, split: .test) }
+  }
+
+  /// Every truncated prefix throws a typed error, when it is opened or when it is read.
+  @Test(arguments: fixtures)
+  func truncatedFilesAreRefused(_ fixture: Fixture) throws {
+    for (name, data) in fixture.files {
+      let step = max(1, data.count / 60)
+      for length in stride(from: 0, to: data.count, by: step) where data.count % 3073 != 0 || length % 3073 != 0 {
+        var files = fixture.files
+        files[name] = data.prefix(length)
+        let folder = try folder(files)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        #expect(throws: DataError.self, "\(name), \(length) bytes") {
+          let set = try Datasets.open(folder.path, split: .train)
+          var pixels = [UInt8](repeating: 0, count: set.imageShape.product)
+          for index in 0..<set.count { try set.copyPixels(of: index, into: &pixels) }
+        }
+      }
+    }
+  }
+
+  @Test func missingAndStrangeFoldersAreNamed() throws {
+    #expect(throws: DataError.missing(path: "/nowhere")) { try Datasets.open("/nowhere", split: .train) }
+    let folder = try folder(["notes.txt": Data()])
+    defer { try? FileManager.default.removeItem(at: folder) }
+    #expect(throws: DataError.unrecognized(path: folder.path)) { try Datasets.open(folder.path, split: .train) }
+  }
+
+  @Test func pngPixelsAreReadAsPlanes() throws {
+    let folder = try folder(Self.fixtures[2].files)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let data = try Datasets.open(folder.path, split: .train)
+    var pixels = [UInt8](repeating: 7, count: 12)
+    try data.copyPixels(of: 0, into: &pixels)
+    #expect(pixels == [255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255])
+  }
+
+  @Test func heldOutImagesAreDisjointAndBalanced() {
+    let data = SyntheticDataset(count: 1000, split: .train)
+    let (rest, heldOut) = data.split(holdingOut: 100, seed: Seed(1))
+    #expect(heldOut.count == 100 && rest.count == 900)
+    #expect(Set(rest.indices).isDisjoint(with: heldOut.indices))
+    for label in 0..<10 { #expect((0..<100).filter { heldOut.label(at: $0) == label }.count == 10) }
+    #expect(data.split(holdingOut: 100, seed: Seed(1)).heldOut.indices == heldOut.indices)
+  }
+}

@@ -1,0 +1,87 @@
+import NapEngine
+import NapGraph
+import NapKernels
+import NapOperators
+import NapTensor
+import NapTestSupport
+import Testing
+
+@Suite struct PlanTests {
+  @Test(arguments: SmallNetwork.all.map(\.name))
+  func plansComputeWhatTheSpecificationSays(_ name: String) throws {
+    var network = try #require(SmallNetwork.all.first { $0.name == name }).network
+    let x = network.tensor([3, 2, 4, 4])
+    let expected = network.graph.evaluate([x])[0]
+    for mode in [PlanMode.inference, .curvature] {
+      let plan = try Plan(network.graph, parameters: Parameters(network.graph), mode: mode, batch: 3)
+      plan.inputs[0].update(from: x.floats, count: x.count)
+      // Twice: a run leaves nothing behind that changes the next.
+      for _ in 0..<2 {
+        plan.forward()
+        let found = Array(UnsafeBufferPointer(start: plan.outputs[0], count: expected.count))
+        #expect(relativeDifference(found, expected.floats) < 1e-5)
+      }
+    }
+  }
+
+  @Test func sameInputsGiveTheSameBits() throws {
+    var network = SmallNetwork.residual
+    let x = network.tensor([3, 2, 4, 4])
+    let runs = try (0..<2).map { _ in
+      let plan = try Plan(network.graph, parameters: Parameters(network.graph), mode: .training, batch: 3)
+      plan.inputs[0].update(from: x.floats, count: x.count)
+      plan.forward()
+      plan.outputGradients[0].update(repeating: 1, count: 9)
+      plan.backward()
+      return plan.parameters.trained.flatMap { value in
+        Array(UnsafeBufferPointer(start: plan.parameterGradients[value], count: plan.parameters.count(value)))
+      }
+    }
+    #expect(runs[0] == runs[1])
+  }
+
+  @Test func sharedWeightsGetTheSumOfTheirGradients() throws {
+    var network = SmallNetwork()
+    let x = network.input([2, 4, 4])
+    let a = network.conv(x, [2, 2, 3, 3], "a")
+    let weight = network.constant("a.w")
+    let window = Window(kernel: [3, 3], padding: .explicit(begin: [1, 1], end: [1, 1]))
+    let b = network.apply(Conv(window: window), a, weight, name: "b")
+    network.output(b, [2, 4, 4])
+    let image = network.tensor([1, 2, 4, 4])
+    let plan = try Plan(network.graph, parameters: Parameters(network.graph), mode: .training, batch: 1)
+    plan.inputs[0].update(from: image.floats, count: image.count)
+    plan.forward()
+    plan.outputGradients[0].update(repeating: 1, count: 32)
+    plan.backward()
+    let found = try #require(plan.parameterGradients[weight])
+    for i in 0..<36 {
+      let sums = [Float(1e-2), -1e-2].map { step in
+        var moved = network.graph
+        moved.constants[weight]?.floats[i] += step
+        return moved.evaluate([image])[0].floats.reduce(0) { $0 + Double($1) }
+      }
+      #expect(abs(Double(found[i]) - (sums[0] - sums[1]) / 2e-2) < 1e-2)
+    }
+  }
+
+  @Test func buffersThatLiveTogetherNeverOverlap() {
+    var random = Seed(2).generator()
+    let lifetimes = (0..<200).map { _ in
+      let first = Int.random(in: 0..<100, using: &random)
+      return MemoryPlan.Lifetime(
+        bytes: Int.random(in: 1...5000, using: &random), first: first,
+        last: first + Int.random(in: 0..<20, using: &random))
+    }
+    let plan = MemoryPlan(lifetimes)
+    for i in lifetimes.indices {
+      #expect(plan.offsets[i] + lifetimes[i].bytes <= plan.arenaBytes)
+      for j in 0..<i {
+        let (a, b) = (lifetimes[i], lifetimes[j])
+        guard a.first <= b.last, b.first <= a.last else { continue }
+        #expect(plan.offsets[i] + a.bytes <= plan.offsets[j] || plan.offsets[j] + b.bytes <= plan.offsets[i])
+      }
+    }
+    #expect(plan.arenaBytes < lifetimes.reduce(0) { $0 + $1.bytes } / 2)
+  }
+}

@@ -1,0 +1,65 @@
+import Foundation
+import NapData
+import NapGraph
+import NapKit
+import NapReport
+import NapTensor
+import NapTestSupport
+import Testing
+
+/// What nap writes is valid ONNX, and ONNX Runtime computes the same from it.
+@Suite(.serialized, .enabled(if: SharedFiles.python != nil, "NAP_PYTHON is not set"))
+struct CrossCheckTests {
+  private static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().appending(path: "CrossChecks/compare.py").path
+
+  /// Runs a network here and there; the script fails when the outputs differ by more than 1e-4.
+  private func compare(_ network: Network) throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    func path(_ name: String) -> String { folder.appending(path: name).path }
+    let input = try #require(network.graph.inputs.first)
+    let shape = try network.graph.shapes(batch: 3)[input.value.index]
+    var random = Seed(9).generator()
+    let x = Tensor(shape: shape, floats: (0..<shape.product).map { _ in random.uniform() * 4 - 2 })
+    try NumPyFile.write(x, to: path("x.npy"))
+    try network.write(to: path("model.onnx"))
+    let name = network.graph.name(of: input.value)
+    _ = try Inference().run(
+      Network(contentsOf: path("model.onnx")), inputs: [name: path("x.npy")], output: path("out.npz"))
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: SharedFiles.python ?? "")
+    process.arguments = [Self.script, path("model.onnx"), name, path("x.npy"), path("out.npz")]
+    try process.run()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+  }
+
+  @Test(arguments: Network.architectures.map(\.name))
+  func architecturesComputeTheSame(_ name: String) throws {
+    try compare(try #require(Network(architecture: name, imageShape: [3, 32, 32], classes: 10)))
+  }
+
+  @Test(arguments: SmallNetwork.all.map(\.name))
+  func smallNetworksComputeTheSame(_ name: String) throws {
+    try compare(Network(try #require(SmallNetwork.all.first { $0.name == name }).network.graph))
+  }
+
+  @Test(.enabled(if: SharedFiles.models != nil, "no shared models"))
+  func realNetworksComputeTheSame() throws {
+    for name in ["cifar_resnet20", "cifar_resnet20_folded", "cifar_resnet56"] {
+      try compare(try Network(contentsOf: "\(SharedFiles.models ?? "")/\(name).onnx"))
+    }
+  }
+}
+
+@Suite(.enabled(if: SharedFiles.models != nil && SharedFiles.data != nil, "no shared models or data"))
+struct RealDataTests {
+  @Test func accuracyOfARealNetworkIsTheKnownOne() throws {
+    let network = try Network(contentsOf: "\(SharedFiles.models ?? "")/cifar_resnet20.onnx")
+    let source = try DataSource(path: SharedFiles.data ?? "", preset: "cifar10")
+    let report = try Evaluation(source: source).run(network)
+    #expect(abs(report.accuracy - 91.73) < 0.005)
+    #expect(report.count == 10_000)
+  }
+}

@@ -1,0 +1,91 @@
+import Foundation
+import NapGraph
+import NapKit
+import NapOperators
+import NapReport
+import NapSearch
+import NapTensor
+import NapTestSupport
+import Testing
+
+/// The pipeline on generated images: small, but the real thing.
+@Suite(.serialized) struct PruningTests {
+  private func trained() throws -> Network {
+    var training = Training(source: try DataSource(path: "synthetic", preset: "synthetic"))
+    training.epochs = 1
+    training.learningRate = 0.1
+    return try training.run(try training.network("mlp")).network
+  }
+
+  private func pruning(_ goal: Pruning.Goal, _ granularity: Pruning.Granularity) throws -> Pruning {
+    var pruning = Pruning(source: try DataSource(path: "synthetic", preset: "synthetic"))
+    pruning.goal = goal
+    pruning.granularity = granularity
+    pruning.epochs = 0
+    pruning.curvatureImages = 256
+    pruning.rounds = 2
+    return pruning
+  }
+
+  @Test func channelsGoToTheTargetAndTheCutIsVerified() throws {
+    let network = try trained()
+    let (result, report) = try pruning(.macs(0.5), .channels).run(network)
+    #expect(report.verified)
+    #expect(report.macsAfter == result.macs && result.macs * 2 <= network.macs)
+    #expect(report.accuracyAfter > 11)
+    let again = try pruning(.macs(0.5), .channels).run(network)
+    #expect(again.network.graph.constants == result.graph.constants)
+  }
+
+  @Test func weightsGoToTheTarget() throws {
+    let network = try trained()
+    let (result, report) = try pruning(.sparsity(0.8), .weights).run(network)
+    #expect(report.verified)
+    #expect(result.macs == network.macs)
+    let weights = report.layers.reduce(0) { $0 + $1.shapeBefore.product }
+    let nonzero = report.layers.reduce(0) { $0 + $1.nonzeroAfter }
+    #expect(abs(Double(nonzero) / Double(weights) - 0.2) < 1e-3)
+  }
+
+  @Test func impossibleTargetsAreRefusedAtOnce() throws {
+    #expect(throws: UsageError.self) {
+      try pruning(.macs(1e-6), .channels).run(
+        try #require(Network(architecture: "mlp", imageShape: [3, 32, 32], classes: 10)))
+    }
+  }
+
+  @Test func reportsAreOneJSONObjectWithTheKeysPromised() throws {
+    let report = PruningReport(
+      accuracyBefore: 1, accuracyAfter: 2, macsBefore: 3, macsAfter: 4, parametersBefore: 5,
+      parametersAfter: 6, nonzeroAfter: 7, layers: [], curve: [], seconds: 8, verified: true,
+      criterion: "nap", granularity: "channels", seed: 0)
+    let object = try JSONSerialization.jsonObject(with: Data(try report.renderedAsJSON().utf8))
+    let keys = Set(try #require(object as? [String: Any]).keys)
+    #expect(
+      keys.isSuperset(of: [
+        "accuracy_before", "accuracy_after", "macs_before", "macs_after", "parameters_before",
+        "parameters_after", "nonzero_after", "layers", "seconds", "verified",
+      ]))
+  }
+}
+
+@Suite struct SearchTests {
+  /// Against a curve of which all is known: the loss grows as the square of what is removed.
+  @Test(arguments: [0.5, 1, 3, 50])
+  func theDescentEndsAndKeepsWhatIsAllowed(_ allowed: Double) {
+    let search = StepwiseDescent(factor: 0.88, allowedDrop: allowed)
+    var trials: [Trial] = []
+    while let level = search.next(after: trials), trials.count < 100 {
+      trials.append(Trial(level: level, drop: 20 * (1 - level) * (1 - level)))
+    }
+    #expect(trials.count < 100 || allowed >= 20)
+    let best = trials.last(where: search.accepts)?.level ?? 1
+    let limit = 1 - (allowed / 20).squareRoot()
+    if limit > 0 { #expect(best >= limit && best * 0.88 < limit * 1.07) }
+  }
+
+  @Test func cubicSchedulesRiseToTheTarget() {
+    let values = (0...10).map { cubicSchedule(Double($0) / 10, target: 0.9) }
+    #expect(values == values.sorted() && values[0] == 0 && abs(values[10] - 0.9) < 1e-12)
+  }
+}

@@ -1,0 +1,100 @@
+import NapData
+import NapEngine
+import NapGraph
+import NapKernels
+import NapOperators
+import NapTensor
+import NapTestSupport
+import NapTraining
+import Testing
+
+@Suite struct TrainingRunTests {
+  private let data = SyntheticDataset(count: 256, split: .train)
+
+  private var network: SmallNetwork {
+    var n = SmallNetwork()
+    let x = n.input([3, 32, 32])
+    let c = n.normalization(n.conv(x, [8, 3, 3, 3], "a"), 8, "a.bn")
+    let pooled = n.apply(GlobalAveragePool(), n.apply(Relu(), c, name: "relu"), name: "pool")
+    let features = n.apply(Flatten(), pooled, name: "flatten")
+    n.output(n.linear(features, 8, 10, "classifier"), [10])
+    return n
+  }
+
+  private func recipe(epochs: Int) throws -> TrainingRecipe {
+    var recipe = TrainingRecipe()
+    recipe.epochs = epochs
+    recipe.batchSize = 64
+    recipe.learningRate = 0.05
+    return recipe
+  }
+
+  private func preset() throws -> Preset { try #require(Preset.named("synthetic")) }
+
+  @Test func theSameSeedGivesTheSameWeights() throws {
+    let results = try (0..<2).map { _ in
+      let run = try TrainingRun(network.graph, data: data, preset: preset(), recipe: recipe(epochs: 2))
+      while try run.next() != nil {}
+      return run.parameters.trained.map { run.parameters.tensor($0).floats }
+    }
+    #expect(results[0] == results[1])
+  }
+
+  @Test func trainingLowersTheLoss() throws {
+    let run = try TrainingRun(network.graph, data: data, preset: preset(), recipe: recipe(epochs: 6))
+    var losses: [Double] = []
+    while let report = try run.next() { if report.endsEpoch { losses.append(report.epochSum.meanLoss) } }
+    #expect(losses.count == 6)
+    #expect(try #require(losses.last) < losses[0])
+  }
+
+  @Test func divergenceKeepsTheLastGoodState() throws {
+    var wild = try recipe(epochs: 20)
+    wild.learningRate = 1e30
+    let run = try TrainingRun(network.graph, data: data, preset: preset(), recipe: wild)
+    #expect(throws: TrainingError.self) { while try run.next() != nil {} }
+    for value in run.parameters.trained {
+      #expect(run.parameters.tensor(value).floats.allSatisfy { $0.isFinite })
+    }
+  }
+
+  @Test func maskedWeightsStayZero() throws {
+    let network = network
+    let run = try TrainingRun(network.graph, data: data, preset: preset(), recipe: recipe(epochs: 1))
+    let weight = network.constant("a.w")
+    let mask = (0..<run.parameters.count(weight)).map { $0 % 3 == 0 }
+    run.optimizer.setMask(mask, of: weight)
+    while try run.next() != nil {}
+    let values = run.parameters.tensor(weight).floats
+    for (value, kept) in zip(values, mask) { #expect(kept == (value != 0)) }
+  }
+
+  @Test func weightDecayLeavesBiasesAndNormalizationsAlone() throws {
+    let network = network
+    var decaying = try recipe(epochs: 1)
+    decaying.optimizer = .init(momentum: 0, weightDecay: 0.5)
+    let plan = try Plan(network.graph, parameters: Parameters(network.graph), mode: .training, batch: 2)
+    let optimizer = NesterovSGD(plan, decaying.optimizer)
+    for (value, gradient) in plan.parameterGradients {
+      gradient.update(repeating: 0, count: plan.parameters.count(value))
+    }
+    optimizer.step(learningRate: 0.1)
+    for value in plan.parameters.trained {
+      let before = try #require(network.graph.constants[value]).floats
+      let factor: Float = plan.parameters.roles[value] == .weight ? 0.95 : 1
+      #expect(relativeDifference(plan.parameters.tensor(value).floats, before.map { $0 * factor }) < 1e-6)
+    }
+  }
+
+  @Test func networksThatDoNotFitTheDataAreRefused() throws {
+    #expect(throws: TrainingError.classCount(network: 3, data: 10)) {
+      var n = SmallNetwork()
+      let x = n.input([3, 32, 32])
+      n.output(n.linear(n.apply(Flatten(), x, name: "flatten"), 3072, 3, "classifier"), [3])
+      try n.graph.checkClassifier(imageShape: [3, 32, 32], classes: 10)
+    }
+    #expect(throws: TrainingError.inputShape(network: [3, 32, 32], data: [1, 28, 28])) {
+      try network.graph.checkClassifier(imageShape: [1, 28, 28], classes: 10)
+    }
+  }
+}

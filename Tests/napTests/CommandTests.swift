@@ -1,0 +1,123 @@
+import Foundation
+import NapKit
+import NapTestSupport
+import Testing
+
+/// The program as a user meets it: exit status, sentences, and what is left on the disk.
+@Suite(.serialized) struct CommandTests {
+  struct Result {
+    var status: Int32
+    var output: String
+    var errors: String
+  }
+
+  /// The program lies beside the tests.
+  private static let program: URL = {
+    let build = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    let own = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+    let beside = own.appending(path: "nap")
+    return FileManager.default.isExecutableFile(atPath: beside.path)
+      ? beside : build.appending(path: "../../.build/release/nap").standardizedFileURL
+  }()
+
+  private func nap(_ arguments: String...) throws -> Result { try run(arguments) }
+
+  private func run(_ arguments: [String]) throws -> Result {
+    let process = Process()
+    process.executableURL = Self.program
+    process.arguments = arguments
+    let (output, errors) = (Pipe(), Pipe())
+    process.standardOutput = output
+    process.standardError = errors
+    var environment = ProcessInfo.processInfo.environment
+    environment["NAP_DATA"] = nil
+    process.environment = environment
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    let words = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit, "\(arguments) trapped")
+    return Result(status: process.terminationStatus, output: text, errors: words)
+  }
+
+  private func withFolder(_ body: (URL) throws -> Void) throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try body(folder)
+  }
+
+  private func model(_ folder: URL, _ architecture: String = "mlp") throws -> String {
+    let path = folder.appending(path: "\(architecture).onnx").path
+    try #require(Network(architecture: architecture, imageShape: [3, 32, 32], classes: 10)).write(to: path)
+    return path
+  }
+
+  @Test func helpAndVersionSucceed() throws {
+    for arguments in ["--help", "--version"] { #expect(try nap(arguments).status == 0) }
+    let help = try nap("prune", "--help")
+    #expect(help.status == 0 && help.output.contains("--max-drop"))
+    #expect(try nap("operators").output.contains("BatchNormalization"))
+  }
+
+  @Test func wrongUsageIsExitTwo() throws {
+    try withFolder { folder in
+      let model = try model(folder)
+      let out = folder.appending(path: "out.onnx").path
+      for (arguments, sentence) in [
+        (["--macs", "1.5"], "--macs 1.5 does not lie between 0 and 1"),
+        (["--macs", "0.5", "--params", "0.5"], "give only one of --macs, --params, --sparsity and --max-drop"),
+        (["--sparsity", "0.9"], "--sparsity needs --granularity weights"),
+        (["--criterion", "luck"], "there is no criterion 'luck'"),
+        (["--preset", "nothing", "--macs", "0.5"], "there is no preset 'nothing'"),
+        (["--macs", "0.000001", "--preset", "synthetic", "--epochs", "0", "--quiet"], "is impossible"),
+        (["--no-such-option"], "Unknown option"),
+      ] {
+        let process = try run(["prune", model, "--data", "synthetic", "-o", out] + arguments)
+        #expect(process.status == 2, "\(arguments)")
+        #expect(process.errors.contains(sentence), "\(process.errors)")
+        #expect(!FileManager.default.fileExists(atPath: out))
+      }
+      #expect(try nap("eval", model).status == 2)
+    }
+  }
+
+  @Test func brokenFilesAreExitOneAndNamed() throws {
+    try withFolder { folder in
+      let model = try model(folder)
+      let bytes = try Data(contentsOf: URL(fileURLWithPath: model))
+      let truncated = folder.appending(path: "truncated.onnx")
+      try bytes.prefix(bytes.count / 2).write(to: truncated)
+      let text = folder.appending(path: "text.onnx")
+      try Data("this is not a network".utf8).write(to: text)
+      for (file, sentence) in [
+        ("/nowhere.onnx", "there is no file '/nowhere.onnx'"),
+        (truncated.path, "'\(truncated.path)' is not a valid ONNX file"),
+        (text.path, "'\(text.path)' is not a valid ONNX file"),
+      ] {
+        let result = try nap("eval", file, "--data", "synthetic", "--preset", "synthetic")
+        #expect(result.status == 1)
+        #expect(result.errors.contains(sentence), "\(result.errors)")
+        #expect(result.errors.split(separator: "\n").count == 1)
+      }
+      let nowhere = try nap("eval", model, "--data", "/nowhere")
+      #expect(nowhere.status == 1 && nowhere.errors.contains("the data folder '/nowhere' does not exist"))
+      let out = try nap("train", "mlp", "--data", "synthetic", "-o", "/nowhere/out.onnx")
+      #expect(out.status == 1 && out.errors.contains("the folder '/nowhere' does not exist"))
+      let same = try nap("prune", model, "--data", "synthetic", "-o", model)
+      #expect(same.status == 1 && same.errors.contains("is the input as well as the output"))
+    }
+  }
+
+  @Test func standardOutputIsOneJSONObject() throws {
+    try withFolder { folder in
+      let model = try model(folder)
+      let result = try nap("eval", model, "--data", "synthetic", "--preset", "synthetic", "--json")
+      #expect(result.status == 0)
+      let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
+      #expect(Set(try #require(object).keys) == ["accuracy", "loss", "count", "images_per_second"])
+      let profile = try nap("profile", model, "--json")
+      let keys = try JSONSerialization.jsonObject(with: Data(profile.output.utf8)) as? [String: Any]
+      #expect(Set(try #require(keys).keys) == ["parameters", "macs", "layers", "units", "frozen"])
+    }
+  }
+}
