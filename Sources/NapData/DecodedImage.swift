@@ -39,7 +39,10 @@ struct DecodedImage {
   }
 
   private static func decodePNG(_ data: Data) -> (Int, Int, [UInt8])? {
-    data.withUnsafeBytes { raw -> (Int, Int, [UInt8])? in
+    // libpng is content with a file whose last chunks are missing.
+    guard data.range(of: Data("IEND".utf8), options: .backwards) != nil, data.suffix(4) != Data("IEND".utf8)
+    else { return nil }
+    return data.withUnsafeBytes { raw -> (Int, Int, [UInt8])? in
       var image = png_image()
       image.version = UInt32(PNG_IMAGE_VERSION)
       guard png_image_begin_read_from_memory(&image, raw.baseAddress, data.count) != 0 else { return nil }
