@@ -29,7 +29,7 @@ public struct Evaluation: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     let sum = try Self.measure(
-      network.graph, data, source.preset, precision.scalar, batchSize: batchSize, progress: progress)
+      network.graph.logits, data, source.preset, precision.scalar, batchSize: batchSize, progress: progress)
     let seconds = (clock.now - start) / .seconds(1)
     return EvaluationReport(
       accuracy: 100 * sum.accuracy, loss: sum.meanLoss, count: sum.count,

@@ -51,6 +51,8 @@ public struct Pruning: Sendable {
   }
 
   /// Prunes a network; the test split serves the report only.
+  ///
+  /// - Throws: `TrainingStopped` when the loss is no longer a number; it holds the last good state.
   public func run(_ network: Network, progress: @escaping ProgressHandler = { _ in }) throws
     -> (network: Network, report: PruningReport)
   {
@@ -61,7 +63,7 @@ public struct Pruning: Sendable {
         "there is no criterion '\(criterion)'",
         recovery: "choose one of \(allCriteria.map { $0.name }.joined(separator: ", "))")
     }
-    let original = network.graph
+    let original = network.graph.logits
     let all = try source.open(.train, imageShape: network.imageShape)
     let test = try source.openTest(imageShape: network.imageShape)
     try original.checkClassifier(imageShape: all.imageShape, classes: all.classNames.count)
@@ -76,13 +78,19 @@ public struct Pruning: Sendable {
           graph, test ?? heldOut, source.preset, .float32, progress: progress)).accuracy
     }
     let before = try accuracy(original)
-    let outcome = try prune(session)
-    let result = Network(outcome.state.graph)
-    let after = try accuracy(result.graph)
+    let outcome: PruningOutcome
+    do {
+      outcome = try prune(session)
+    } catch var stopped as TrainingStopped {
+      stopped.lastGood.graph = stopped.lastGood.graph.restoringOutput(of: network.graph)
+      throw stopped
+    }
+    let after = try accuracy(outcome.state.graph)
+    let result = Network(outcome.state.graph.restoringOutput(of: network.graph))
     let report = PruningReport(
       accuracyBefore: before, accuracyAfter: after, macsBefore: network.macs, macsAfter: result.macs,
       parametersBefore: network.parameters, parametersAfter: result.parameters,
-      nonzeroAfter: result.nonzeroParameters, layers: Self.layers(original, result.graph),
+      nonzeroAfter: result.nonzeroParameters, layers: Self.layers(network.graph, result.graph),
       curve: outcome.curve, seconds: (clock.now - start) / .seconds(1),
       verified: outcome.state.isVerified && Self.keepsZeros(outcome.state), criterion: self.criterion,
       granularity: granularity.rawValue, seed: seed)

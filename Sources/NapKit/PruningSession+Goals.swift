@@ -55,22 +55,31 @@ extension PruningSession {
     let rounds = min(run.steps, max(2, 2 * settings.rounds))
     let lastStep = Int(Self.pruningShare * Double(run.steps))
     var round = 0
-    while true {
-      if round < rounds, run.step >= lastStep * round / max(1, rounds - 1) {
-        round += 1
-        let level = cubicSchedule(Double(round) / Double(rounds), target: sparsity)
-        state.graph = run.parameters.graph
-        state = try thin(state, toDensity: 1 - level, round: round, refreshingStatistics: false)
-        for (value, tensor) in state.graph.constants where run.parameters.contains(value) {
-          run.parameters.set(value, tensor)
+    try keepingLastGood(run) {
+      while true {
+        if round < rounds, run.step >= lastStep * round / max(1, rounds - 1) {
+          round += 1
+          let level = cubicSchedule(Double(round) / Double(rounds), target: sparsity)
+          state.graph = run.parameters.graph
+          state = try thin(state, toDensity: 1 - level, round: round, refreshingStatistics: false)
+          take(state, into: run)
+          try progress(
+            WorkProgress(stage: "training", message: String(format: "%.1f %% of the weights are zero", 100 * level)))
         }
-        for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
+        guard let report = try run.next() else { break }
+        try progress(WorkProgress(report, recipe, stage: "training"))
       }
-      guard let report = try run.next() else { break }
-      try progress(WorkProgress(report, recipe, stage: "training, \(round) of \(rounds) steps pruned"))
     }
     state.graph = run.parameters.graph
     return PruningOutcome(state: state)
+  }
+
+  /// Lets a running training go on with thinned weights.
+  private func take(_ state: State, into run: TrainingRun) {
+    for (value, tensor) in state.graph.constants where run.parameters.contains(value) {
+      run.parameters.set(value, tensor)
+    }
+    for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
   }
 
   /// Epochs of fine-tuning where the user gives none.

@@ -153,10 +153,21 @@ extension PruningSession {
     guard recipe.epochs > 0 else { return state }
     let run = try TrainingRun(state.graph, data: data, preset: preset, recipe: recipe, teacher: original)
     for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
-    while let report = try run.next() { try progress(WorkProgress(report, recipe, stage: "fine-tuning")) }
+    try keepingLastGood(run) {
+      while let report = try run.next() { try progress(WorkProgress(report, recipe, stage: "fine-tuning")) }
+    }
     var result = state
     result.graph = run.parameters.graph
     return result
+  }
+
+  /// Hands on the last good state when training has to stop.
+  func keepingLastGood(_ run: TrainingRun, _ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch let error as TrainingError {
+      throw TrainingStopped(lastGood: Network(run.parameters.graph), reason: error)
+    }
   }
 
   /// Percent of some images that are classified right.

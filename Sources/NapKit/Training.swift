@@ -73,7 +73,7 @@ public struct Training: Sendable {
     recipe.seed = Seed(seed)
     recipe.scalar = precision.scalar
     let run = try TrainingRun(
-      network.graph, data: data, preset: source.preset, recipe: recipe, teacher: teacher?.graph)
+      network.graph.logits, data: data, preset: source.preset, recipe: recipe, teacher: teacher?.graph.logits)
     let trainingStart = clock.now
     do {
       while let report = try run.next() {
@@ -85,12 +85,14 @@ public struct Training: Sendable {
         }
       }
     } catch let error as TrainingError {
-      throw TrainingStopped(lastGood: Network(run.parameters.graph), reason: error)
+      throw TrainingStopped(
+        lastGood: Network(run.parameters.graph.restoringOutput(of: network.graph)), reason: error)
     }
     let seconds = (clock.now - trainingStart) / .seconds(1)
-    let result = Network(run.parameters.graph)
+    let result = Network(run.parameters.graph.restoringOutput(of: network.graph))
     let sum = try test.map {
-      try Evaluation.measure(result.graph, $0, source.preset, .float32, progress: progress)
+      try Evaluation.measure(
+        run.parameters.graph, $0, source.preset, .float32, progress: progress)
     }
     let report = TrainingReport(
       accuracy: sum.map { 100 * $0.accuracy }, loss: sum?.meanLoss, epochs: epochs,
@@ -115,7 +117,7 @@ public struct Training: Sendable {
 
 /// Training that had to stop, with the network as it last was in order.
 package struct TrainingStopped: NapTensor.RecoverableError {
-  package let lastGood: Network
+  package var lastGood: Network
   let reason: TrainingError
   package var problem: String { reason.problem }
   package var recovery: String? { reason.recovery }

@@ -8,6 +8,9 @@ final class Terminal {
   private var stage = ""
   private var stageStart: ContinuousClock.Instant
   private var lastShown: ContinuousClock.Instant
+  /// Where the stage was when it was first seen.
+  private var firstStep = 0
+  private var firstImages = 0
   private var barWidth = 0
 
   init() {
@@ -27,6 +30,7 @@ final class Terminal {
       stage = progress.stage
       stageStart = clock.now
       lastShown = clock.now - .seconds(1000)
+      (firstStep, firstImages) = (progress.step, progress.images)
     }
     if let message = progress.message {
       clear()
@@ -43,13 +47,16 @@ final class Terminal {
   private func facts(_ progress: WorkProgress) -> [String] {
     let seconds = (clock.now - stageStart) / .seconds(1)
     let done = Double(progress.step) / Double(progress.steps)
+    let (images, steps) = (progress.images - firstImages, progress.step - firstStep)
     var facts = [String(format: "%@ %3.0f %%", progress.stage, 100 * done)]
     if let loss = progress.loss { facts.append(String(format: "loss %.4f", loss)) }
     if let accuracy = progress.accuracy { facts.append(String(format: "accuracy %.2f %%", accuracy)) }
-    if seconds > 0.5, progress.images > 0 {
-      facts.append(String(format: "%.0f images/s", Double(progress.images) / seconds))
+    if seconds > 0.5, images > 0 {
+      facts.append(String(format: "%.0f images/s", Double(images) / seconds))
     }
-    if seconds > 0.5, done > 0, done < 1 { facts.append(Self.time(seconds * (1 - done) / done) + " left") }
+    if seconds > 0.5, steps > 0, done < 1 {
+      facts.append(Self.time(seconds * Double(progress.steps - progress.step) / Double(steps)) + " left")
+    }
     return facts
   }
 
@@ -61,6 +68,17 @@ final class Terminal {
     let padding = String(repeating: " ", count: max(0, barWidth - line.count))
     FileHandle.standardError.write(Data("\r\(line)\(padding)\(isLast ? "\n" : "")".utf8))
     barWidth = isLast ? 0 : line.count
+  }
+
+  /// Writes the last good network when training has to stop, and says so.
+  static func rescuing(to path: String, _ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch let stopped as TrainingStopped {
+      try stopped.lastGood.write(to: path)
+      write("nap: the last good state was written to '\(path)'")
+      throw stopped
+    }
   }
 
   /// Takes the bar away.

@@ -10,47 +10,51 @@ import Testing
 
 /// The pipeline on generated images: small, but the real thing.
 @Suite(.serialized) struct PruningTests {
-  private func trained() throws -> Network {
-    var training = Training(source: try DataSource(path: "synthetic", preset: "synthetic"))
+  private static let source = try? DataSource(path: "synthetic", preset: "synthetic")
+
+  /// A network trained for a moment, by all tests together.
+  private static let trained: Network? = {
+    guard let source else { return nil }
+    var training = Training(source: source)
     training.epochs = 1
-    training.learningRate = 0.1
-    return try training.run(try training.network("mlp")).network
-  }
+    return try? training.run(training.network("resnet8")).network
+  }()
 
   private func pruning(_ goal: Pruning.Goal, _ granularity: Pruning.Granularity) throws -> Pruning {
-    var pruning = Pruning(source: try DataSource(path: "synthetic", preset: "synthetic"))
+    var pruning = Pruning(source: try #require(Self.source))
     pruning.goal = goal
     pruning.granularity = granularity
     pruning.epochs = 0
-    pruning.curvatureImages = 256
-    pruning.rounds = 2
+    pruning.curvatureImages = 128
+    pruning.rounds = 1
     return pruning
   }
 
   @Test func channelsGoToTheTargetAndTheCutIsVerified() throws {
-    let network = try trained()
-    let (result, report) = try pruning(.macs(0.5), .channels).run(network)
+    let network = try #require(Self.trained)
+    let (result, report) = try pruning(.macs(0.7), .channels).run(network)
     #expect(report.verified)
-    #expect(report.macsAfter == result.macs && result.macs * 2 <= network.macs)
-    #expect(report.accuracyAfter > 11)
-    let again = try pruning(.macs(0.5), .channels).run(network)
+    #expect(report.macsAfter == result.macs && Double(result.macs) <= 0.7 * Double(network.macs))
+    // Ten classes: better than guessing by far.
+    #expect(report.accuracyAfter > 20)
+    let again = try pruning(.macs(0.7), .channels).run(network)
     #expect(again.network.graph.constants == result.graph.constants)
   }
 
   @Test func weightsGoToTheTarget() throws {
-    let network = try trained()
-    let (result, report) = try pruning(.sparsity(0.8), .weights).run(network)
+    let network = try #require(Self.trained)
+    let (result, report) = try pruning(.sparsity(0.5), .weights).run(network)
     #expect(report.verified)
     #expect(result.macs == network.macs)
     let weights = report.layers.reduce(0) { $0 + $1.shapeBefore.product }
     let nonzero = report.layers.reduce(0) { $0 + $1.nonzeroAfter }
-    #expect(abs(Double(nonzero) / Double(weights) - 0.2) < 1e-3)
+    #expect(abs(Double(nonzero) / Double(weights) - 0.5) < 1e-3)
   }
 
   @Test func impossibleTargetsAreRefusedAtOnce() throws {
     #expect(throws: UsageError.self) {
       try pruning(.macs(1e-6), .channels).run(
-        try #require(Network(architecture: "mlp", imageShape: [3, 32, 32], classes: 10)))
+        try #require(Network(architecture: "resnet8", imageShape: [3, 32, 32], classes: 10)))
     }
   }
 

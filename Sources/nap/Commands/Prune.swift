@@ -119,10 +119,12 @@ struct Prune: ParsableCommand {
     pruning.learningRate = learningRate
     let network = try Network(contentsOf: model)
     let terminal = Terminal()
-    let (result, report) = try pruning.run(network, progress: outputOptions.progress(terminal))
-    terminal.clear()
-    try result.write(to: output)
-    print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+    try Terminal.rescuing(to: output) {
+      let (result, report) = try pruning.run(network, progress: outputOptions.progress(terminal))
+      terminal.clear()
+      try result.write(to: output)
+      print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+    }
   }
 
   private var goal: Pruning.Goal {

@@ -101,16 +101,11 @@ struct Train: ParsableCommand {
     training.precision = precision
     let network = try training.network(model)
     let terminal = Terminal()
-    do {
+    try Terminal.rescuing(to: output) {
       let (result, report) = try training.run(network, progress: outputOptions.progress(terminal))
       terminal.clear()
       try result.write(to: output)
       print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
-    } catch let stopped as TrainingStopped {
-      terminal.clear()
-      try stopped.lastGood.write(to: output)
-      Terminal.write("the last good state was written to '\(output)'")
-      throw stopped
     }
   }
 }

@@ -1,0 +1,92 @@
+import Foundation
+import NapGraph
+import NapONNX
+import NapOperators
+import NapTensor
+import NapTestSupport
+import Testing
+
+@Suite struct RoundTripTests {
+  private let reader = ONNXReader(registry: .all)
+
+  private func withFolder<R>(_ body: (URL) throws -> R) throws -> R {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    return try body(folder)
+  }
+
+  private func written(_ graph: Graph, externalAbove threshold: Int? = nil) throws -> Graph {
+    try withFolder { folder in
+      let path = folder.appending(path: "model.onnx").path
+      var writer = ONNXWriter()
+      if let threshold { writer.externalDataThreshold = threshold }
+      try writer.write(graph, to: path)
+      return try reader.read(path)
+    }
+  }
+
+  @Test(arguments: SmallNetwork.all.map(\.name))
+  func whatIsWrittenIsReadBack(_ name: String) throws {
+    var network = try #require(SmallNetwork.all.first { $0.name == name }).network
+    var graph = network.graph
+    graph.metadata = [("origin", "a test")]
+    let back = try written(graph)
+    let x = network.tensor([3, 2, 4, 4])
+    #expect(back.evaluate([x]) == graph.evaluate([x]))
+    #expect(back.metadata.map(\.key) == ["origin"] && back.metadata.map(\.value) == ["a test"])
+    #expect(back.nodes.map(\.name) == graph.nodes.map(\.name))
+    #expect(back.inputs.map { back.name(of: $0.value) } == graph.inputs.map { graph.name(of: $0.value) })
+    #expect(back.inputs.map(\.declared) == graph.inputs.map(\.declared))
+    #expect(back.outputs.map(\.declared) == graph.outputs.map(\.declared))
+  }
+
+  @Test func largeWeightsGoToAFileOfTheirOwn() throws {
+    var network = SmallNetwork()
+    let x = network.input([20, 4, 4])
+    network.output(network.conv(x, [20, 20, 3, 3], "a"), [20, 4, 4])
+    let image = network.tensor([1, 20, 4, 4])
+    let back = try written(network.graph, externalAbove: 1000)
+    #expect(back.evaluate([image]) == network.graph.evaluate([image]))
+  }
+
+  @Test func everyTruncatedFileIsRefused() throws {
+    try withFolder { folder in
+      let path = folder.appending(path: "model.onnx")
+      try ONNXWriter().write(SmallNetwork.depthwise.graph, to: path.path)
+      let whole = try Data(contentsOf: path)
+      for length in 0..<whole.count {
+        try whole.prefix(length).write(to: path)
+        #expect(throws: ONNXError.self, "\(length) bytes") { try reader.read(path.path) }
+      }
+    }
+  }
+
+  /// Whatever a file holds, reading it ends with a network or with an error.
+  @Test func damagedFilesNeverTrap() throws {
+    try withFolder { folder in
+      let path = folder.appending(path: "model.onnx")
+      try ONNXWriter().write(SmallNetwork.squeezeExcite.graph, to: path.path)
+      let whole = try Data(contentsOf: path)
+      var random = Seed(5).generator()
+      for _ in 0..<3000 {
+        var damaged = whole
+        for _ in 0..<Int.random(in: 1...4, using: &random) {
+          damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+        }
+        try damaged.write(to: path)
+        _ = try? reader.read(path.path)
+      }
+    }
+  }
+
+  @Test func placesThatCannotBeWrittenAreNamed() {
+    #expect(throws: ONNXError.file(.unwritable(path: "/nowhere/x.onnx", reason: "the folder does not exist"))) {
+      try ONNXWriter().write(SmallNetwork.residual.graph, to: "/nowhere/x.onnx")
+    }
+  }
+
+  @Test func missingFilesAreNamed() {
+    #expect(throws: ONNXError.missingFile("/nowhere.onnx")) { try reader.read("/nowhere.onnx") }
+    #expect(ONNXError.missingFile("/nowhere.onnx").problem == "there is no file '/nowhere.onnx'")
+  }
+}
