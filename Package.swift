@@ -77,20 +77,32 @@ let package = Package(
     tests("NapGraphTests", ["NapGraph", "NapOperators", "NapTensor", "NapTestSupport"]),
     tests("NapDataTests", ["NapData", "NapTensor", "NapTestSupport"]),
     tests(
-      "NapONNXTests", ["NapGraph", "NapONNX", "NapOperators", "NapTensor", "NapTestSupport", protobuf]),
+      "NapONNXTests",
+      ["NapGraph", "NapONNX", "NapOperators", "NapTensor", "NapTestSupport", protobuf]),
     tests(
       "NapOperatorsTests",
       ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
-    tests("NapEngineTests", ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
+    tests(
+      "NapEngineTests",
+      ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
     tests(
       "NapTrainingTests",
-      ["NapData", "NapEngine", "NapGraph", "NapOperators", "NapTensor", "NapTestSupport", "NapTraining"]),
+      [
+        "NapData", "NapEngine", "NapGraph", "NapOperators", "NapTensor", "NapTestSupport",
+        "NapTraining",
+      ]),
     tests(
       "NapCurvatureTests",
-      ["NapCurvature", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTestSupport"]),
+      [
+        "NapCurvature", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor",
+        "NapTestSupport",
+      ]),
     tests(
       "NapPruningTests",
-      ["NapCurvature", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapPruning", "NapTensor", "NapTestSupport"]),
+      [
+        "NapCurvature", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapPruning",
+        "NapTensor", "NapTestSupport",
+      ]),
     tests(
       "NapKitTests",
       [

@@ -26,13 +26,15 @@ package final class CurvatureEstimator {
 
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(
-    _ graph: Graph, parameters: Parameters? = nil, kind: CurvatureKind = .model, scalar: Scalar = .float32,
+    _ graph: Graph, parameters: Parameters? = nil, kind: CurvatureKind = .model,
+    scalar: Scalar = .float32,
     batch: Int, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
   ) throws {
     self.graph = graph
     self.kind = kind
     plan = try Plan(
-      graph, parameters: parameters ?? Parameters(graph), mode: .curvature, scalar: scalar, batch: batch)
+      graph, parameters: parameters ?? Parameters(graph), mode: .curvature, scalar: scalar,
+      batch: batch)
     classes = plan.outputShapes[0].last ?? 1
     generator = seed.derived("curvature").generator()
     let shapes = try graph.shapes(inputs: plan.inputShapes)

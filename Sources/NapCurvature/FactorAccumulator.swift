@@ -74,7 +74,8 @@ final class FactorAccumulator {
     let patches = space.patches.floats
     if op.patchesArePositionMajor {
       let plain = patches + (inputs + 1) * positions
-      op.writePatches(of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, into: plain)
+      op.writePatches(
+        of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, into: plain)
       for t in 0..<positions {
         let row = patches + t * (inputs + 1)
         row.update(from: plain + t * inputs, count: inputs)
@@ -86,7 +87,8 @@ final class FactorAccumulator {
         of: tap.outputGradient + n * positions * outputs, rows: positions, columns: outputs,
         transposed: true, into: space.g.floats)
     } else {
-      op.writePatches(of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, into: patches)
+      op.writePatches(
+        of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, into: patches)
       (patches + inputs * positions).update(repeating: 1, count: positions)
       addSelfProduct(of: patches, rows: inputs + 1, columns: positions, into: space.a.floats)
       let gradient = tap.outputGradient + (n * shape.groups + group) * outputs * positions

@@ -57,7 +57,8 @@ extension KroneckerFactors.Group {
   /// `A + π √λ I` and `G + √λ/π I`: each gets `√damping` times its mean eigenvalue.
   /// - Source: Martens & Grosse 2015, section 6.3.
   package func dampedInverses(_ damping: Double) -> (a: Matrix, g: Matrix)? {
-    guard let a = Self.dampedInverse(of: a, damping), let g = Self.dampedInverse(of: g, damping) else {
+    guard let a = Self.dampedInverse(of: a, damping), let g = Self.dampedInverse(of: g, damping)
+    else {
       return nil
     }
     return (a, g)

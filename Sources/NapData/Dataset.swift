@@ -42,7 +42,8 @@ extension Dataset {
     var held: Set<Int> = []
     for (label, indices) in byClass.enumerated() where !indices.isEmpty {
       var generator = seed.derived("split").derived(label).generator()
-      let share = Int((Double(count) * Double(indices.count) / Double(max(1, self.count))).rounded())
+      let share = Int(
+        (Double(count) * Double(indices.count) / Double(max(1, self.count))).rounded())
       held.formUnion(indices.shuffled(using: &generator).prefix(share))
     }
     return (

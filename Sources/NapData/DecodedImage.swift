@@ -40,15 +40,20 @@ struct DecodedImage {
 
   private static func decodePNG(_ data: Data) -> (Int, Int, [UInt8])? {
     // libpng is content with a file whose last chunks are missing.
-    guard data.range(of: Data("IEND".utf8), options: .backwards) != nil, data.suffix(4) != Data("IEND".utf8)
+    guard data.range(of: Data("IEND".utf8), options: .backwards) != nil,
+      data.suffix(4) != Data("IEND".utf8)
     else { return nil }
     return data.withUnsafeBytes { raw -> (Int, Int, [UInt8])? in
       var image = png_image()
       image.version = UInt32(PNG_IMAGE_VERSION)
-      guard png_image_begin_read_from_memory(&image, raw.baseAddress, data.count) != 0 else { return nil }
+      guard png_image_begin_read_from_memory(&image, raw.baseAddress, data.count) != 0 else {
+        return nil
+      }
       defer { png_image_free(&image) }
       let (width, height) = (Int(image.width), Int(image.height))
-      guard (1...largestSide).contains(width), (1...largestSide).contains(height) else { return nil }
+      guard (1...largestSide).contains(width), (1...largestSide).contains(height) else {
+        return nil
+      }
       image.format = UInt32(PNG_FORMAT_FLAG_COLOR)
       var pixels = [UInt8](repeating: 0, count: width * height * 3)
       // Transparent pixels are laid over black.
@@ -60,7 +65,9 @@ struct DecodedImage {
 
   /// Writes the image as three planes of another size: the shorter side is brought to size by
   /// bilinear interpolation, the middle is cut out.
-  func writePlanes(height newHeight: Int, width newWidth: Int, into planes: UnsafeMutablePointer<UInt8>) {
+  func writePlanes(
+    height newHeight: Int, width newWidth: Int, into planes: UnsafeMutablePointer<UInt8>
+  ) {
     let scale = max(Float(newHeight) / Float(height), Float(newWidth) / Float(width))
     let top = (Float(height) - Float(newHeight) / scale) / 2
     let left = (Float(width) - Float(newWidth) / scale) / 2
@@ -76,11 +83,14 @@ struct DecodedImage {
         let fx = sourceX - Float(x0)
         let (c0, c1) = (clamped(x0, width), clamped(x0 + 1, width))
         for channel in 0..<3 {
-          func at(_ row: Int, _ column: Int) -> Float { Float(pixels[(row + column) * 3 + channel]) }
+          func at(_ row: Int, _ column: Int) -> Float {
+            Float(pixels[(row + column) * 3 + channel])
+          }
           let upper = at(row0, c0) * (1 - fx) + at(row0, c1) * fx
           let lower = at(row1, c0) * (1 - fx) + at(row1, c1) * fx
           let value = upper * (1 - fy) + lower * fy
-          planes[(channel * newHeight + y) * newWidth + x] = UInt8(min(255, max(0, value.rounded())))
+          planes[(channel * newHeight + y) * newWidth + x] = UInt8(
+            min(255, max(0, value.rounded())))
         }
       }
     }

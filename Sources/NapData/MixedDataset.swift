@@ -19,7 +19,9 @@ package struct MixedDataset: Dataset {
     self.share = Int((256 * share).rounded())
     self.repeats = repeats
     var generator = seed.derived("mix").generator()
-    partners = (0..<repeats * base.count).map { _ in Int.random(in: 0..<max(1, base.count), using: &generator) }
+    partners = (0..<repeats * base.count).map { _ in
+      Int.random(in: 0..<max(1, base.count), using: &generator)
+    }
   }
 
   package var count: Int { base.count * repeats }

@@ -14,19 +14,23 @@ package enum NumPyFile {
       data = try Data(contentsOf: URL(fileURLWithPath: path))
     } catch {
       let exists = FileManager.default.fileExists(atPath: path)
-      throw .unreadable(path: path, reason: exists ? "no permission, or not a file" : "there is no such file")
+      throw .unreadable(
+        path: path, reason: exists ? "no permission, or not a file" : "there is no such file")
     }
     return try Self.tensor([UInt8](data), path: path)
   }
 
   static func tensor(_ bytes: [UInt8], path: String) throws(FileError) -> Tensor {
-    func malformed(_ reason: String) -> FileError { .malformed(path: path, format: "npy", reason: reason) }
+    func malformed(_ reason: String) -> FileError {
+      .malformed(path: path, format: "npy", reason: reason)
+    }
     guard bytes.count >= 10, bytes.prefix(6) == [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] else {
       throw malformed("it does not begin with NumPy's mark")
     }
     let isLong = bytes[6] >= 2
     guard bytes.count >= 12 else { throw malformed("it ends too early") }
-    let length = isLong
+    let length =
+      isLong
       ? Int(bytes[8]) | Int(bytes[9]) << 8 | Int(bytes[10]) << 16 | Int(bytes[11]) << 24
       : Int(bytes[8]) | Int(bytes[9]) << 8
     let start = (isLong ? 12 : 10) + length
@@ -40,19 +44,25 @@ package enum NumPyFile {
     let shape = dimensions.1.split(separator: ",")
       .compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
     let type = String(description.2)
-    guard let width = Int(type.dropFirst()), ["f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1"].contains(type)
+    guard let width = Int(type.dropFirst()),
+      ["f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1"].contains(type)
     else { throw malformed("numbers of type \(type) are not supported") }
     var count = 1
     for size in shape {
       let (product, overflow) = count.multipliedReportingOverflow(by: size)
-      guard !overflow, product < 1 << 40 else { throw malformed("its shape \(shape) is impossible") }
+      guard !overflow, product < 1 << 40 else {
+        throw malformed("its shape \(shape) is impossible")
+      }
       count = product
     }
     guard bytes.count - start == count * width else {
-      throw malformed("it holds \(bytes.count - start) bytes of numbers instead of \(count * width)")
+      throw malformed(
+        "it holds \(bytes.count - start) bytes of numbers instead of \(count * width)")
     }
     let stored = order.1 == "True" ? Array(shape.reversed()) : shape
-    let tensor = bytes.withUnsafeBytes { numbers(type, $0, start: start, count: count, shape: stored) }
+    let tensor = bytes.withUnsafeBytes {
+      numbers(type, $0, start: start, count: count, shape: stored)
+    }
     return order.1 == "True" ? tensor.reversingAxes() : tensor
   }
 
@@ -79,7 +89,8 @@ package enum NumPyFile {
   /// The bytes of an `.npy` file.
   static func bytes(of tensor: Tensor) -> Data {
     let type = tensor.isFloat ? "<f4" : "<i8"
-    let shape = tensor.shape.map(String.init).joined(separator: ", ") + (tensor.shape.count == 1 ? "," : "")
+    let shape =
+      tensor.shape.map(String.init).joined(separator: ", ") + (tensor.shape.count == 1 ? "," : "")
     var header = "{'descr': '\(type)', 'fortran_order': False, 'shape': (\(shape)), }"
     let padding = 64 - (10 + header.utf8.count + 1) % 64
     header += String(repeating: " ", count: padding % 64) + "\n"
@@ -100,7 +111,9 @@ package enum NumPyFile {
   }
 
   /// Writes an `.npz` file, complete or not at all; the arrays are not compressed.
-  package static func writeArchive(_ tensors: [(name: String, tensor: Tensor)], to path: String) throws(FileError) {
+  package static func writeArchive(_ tensors: [(name: String, tensor: Tensor)], to path: String)
+    throws(FileError)
+  {
     var archive = Data()
     var directory = Data()
     for (name, tensor) in tensors {
@@ -117,7 +130,8 @@ package enum NumPyFile {
       entry += Data(little: [Int(checksum), content.count, content.count], width: 4)
       entry += Data(little: [file.count, 0], width: 2)
       directory += Data(little: [0x0201_4b50], width: 4) + Data(little: [20], width: 2) + entry
-      directory += Data(little: [0, 0, 0], width: 2) + Data(little: [0, archive.count], width: 4) + Data(file)
+      directory +=
+        Data(little: [0, 0, 0], width: 2) + Data(little: [0, archive.count], width: 4) + Data(file)
       archive += Data(little: [0x0403_4b50], width: 4) + entry + Data(file) + content
     }
     var end = Data(little: [0x0605_4b50], width: 4)
@@ -152,6 +166,7 @@ extension Tensor {
       }
     }
     return isFloat
-      ? Tensor(shape: target, floats: moved(floats)) : Tensor(shape: target, integers: moved(integers))
+      ? Tensor(shape: target, floats: moved(floats))
+      : Tensor(shape: target, integers: moved(integers))
   }
 }

@@ -17,7 +17,8 @@ package struct Preset: Sendable, Hashable {
       cropPadding: 0, flips: true),
     Preset(
       name: "synthetic", mean: [0.5], standardDeviation: [0.25], cropPadding: 2, flips: true),
-    Preset(name: "mnist", mean: [0.1307], standardDeviation: [0.3081], cropPadding: 2, flips: false),
+    Preset(
+      name: "mnist", mean: [0.1307], standardDeviation: [0.3081], cropPadding: 2, flips: false),
     Preset(name: "plain", mean: [0], standardDeviation: [1], cropPadding: 0, flips: false),
   ]
 

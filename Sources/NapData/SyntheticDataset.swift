@@ -28,7 +28,9 @@ package struct SyntheticDataset: Dataset {
     let ground = color()
     var figure = color()
     // The figure must stand out, in whatever color.
-    while abs(figure.0 - ground.0) + abs(figure.1 - ground.1) + abs(figure.2 - ground.2) < 150 { figure = color() }
+    while abs(figure.0 - ground.0) + abs(figure.1 - ground.1) + abs(figure.2 - ground.2) < 150 {
+      figure = color()
+    }
     let (slopeX, slopeY) = (between(-2, 2), between(-2, 2))
     let (centerX, centerY) = (between(11, 21), between(11, 21))
     let (size, angle) = (between(6, 11), between(0, 2 * .pi))
@@ -49,7 +51,8 @@ package struct SyntheticDataset: Dataset {
         let grain = random.next()
         func write(_ channel: Int, _ value: Float) {
           let step = Float((grain >> UInt64(16 * channel)) & 0xffff) * 0x1p-15 - 1
-          pixels[(channel * 32 + y) * 32 + x] = UInt8(min(255, max(0, value + light + noise * step)))
+          pixels[(channel * 32 + y) * 32 + x] = UInt8(
+            min(255, max(0, value + light + noise * step)))
         }
         write(0, base.0)
         write(1, base.1)

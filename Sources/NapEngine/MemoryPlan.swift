@@ -24,7 +24,9 @@ package struct MemoryPlan: Sendable {
     offsets = [Int](repeating: 0, count: lifetimes.count)
     var placed: [(offset: Int, end: Int, first: Int, last: Int)] = []
     let order = lifetimes.indices.sorted {
-      (-lifetimes[$0].bytes, lifetimes[$0].first, $0) < (-lifetimes[$1].bytes, lifetimes[$1].first, $1)
+      (-lifetimes[$0].bytes, lifetimes[$0].first, $0) < (
+        -lifetimes[$1].bytes, lifetimes[$1].first, $1
+      )
     }
     for index in order {
       let life = lifetimes[index]

@@ -35,13 +35,16 @@ package final class Parameters {
 
   /// The live memory of a constant.
   package func pointer(_ value: ValueID) -> UnsafeMutablePointer<Float> {
-    guard let buffer = buffers[value] else { preconditionFailure("not a float constant of the graph") }
+    guard let buffer = buffers[value] else {
+      preconditionFailure("not a float constant of the graph")
+    }
     return buffer.floats
   }
 
   package func tensor(_ value: ValueID) -> Tensor {
     let shape = original.constants[value]?.shape ?? []
-    return Tensor(shape: shape, floats: Array(UnsafeBufferPointer(start: pointer(value), count: shape.product)))
+    return Tensor(
+      shape: shape, floats: Array(UnsafeBufferPointer(start: pointer(value), count: shape.product)))
   }
 
   package func set(_ value: ValueID, _ tensor: Tensor) {

@@ -26,7 +26,8 @@ package enum PlainLowering {
       }
       let given = cotangents
       plan.run(
-        "\(op.name) gradient", touching: inputs + outputs + given.compactMap { $0 } + results.compactMap { $0 }
+        "\(op.name) gradient",
+        touching: inputs + outputs + given.compactMap { $0 } + results.compactMap { $0 }
       ) { memory in
         let pulled = op.pullback(
           zip(inputs, inputShapes).map { tensor(memory.floats($0), $1) },

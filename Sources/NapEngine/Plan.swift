@@ -80,7 +80,8 @@ package final class Plan {
         return try PlainLowering.lower(node, into: builder)
       }
       backward.append((node.index, emit))
-      if mode == .curvature, let op = node.op as? any AffineOperator, builder.isConstant(node.inputs[1]),
+      if mode == .curvature, let op = node.op as? any AffineOperator,
+        builder.isConstant(node.inputs[1]),
         builder.needsGradient(node.outputs[0])
       {
         _ = op
@@ -170,7 +171,7 @@ extension Plan {
   /// How long one step of a plan takes.
   package struct StepTime: Sendable {
     package var label: String
-    /// What does it, e.g. `jit:avx512_core`; empty for loops of our own.
+    /// What does it, such as `jit:avx512_core`; empty for loops of our own.
     package var implementation: String
     /// Index of the node in the graph it belongs to.
     package var node: Int?
@@ -204,7 +205,8 @@ extension Plan {
 extension Plan {
   private static func fusedNodes(_ graph: Graph, _ mode: PlanMode) -> [PlanNode] {
     let nodes = graph.nodes.enumerated().map { index, node in
-      PlanNode(index: index, name: node.name, op: node.op, inputs: node.inputs, outputs: node.outputs)
+      PlanNode(
+        index: index, name: node.name, op: node.op, inputs: node.inputs, outputs: node.outputs)
     }
     return ReluFusion.fused(nodes, keeping: Set(graph.outputs.map(\.value)), mode: mode)
   }
@@ -223,9 +225,11 @@ extension Plan {
   private static func markDifferentiable(_ nodes: [PlanNode], _ builder: PlanBuilder) {
     guard builder.mode != .inference else { return }
     for node in nodes {
-      let begins = builder.mode == .training
+      let begins =
+        builder.mode == .training
         ? node.inputs.contains(where: builder.trains)
-        : node.op is any AffineOperator && node.inputs.count > 1 && builder.isConstant(node.inputs[1])
+        : node.op is any AffineOperator && node.inputs.count > 1
+          && builder.isConstant(node.inputs[1])
       if begins || node.inputs.contains(where: builder.needsGradient) {
         node.outputs.forEach(builder.setNeedsGradient)
       }
@@ -266,9 +270,12 @@ extension Plan {
           bytes: builder.buffers[$0].layout.bytes, first: first[$0] ?? 0, last: last[$0] ?? 0)
       })
     let arena = AlignedBuffer(bytes: max(64, plan.arenaBytes))
-    let addresses = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: max(1, builder.buffers.count))
+    let addresses = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(
+      capacity: max(1, builder.buffers.count))
     addresses.initialize(repeating: arena.address, count: max(1, builder.buffers.count))
-    for (buffer, offset) in zip(planned, plan.offsets) { addresses[buffer] = arena.address + offset }
+    for (buffer, offset) in zip(planned, plan.offsets) {
+      addresses[buffer] = arena.address + offset
+    }
     for (index, buffer) in builder.buffers.enumerated() {
       addresses[index] = buffer.fixed ?? addresses[buffer.root]
     }

@@ -101,7 +101,8 @@ extension PlanBuilder {
     if source.layout == layout { return buffer }
     precondition(
       layout.bytes == source.layout.bytes,
-      "\(layout) \(layout.shape) does not fit the memory of \(source.layout) \(source.layout.shape)")
+      "\(layout) \(layout.shape) does not fit the memory of \(source.layout) \(source.layout.shape)"
+    )
     buffers.append(Buffer(layout: layout, root: source.root, fixed: source.fixed))
     return BufferID(index: buffers.count - 1)
   }
@@ -187,7 +188,8 @@ extension PlanBuilder {
     if let known = reordered[plain.index]?.first(where: { $0.0 == layout }) { return known.1 }
     let result = makeFixedBuffer(layout)
     let kernel = try PreparedKernel.reorder(from: self.layout(source), to: layout)
-    preparation.append(step(kernel, "prepare weights", [(.source, source), (.destination, result)]))
+    preparation.append(
+      step(kernel, "prepare weights", [(.source, source), (.destination, result)]))
     reordered[plain.index, default: []].append((layout, result))
     return result
   }
@@ -200,7 +202,9 @@ extension PlanBuilder {
 
   func setNeedsGradient(_ value: ValueID) { differentiable.insert(value) }
 
-  /// Adds a term to a value's gradient. The buffer may be shared: nobody writes to it again.
+  /// Adds a term to a value's gradient.
+  ///
+  /// The buffer may be shared: nobody writes to it again.
   package func contribute(_ gradient: BufferID, to value: ValueID) {
     gradients[value, default: []].append(gradient)
   }
@@ -263,7 +267,9 @@ extension PlanBuilder {
 // MARK: Steps
 extension PlanBuilder {
   /// Appends a kernel; its scratch memory is planned along.
-  package func run(_ kernel: PreparedKernel, _ label: String, _ arguments: [(KernelArgument, BufferID)]) {
+  package func run(
+    _ kernel: PreparedKernel, _ label: String, _ arguments: [(KernelArgument, BufferID)]
+  ) {
     steps.append(step(kernel, label, arguments))
   }
 
@@ -278,7 +284,9 @@ extension PlanBuilder {
   }
 
   /// Appends a loop over memory; `touched` names every buffer it reads or writes.
-  package func run(_ label: String, touching touched: [BufferID], _ body: @escaping (PlanMemory) -> Void) {
+  package func run(
+    _ label: String, touching touched: [BufferID], _ body: @escaping (PlanMemory) -> Void
+  ) {
     steps.append(PlanStep(label: label, node: node, work: .loop(body), touched: touched))
   }
 }

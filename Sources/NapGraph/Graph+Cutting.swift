@@ -35,7 +35,8 @@ extension Graph {
       let expected = kept(value).map(\.count)
       guard after[value.index] == expected else {
         throw .invalid(
-          "cutting left '\(name(of: value))' with shape \(after[value.index]) instead of \(expected)")
+          "cutting left '\(name(of: value))' with shape \(after[value.index]) instead of \(expected)"
+        )
       }
     }
     return result

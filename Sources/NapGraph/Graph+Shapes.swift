@@ -20,7 +20,8 @@ extension Graph {
     }
     var shapes = [[Int]](repeating: [], count: valueNames.count)
     for (port, shape) in zip(inputs, given) {
-      let fits = port.dimensions.count == shape.count
+      let fits =
+        port.dimensions.count == shape.count
         && zip(port.dimensions, shape).allSatisfy {
           if case .fixed(let size) = $0 { size == $1 } else { $1 > 0 }
         }
@@ -47,7 +48,8 @@ extension Graph {
     do {
       return try node.op.infer(inputs)
     } catch {
-      throw .node(name: node.name, type: node.op.name, problem: error.problem, recovery: error.recovery)
+      throw .node(
+        name: node.name, type: node.op.name, problem: error.problem, recovery: error.recovery)
     }
   }
 
@@ -55,7 +57,8 @@ extension Graph {
   package func macsByNode(shapes: [[Int]]) -> [Int] {
     nodes.map { node in
       node.op.macs(
-        inputs: node.inputs.map { shapes[$0.index] }, outputs: node.outputs.map { shapes[$0.index] })
+        inputs: node.inputs.map { shapes[$0.index] }, outputs: node.outputs.map { shapes[$0.index] }
+      )
     }
   }
 

@@ -73,7 +73,9 @@ package struct Graph: Sendable {
   }
 
   /// Appends a node with fresh outputs; the first output bears the node's name.
-  package mutating func addNode(_ name: String, _ op: any Operator, _ inputs: [ValueID], outputCount: Int = 1)
+  package mutating func addNode(
+    _ name: String, _ op: any Operator, _ inputs: [ValueID], outputCount: Int = 1
+  )
     -> [ValueID]
   {
     let outputs = (0..<outputCount).map { addValue($0 == 0 ? name : "\(name)_\($0)") }
@@ -86,7 +88,9 @@ package struct Graph: Sendable {
   /// Consumers of every value, as node indices, by `ValueID.index`.
   package var consumers: [[Int]] {
     var result = [[Int]](repeating: [], count: valueNames.count)
-    for (n, node) in nodes.enumerated() { for input in node.inputs { result[input.index].append(n) } }
+    for (n, node) in nodes.enumerated() {
+      for input in node.inputs { result[input.index].append(n) }
+    }
     return result
   }
 
@@ -119,7 +123,8 @@ package enum GraphError: RecoverableError, Equatable {
   package var problem: String {
     switch self {
     case .node(let name, let type, let problem, _): "node '\(name)' (\(type)): \(problem)"
-    case .inputCount(let expected, let given): "the network has \(expected) inputs, \(given) were given"
+    case .inputCount(let expected, let given):
+      "the network has \(expected) inputs, \(given) were given"
     case .inputShape(let name, let expected, let given):
       "input '\(name)' expects shape \(expected), but \(given.map(String.init).joined(separator: "x")) was given"
     case .invalid(let problem): problem

@@ -23,10 +23,11 @@ package struct IndexAtoms: Sendable {
     shapes = try graph.shapes(batch: 1)
     var total = 0
     for shape in shapes {
-      offsets.append(shape.map { size in
-        defer { total += size }
-        return total
-      })
+      offsets.append(
+        shape.map { size in
+          defer { total += size }
+          return total
+        })
     }
     parent = Array(0..<total)
     for node in graph.nodes {
@@ -43,7 +44,9 @@ package struct IndexAtoms: Sendable {
     for port in graph.outputs { freezeAll(port.value, "it is an output of the network") }
   }
 
-  package func atom(_ place: Place, _ index: Int) -> Int { offsets[place.value.index][place.axis] + index }
+  package func atom(_ place: Place, _ index: Int) -> Int {
+    offsets[place.value.index][place.axis] + index
+  }
 
   private func atom(_ atom: IndexLinks.Atom, _ node: Node) -> Int {
     switch atom.axis {

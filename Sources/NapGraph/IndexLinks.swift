@@ -42,7 +42,9 @@ package struct IndexLinks: Sendable {
     for i in 0..<size(a) { unite(a, i, b, i) }
   }
 
-  /// No index of the axis may be removed. The reason is shown to the user.
+  /// No index of the axis may be removed.
+  ///
+  /// The reason is shown to the user.
   package mutating func freeze(_ axis: Axis, _ reason: String) {
     frozen.append(((0..<size(axis)).map { Atom(axis: axis, index: $0) }, reason))
   }

@@ -99,7 +99,8 @@ extension NodeDescription {
   package func constant(ofInput index: Int, _ what: String) throws(OperatorError) -> Tensor? {
     guard index < inputs.count, let input = inputs[index] else { return nil }
     guard let constant = input.constant else {
-      throw OperatorError("\(what) (input \(index)) is computed at run time, which is not supported",
+      throw OperatorError(
+        "\(what) (input \(index)) is computed at run time, which is not supported",
         recovery: "export the model with fixed shapes, or give --input-shape")
     }
     return constant
@@ -109,7 +110,9 @@ extension NodeDescription {
   package func ints(_ key: String, orInput index: Int) throws(OperatorError) -> [Int]? {
     if let value = try ints(key) { return value }
     guard let tensor = try constant(ofInput: index, key) else { return nil }
-    guard !tensor.isFloat else { throw OperatorError("\(key) (input \(index)) holds floats, not integers") }
+    guard !tensor.isFloat else {
+      throw OperatorError("\(key) (input \(index)) holds floats, not integers")
+    }
     return tensor.integers.map(Int.init)
   }
 }

@@ -6,7 +6,7 @@ package import NapTensor
 /// as *attributes* here may be inputs in ONNX (pads, axes, target shapes): importing turns constant
 /// inputs into attributes, exporting turns them back.
 package protocol Operator: Sendable {
-  /// The ONNX operator type, e.g. `Gemm`.
+  /// The ONNX operator type, such as `Gemm`.
   static var name: String { get }
 
   /// Reads a node of an ONNX file.
@@ -128,7 +128,7 @@ package struct AffineShape: Sendable, Hashable {
   }
 }
 
-/// An operator whose attributes may hold the batch size, e.g. the target of a `Reshape`.
+/// An operator whose attributes may hold the batch size, such as the target of a `Reshape`.
 package protocol BatchDependentOperator: Operator {
   /// The operator that is this one for one batch size and `other` for another, if there is one.
   func merged(with other: Self) -> Self?

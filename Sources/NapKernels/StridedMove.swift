@@ -29,7 +29,8 @@ package struct StridedMove: Sendable, Hashable {
 
   /// Copies the elements; with `adding`, adds them to what is there.
   package func run(
-    from source: UnsafePointer<Float>, to destination: UnsafeMutablePointer<Float>, adding: Bool = false
+    from source: UnsafePointer<Float>, to destination: UnsafeMutablePointer<Float>,
+    adding: Bool = false
   ) {
     guard !shape.contains(0) else { return }
     guard let rows = shape.first, shape.count > 1 else {
@@ -48,11 +49,14 @@ package struct StridedMove: Sendable, Hashable {
   }
 
   private func copy(
-    axis: Int, _ source: UnsafePointer<Float>, _ destination: UnsafeMutablePointer<Float>, _ adding: Bool
+    axis: Int, _ source: UnsafePointer<Float>, _ destination: UnsafeMutablePointer<Float>,
+    _ adding: Bool
   ) {
     if axis == shape.count - 1 { return copyRow(source, destination, adding) }
     for i in 0..<shape[axis] {
-      copy(axis: axis + 1, source + i * sourceStrides[axis], destination + i * destinationStrides[axis], adding)
+      copy(
+        axis: axis + 1, source + i * sourceStrides[axis],
+        destination + i * destinationStrides[axis], adding)
     }
   }
 

@@ -14,14 +14,19 @@ public struct Evaluation: Sendable {
   public var precision: Precision
   public var batchSize: Int
 
-  public init(source: DataSource, split: String = "test", precision: Precision = .float32, batchSize: Int = 200) {
+  public init(
+    source: DataSource, split: String = "test", precision: Precision = .float32,
+    batchSize: Int = 200
+  ) {
     self.source = source
     self.split = split
     self.precision = precision
     self.batchSize = batchSize
   }
 
-  public func run(_ network: Network, progress: ProgressHandler = { _ in }) throws -> EvaluationReport {
+  public func run(_ network: Network, progress: ProgressHandler = { _ in }) throws
+    -> EvaluationReport
+  {
     guard let split = Split(rawValue: split) else {
       throw UsageError("there is no split '\(split)'", recovery: "choose test or train")
     }
@@ -29,7 +34,8 @@ public struct Evaluation: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     let sum = try Self.measure(
-      network.graph.logits, data, source.preset, precision.scalar, batchSize: batchSize, progress: progress)
+      network.graph.logits, data, source.preset, precision.scalar, batchSize: batchSize,
+      progress: progress)
     let seconds = (clock.now - start) / .seconds(1)
     return EvaluationReport(
       accuracy: 100 * sum.accuracy, loss: sum.meanLoss, count: sum.count,
@@ -37,11 +43,13 @@ public struct Evaluation: Sendable {
   }
 
   package static func measure(
-    _ graph: Graph, parameters: Parameters? = nil, _ data: any Dataset, _ preset: Preset, _ scalar: Scalar,
+    _ graph: Graph, parameters: Parameters? = nil, _ data: any Dataset, _ preset: Preset,
+    _ scalar: Scalar,
     batchSize: Int = 200, stage: String = "evaluating", progress: ProgressHandler
   ) throws -> LossSum {
     let evaluator = try Evaluator(
-      graph, parameters: parameters, data: data, preset: preset, batchSize: graph.batchSize(batchSize),
+      graph, parameters: parameters, data: data, preset: preset,
+      batchSize: graph.batchSize(batchSize),
       scalar: scalar)
     while let sum = try evaluator.next() {
       try progress(

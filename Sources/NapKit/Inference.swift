@@ -20,19 +20,24 @@ public struct Inference: Sendable {
     let names = graph.inputs.map { graph.name(of: $0.value) }
     for name in inputs.keys.sorted() where !names.contains(name) {
       throw UsageError(
-        "the network has no input '\(name)'", recovery: "its inputs are \(names.joined(separator: ", "))")
+        "the network has no input '\(name)'",
+        recovery: "its inputs are \(names.joined(separator: ", "))")
     }
     let tensors = try names.map { name -> Tensor in
       guard let path = inputs[name] else {
-        throw UsageError("input '\(name)' is missing", recovery: "give it with --input \(name)=FILE.npy")
+        throw UsageError(
+          "input '\(name)' is missing", recovery: "give it with --input \(name)=FILE.npy")
       }
       let tensor = try NumPyFile.read(path)
-      return tensor.isFloat ? tensor : Tensor(shape: tensor.shape, floats: tensor.integers.map(Float.init))
+      return tensor.isFloat
+        ? tensor : Tensor(shape: tensor.shape, floats: tensor.integers.map(Float.init))
     }
     let plan = try Plan(
       graph, parameters: Parameters(graph), mode: .inference, scalar: precision.scalar,
       batch: tensors.first?.shape.first ?? 1, inputShapes: tensors.map(\.shape))
-    for (buffer, tensor) in zip(plan.inputs, tensors) { buffer.update(from: tensor.floats, count: tensor.count) }
+    for (buffer, tensor) in zip(plan.inputs, tensors) {
+      buffer.update(from: tensor.floats, count: tensor.count)
+    }
     plan.forward()
     let results = graph.outputs.indices.map { n in
       let values = UnsafeBufferPointer(start: plan.outputs[n], count: plan.outputShapes[n].product)

@@ -13,7 +13,9 @@ extension Network {
     let roles = graph.parameterRoles
     var counted: Set<ValueID> = []
     let layers = graph.nodes.enumerated().map { index, node in
-      let own = node.inputs.filter { roles[$0].map { $0 != .statistic } ?? false && counted.insert($0).inserted }
+      let own = node.inputs.filter {
+        roles[$0].map { $0 != .statistic } ?? false && counted.insert($0).inserted
+      }
       return ProfileReport.Layer(
         name: node.name, type: node.op.name, inputShapes: node.inputs.map { shapes[$0.index] },
         outputShape: node.outputs.first.map { shapes[$0.index] } ?? [],
@@ -21,7 +23,8 @@ extension Network {
     }
     let model = try PruningModel(graph)
     let frozen = model.units.frozen.map {
-      ProfileReport.Frozen(value: graph.name(of: $0.place.value), axis: $0.place.axis, reason: $0.reason)
+      ProfileReport.Frozen(
+        value: graph.name(of: $0.place.value), axis: $0.place.axis, reason: $0.reason)
     }
     return ProfileReport(
       parameters: parameters, macs: macs.reduce(0, +), layers: layers, units: groups(of: model),
@@ -33,7 +36,8 @@ extension Network {
     var groups: [ProfileReport.UnitGroup] = []
     var indices: [[IndexAtoms.Place]: Int] = [:]
     for unit in model.units.units {
-      let layers = (model.computings(of: unit).map(\.layer.node) + model.readings(of: unit).map(\.layer.node))
+      let layers =
+        (model.computings(of: unit).map(\.layer.node) + model.readings(of: unit).map(\.layer.node))
       let places = unit.places.keys.filter { graph.constants[$0.value] != nil }
         .sorted { ($0.value, $0.axis) < ($1.value, $1.axis) }
       if let index = indices[places] {

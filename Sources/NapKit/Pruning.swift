@@ -88,11 +88,13 @@ public struct Pruning: Sendable {
     let after = try accuracy(outcome.state.graph)
     let result = Network(outcome.state.graph.restoringOutput(of: network.graph))
     let report = PruningReport(
-      accuracyBefore: before, accuracyAfter: after, macsBefore: network.macs, macsAfter: result.macs,
+      accuracyBefore: before, accuracyAfter: after, macsBefore: network.macs,
+      macsAfter: result.macs,
       parametersBefore: network.parameters, parametersAfter: result.parameters,
       nonzeroAfter: result.nonzeroParameters, layers: Self.layers(network.graph, result.graph),
       curve: outcome.curve, seconds: (clock.now - start) / .seconds(1),
-      verified: outcome.state.isVerified && Self.keepsZeros(outcome.state), criterion: self.criterion,
+      verified: outcome.state.isVerified && Self.keepsZeros(outcome.state),
+      criterion: self.criterion,
       granularity: granularity.rawValue, seed: seed)
     return (result, report)
   }
@@ -116,13 +118,16 @@ public struct Pruning: Sendable {
   /// Whether every weight that was removed is zero.
   private static func keepsZeros(_ state: PruningSession.State) -> Bool {
     state.masks.allSatisfy { weight, mask in
-      guard let tensor = state.graph.constants[weight], tensor.count == mask.count else { return false }
+      guard let tensor = state.graph.constants[weight], tensor.count == mask.count else {
+        return false
+      }
       return zip(tensor.floats, mask).allSatisfy { $1 || $0 == 0 }
     }
   }
 
   private static func layers(_ before: Graph, _ after: Graph) -> [PruningReport.Layer] {
-    guard let shapesBefore = try? before.shapes(batch: 1), let shapesAfter = try? after.shapes(batch: 1)
+    guard let shapesBefore = try? before.shapes(batch: 1),
+      let shapesAfter = try? after.shapes(batch: 1)
     else { return [] }
     let macsBefore = before.macsByNode(shapes: shapesBefore)
     let macsAfter = after.macsByNode(shapes: shapesAfter)

@@ -25,7 +25,8 @@ extension PruningSession {
     guard smallest <= target else {
       throw UsageError(
         String(
-          format: "keeping %g of the %@ is impossible: with one channel left everywhere, %.4f are needed",
+          format:
+            "keeping %g of the %@ is impossible: with one channel left everywhere, %.4f are needed",
           share, cost.rawValue, Double(smallest) / Double(whole)))
     }
     var state = State(graph: original)
@@ -51,7 +52,8 @@ extension PruningSession {
       return PruningOutcome(state: state)
     }
     let recipe = recipe(epochs: epochs)
-    let run = try TrainingRun(original, data: all, preset: preset, recipe: recipe, teacher: original)
+    let run = try TrainingRun(
+      original, data: all, preset: preset, recipe: recipe, teacher: original)
     let rounds = min(run.steps, max(2, 2 * settings.rounds))
     let lastStep = Int(Self.pruningShare * Double(run.steps))
     var round = 0
@@ -64,7 +66,9 @@ extension PruningSession {
           state = try thin(state, toDensity: 1 - level, round: round, refreshingStatistics: false)
           take(state, into: run)
           try progress(
-            WorkProgress(stage: "training", message: String(format: "%.1f %% of the weights are zero", 100 * level)))
+            WorkProgress(
+              stage: "training",
+              message: String(format: "%.1f %% of the weights are zero", 100 * level)))
         }
         guard let report = try run.next() else { break }
         try progress(WorkProgress(report, recipe, stage: "training"))
@@ -142,7 +146,8 @@ extension PruningSession {
     let (before, after) = (Network(original), Network(graph))
     return PruningReport.Point(
       macs: Double(after.macs) / Double(max(1, before.macs)),
-      parameters: Double(after.nonzeroParameters) / Double(max(1, before.parameters)), accuracy: accuracy)
+      parameters: Double(after.nonzeroParameters) / Double(max(1, before.parameters)),
+      accuracy: accuracy)
   }
 }
 
@@ -166,7 +171,8 @@ private struct Judge {
     var found: (MixedDataset, Double)?
     for share in Self.shares {
       let data = MixedDataset(
-        session.validation, share: share, repeats: share == 0 ? 1 : Self.repeats, seed: session.seed)
+        session.validation, share: share, repeats: share == 0 ? 1 : Self.repeats, seed: session.seed
+      )
       let accuracy = try session.accuracy(of: session.original, on: data)
       found = (data, accuracy)
       if accuracy < Self.hardness { break }
@@ -177,5 +183,7 @@ private struct Judge {
   }
 
   /// In percentage points.
-  func drop(_ graph: Graph) throws -> Double { baseline - (try session.accuracy(of: graph, on: data)) }
+  func drop(_ graph: Graph) throws -> Double {
+    baseline - (try session.accuracy(of: graph, on: data))
+  }
 }

@@ -52,7 +52,8 @@ extension PruningSession {
     let batch = graph.batchSize(64)
     let estimator = try CurvatureEstimator(graph, batch: batch, seed: seed.derived(round))
     let loader = Loader(
-      dataset: training, preset: preset, batchSize: batch, shuffle: true, augment: false, dropLast: true,
+      dataset: training, preset: preset, batchSize: batch, shuffle: true, augment: false,
+      dropLast: true,
       seed: seed.derived("curvature").derived(round))
     let epoch = loader.epoch(0)
     let steps = min(loader.batchesPerEpoch, max(1, settings.curvatureImages / batch))
@@ -78,7 +79,8 @@ extension PruningSession {
       guard selection.removeNext() != nil else { break }
       try progress(
         WorkProgress(
-          stage: "choosing channels", step: start - model.cost.value(cost), steps: max(1, start - target)))
+          stage: "choosing channels", step: start - model.cost.value(cost),
+          steps: max(1, start - target)))
     }
     let (masked, cut) = try model.results()
     let isVerified = try agrees(masked, cut)
@@ -89,7 +91,9 @@ extension PruningSession {
   /// Sets single weights to zero until a share of them is kept.
   ///
   /// - Parameter refreshingStatistics: not needed where training follows, which does the same.
-  func thin(_ state: State, toDensity density: Double, round: Int, refreshingStatistics: Bool = true)
+  func thin(
+    _ state: State, toDensity density: Double, round: Int, refreshingStatistics: Bool = true
+  )
     throws -> State
   {
     try progress(WorkProgress(stage: "choosing weights"))
@@ -104,7 +108,8 @@ extension PruningSession {
   private func agrees(_ a: Graph, _ b: Graph) throws -> Bool {
     let batch = a.batchSize(32)
     let loader = Loader(
-      dataset: training, preset: preset, batchSize: batch, shuffle: false, augment: false, dropLast: false,
+      dataset: training, preset: preset, batchSize: batch, shuffle: false, augment: false,
+      dropLast: false,
       seed: seed)
     guard let images = try loader.epoch(0).next() else { return false }
     let outputs = try [a, b].map { graph in
@@ -128,7 +133,8 @@ extension PruningSession {
     var step = 0
     while try estimation.next() {
       step += 1
-      try progress(WorkProgress(stage: "estimating statistics", step: step, steps: estimation.steps))
+      try progress(
+        WorkProgress(stage: "estimating statistics", step: step, steps: estimation.steps))
     }
     return parameters.graph
   }
@@ -151,10 +157,13 @@ extension PruningSession {
   /// The network after training; masks stay in force.
   func recovered(_ state: State, recipe: TrainingRecipe, data: any Dataset) throws -> State {
     guard recipe.epochs > 0 else { return state }
-    let run = try TrainingRun(state.graph, data: data, preset: preset, recipe: recipe, teacher: original)
+    let run = try TrainingRun(
+      state.graph, data: data, preset: preset, recipe: recipe, teacher: original)
     for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
     try keepingLastGood(run) {
-      while let report = try run.next() { try progress(WorkProgress(report, recipe, stage: "fine-tuning")) }
+      while let report = try run.next() {
+        try progress(WorkProgress(report, recipe, stage: "fine-tuning"))
+      }
     }
     var result = state
     result.graph = run.parameters.graph

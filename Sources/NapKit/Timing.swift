@@ -29,7 +29,8 @@ public struct Timing: Sendable {
     var entries: [String: TimingReport.Entry] = [:]
     for step in steps {
       let key = "\(step.label) \(step.implementation)"
-      var entry = entries[key]
+      var entry =
+        entries[key]
         ?? .init(step: step.label, implementation: step.implementation, count: 0, milliseconds: 0)
       entry.count += 1
       entry.milliseconds += 1000 * step.seconds

@@ -41,7 +41,8 @@ public struct Training: Sendable {
     let data = try source.open(.train, imageShape: [])
     guard
       let network = Network(
-        architecture: modelOrArchitecture, imageShape: data.imageShape, classes: data.classNames.count,
+        architecture: modelOrArchitecture, imageShape: data.imageShape,
+        classes: data.classNames.count,
         seed: seed)
     else { throw UsageError("there is no architecture '\(modelOrArchitecture)'") }
     return network
@@ -55,7 +56,8 @@ public struct Training: Sendable {
     let start = clock.now
     guard let schedule = Schedule(rawValue: schedule) else {
       throw UsageError(
-        "there is no schedule '\(schedule)'", recovery: "choose one of \(Self.schedules.joined(separator: ", "))")
+        "there is no schedule '\(schedule)'",
+        recovery: "choose one of \(Self.schedules.joined(separator: ", "))")
     }
     let data = try source.open(.train, imageShape: network.imageShape)
     let test = try source.openTest(imageShape: network.imageShape)
@@ -67,13 +69,15 @@ public struct Training: Sendable {
     recipe.schedule = schedule
     recipe.optimizer = .init(momentum: Float(momentum), weightDecay: Float(weightDecay))
     recipe.loss = CrossEntropy(
-      labelSmoothing: Float(labelSmoothing), teacherWeight: teacher == nil ? 0 : Float(teacherWeight),
+      labelSmoothing: Float(labelSmoothing),
+      teacherWeight: teacher == nil ? 0 : Float(teacherWeight),
       temperature: Float(temperature))
     recipe.augments = augments
     recipe.seed = Seed(seed)
     recipe.scalar = precision.scalar
     let run = try TrainingRun(
-      network.graph.logits, data: data, preset: source.preset, recipe: recipe, teacher: teacher?.graph.logits)
+      network.graph.logits, data: data, preset: source.preset, recipe: recipe,
+      teacher: teacher?.graph.logits)
     let trainingStart = clock.now
     do {
       while let report = try run.next() {
@@ -104,14 +108,16 @@ public struct Training: Sendable {
 
   private static func summary(_ report: StepReport) -> String {
     let numbers = [
-      "epoch \(report.epoch + 1) of \(report.epochs)", "loss \(rounded(report.epochSum.meanLoss, 4))",
+      "epoch \(report.epoch + 1) of \(report.epochs)",
+      "loss \(rounded(report.epochSum.meanLoss, 4))",
       "accuracy \(rounded(100 * report.epochSum.accuracy, 2)) %",
     ]
     return numbers.joined(separator: ", ")
   }
 
   private static func rounded(_ value: Double, _ digits: Int) -> String {
-    value.formatted(.number.precision(.fractionLength(digits)).locale(.init(identifier: "en_US_POSIX")))
+    value.formatted(
+      .number.precision(.fractionLength(digits)).locale(.init(identifier: "en_US_POSIX")))
   }
 }
 

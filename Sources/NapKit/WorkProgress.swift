@@ -1,6 +1,6 @@
 /// How far a stage of a long piece of work has come.
 public struct WorkProgress: Sendable {
-  /// What is being done, e.g. `training`.
+  /// What is being done, such as `training`.
   public var stage: String
   public var step: Int
   public var steps: Int

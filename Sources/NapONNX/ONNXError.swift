@@ -8,7 +8,7 @@ package enum ONNXError: RecoverableError, Equatable {
   case opset(path: String, version: Int?)
   case unsupportedOperator(name: String, opset: Int, node: String)
   case unsupportedDomain(String, operatorType: String, node: String)
-  /// Something ONNX has and nap does not, e.g. `sparse initializer 'w'`.
+  /// Something ONNX has and nap does not, such as `sparse initializer 'w'`.
   case unsupported(String, recovery: String? = nil)
   case node(name: String, type: String, problem: String, recovery: String?)
   case tensor(name: String, problem: String)

@@ -60,7 +60,8 @@ extension Add: Lowerable {
     plain.outputs = [sum]
     let backward = try PlainLowering.lower(plain, into: plan)
     let activation = try Relu().lower(
-      PlanNode(index: node.index, name: node.name, op: Relu(), inputs: [sum], outputs: node.outputs),
+      PlanNode(
+        index: node.index, name: node.name, op: Relu(), inputs: [sum], outputs: node.outputs),
       into: plan)
     return {
       try activation()

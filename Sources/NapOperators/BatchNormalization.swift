@@ -27,8 +27,11 @@ package struct BatchNormalization: Operator {
       throw OperatorError("attribute 'spatial' is 0, which is not supported")
     }
     let epsilon = try node.float("epsilon", default: 1e-5)
-    guard epsilon.isFinite, epsilon >= 0 else { throw OperatorError("attribute 'epsilon' is \(epsilon)") }
-    let op = BatchNormalization(epsilon: epsilon, momentum: try node.float("momentum", default: 0.9))
+    guard epsilon.isFinite, epsilon >= 0 else {
+      throw OperatorError("attribute 'epsilon' is \(epsilon)")
+    }
+    let op = BatchNormalization(
+      epsilon: epsilon, momentum: try node.float("momentum", default: 0.9))
     return try ImportedOperator(op, first: 5, of: node)
   }
 
@@ -71,7 +74,9 @@ package struct BatchNormalization: Operator {
     return [Tensor(shape: x.shape, floats: y)]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     let (x, dy) = (inputs[0], cotangents[0].floats)
     var dx = [Float](repeating: 0, count: x.count)
     var dScale = [Double](repeating: 0, count: x.shape[1])
@@ -122,7 +127,8 @@ extension BatchNormalization: Lowerable {
     let statistics = usesBatch ? [plan.makeBuffer(channels), plan.makeBuffer(channels)] : running
     let output = plan.define(y, layout)
     var shared: [(KernelArgument, BufferID)] = [
-      (.source, source), (.scale, scale), (.shift, shift), (.mean, statistics[0]), (.variance, statistics[1]),
+      (.source, source), (.scale, scale), (.shift, shift), (.mean, statistics[0]),
+      (.variance, statistics[1]),
     ]
     let workspaceLayout = kernel.layout(.workspace)
     if workspaceLayout.bytes > 0 { shared.append((.workspace, plan.makeBuffer(workspaceLayout))) }
@@ -131,9 +137,12 @@ extension BatchNormalization: Lowerable {
 
     return {
       let trained = node.inputs[1...2].contains(where: plan.trains)
-      guard trained || plan.needsGradient(x), let gradient = try plan.gradient(y, as: layout) else { return }
+      guard trained || plan.needsGradient(x), let gradient = try plan.gradient(y, as: layout) else {
+        return
+      }
       let kernel = try PreparedKernel.normalizationBackward(
-        data: layout, gradient: layout, epsilon: epsilon, globalStatistics: !usesBatch, relu: node.relu)
+        data: layout, gradient: layout, epsilon: epsilon, globalStatistics: !usesBatch,
+        relu: node.relu)
       let result = plan.makeBuffer(layout)
       func run(_ scaleGradient: BufferID, _ shiftGradient: BufferID) {
         plan.run(

@@ -68,7 +68,9 @@ extension BroadcastingOperator {
     ]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     guard inputs.allSatisfy(\.isFloat) else { return [nil, nil] }
     let shape = outputs[0].shape
     let operands = inputs.map { Self.expanded($0, shape, .float32).floats }

@@ -44,7 +44,9 @@ package struct Cast: Operator {
 
   package func forward(_ inputs: [Tensor]) -> [Tensor] { [inputs[0].converted(to: type)] }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     [inputs[0].isFloat && type == .float32 ? cotangents[0] : nil]
   }
 }

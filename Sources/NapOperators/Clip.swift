@@ -28,7 +28,9 @@ package struct Clip: KernelElementwiseOperator {
     if node.attributes[key] != nil { return try node.float(key, default: 0) }
     guard let tensor = try node.constant(ofInput: index, key) else { return nil }
     guard tensor.isFloat else { throw OperatorError("clipping integers is not supported") }
-    guard tensor.count == 1 else { throw OperatorError("\(key) (input \(index)) is not one number") }
+    guard tensor.count == 1 else {
+      throw OperatorError("\(key) (input \(index)) is not one number")
+    }
     return tensor.floats[0]
   }
 
@@ -51,7 +53,7 @@ package struct Clip: KernelElementwiseOperator {
     return isInside ? 1 : 0
   }
 
-  package var activation: Activation? { 
+  package var activation: Activation? {
     .clip(
       lower: lower ?? -.greatestFiniteMagnitude, upper: upper ?? .greatestFiniteMagnitude)
   }

@@ -26,7 +26,8 @@ package struct Concat: Operator {
     try inputs.check(count: inputs.count)
     let axis = try axis.axis(ofRank: result.count)
     for shape in inputs.dropFirst() {
-      let fits = shape.count == result.count
+      let fits =
+        shape.count == result.count
         && shape.indices.allSatisfy { $0 == axis || shape[$0] == result[$0] }
       guard fits else {
         throw OperatorError("shapes \(inputs[0]) and \(shape) differ beside axis \(axis)")
@@ -56,7 +57,9 @@ package struct Concat: Operator {
     return [Tensor(shape: shape, elementType: type, writing: Array(zip(views, inputs)))]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     let views = views(inputs.map(\.shape), in: outputs[0].shape)
     return zip(inputs, views).map { $0.isFloat ? cotangents[0].reading($1) : nil }
   }

@@ -98,11 +98,13 @@ package struct Conv: AffineOperator {
     let shape = inferred(inputs)[0]
     let (x, w) = (inputs[0].floats, inputs[1].floats)
     var y = [Float](repeating: 0, count: shape.product)
-    forEachOutput(inputs.map(\.shape), shape) { position, channel, taps, inputBase, weightBase, sizes in
+    forEachOutput(inputs.map(\.shape), shape) {
+      position, channel, taps, inputBase, weightBase, sizes in
       var sum = inputs.count == 3 ? Double(inputs[2].floats[channel]) : 0
       for c in 0..<sizes.channels {
         for tap in taps {
-          sum += Double(w[weightBase + c * sizes.kernel + tap.kernel])
+          sum +=
+            Double(w[weightBase + c * sizes.kernel + tap.kernel])
             * Double(x[inputBase + c * sizes.image + tap.input])
         }
       }
@@ -111,7 +113,9 @@ package struct Conv: AffineOperator {
     return [Tensor(shape: shape, floats: y)]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     let (x, w, dy) = (inputs[0].floats, inputs[1].floats, cotangents[0].floats)
     var sums = inputs.map { [Double](repeating: 0, count: $0.count) }
     forEachOutput(inputs.map(\.shape), outputs[0].shape) {
@@ -120,7 +124,9 @@ package struct Conv: AffineOperator {
       if inputs.count == 3 { sums[2][channel] += slope }
       for c in 0..<sizes.channels {
         for tap in taps {
-          let (i, k) = (inputBase + c * sizes.image + tap.input, weightBase + c * sizes.kernel + tap.kernel)
+          let (i, k) = (
+            inputBase + c * sizes.image + tap.input, weightBase + c * sizes.kernel + tap.kernel
+          )
           sums[0][i] += slope * Double(w[k])
           sums[1][k] += slope * Double(x[i])
         }
@@ -159,7 +165,9 @@ extension Conv {
   package var weightInputAxis: Int { 1 }
 
   package func affineShape(_ inputs: [[Int]]) -> AffineShape? {
-    guard let positions = try? window.outputSizes(Array(inputs[0].dropFirst(2))).product else { return nil }
+    guard let positions = try? window.outputSizes(Array(inputs[0].dropFirst(2))).product else {
+      return nil
+    }
     return AffineShape(
       groups: group, inputs: inputs[1].dropFirst().product, outputs: inputs[1][0] / group,
       positions: positions)
@@ -169,7 +177,9 @@ extension Conv {
     weight.reshaped(to: [group, weight.shape[0] / group, weight.shape.dropFirst().product])
   }
 
-  package func weight(ofMatrices matrices: Tensor, shape: [Int]) -> Tensor { matrices.reshaped(to: shape) }
+  package func weight(ofMatrices matrices: Tensor, shape: [Int]) -> Tensor {
+    matrices.reshaped(to: shape)
+  }
 
   package var patchesArePositionMajor: Bool { false }
 
@@ -198,7 +208,8 @@ extension Conv {
               // Columns of the output whose tap lies inside the image.
               let offset = k2 * d[2] - p[2]
               let low = min(out[2], max(0, (-offset + s[2] - 1) / s[2]))
-              let high = max(low, min(out[2], offset < size[2] ? (size[2] - 1 - offset) / s[2] + 1 : 0))
+              let high = max(
+                low, min(out[2], offset < size[2] ? (size[2] - 1 - offset) / s[2] + 1 : 0))
               var line = row
               for o0 in 0..<out[0] {
                 let i0 = o0 * s[0] + k0 * d[0] - p[0]
@@ -261,7 +272,9 @@ extension Conv: Lowerable {
         let kernel = try PreparedKernel.convolutionBackwardWeights(
           source: any(plan.shape(x)), weightsGradient: Layout(any: view.shape, .float32),
           biasGradient: biasLayout, destinationGradient: any(plan.shape(y)), window: window)
-        guard let gradient = try plan.gradient(y, as: kernel.layout(.destinationGradient)) else { return }
+        guard let gradient = try plan.gradient(y, as: kernel.layout(.destinationGradient)) else {
+          return
+        }
         let source = try plan.converted(plan.buffer(x), to: kernel.layout(.source))
         try plan.receiveGradient(of: w, kernel.layout(.weightsGradient), through: view) { target in
           var arguments: [(KernelArgument, BufferID)] = [
@@ -280,7 +293,9 @@ extension Conv: Lowerable {
       let kernel = try PreparedKernel.convolutionBackwardData(
         sourceGradient: any(plan.shape(x)), weights: any(view.shape),
         destinationGradient: any(plan.shape(y)), window: window)
-      guard let gradient = try plan.gradient(y, as: kernel.layout(.destinationGradient)) else { return }
+      guard let gradient = try plan.gradient(y, as: kernel.layout(.destinationGradient)) else {
+        return
+      }
       let result = plan.makeBuffer(kernel.layout(.sourceGradient))
       plan.run(
         kernel, "Conv input gradient",

@@ -12,5 +12,7 @@ package struct Div: BroadcastingOperator {
   package static func value(_ a: Int64, _ b: Int64) -> Int64 {
     b == 0 ? 0 : a.dividedReportingOverflow(by: b).partialValue
   }
-  package static func derivatives(_ a: Float, _ b: Float) -> (Float, Float) { (1 / b, -a / (b * b)) }
+  package static func derivatives(_ a: Float, _ b: Float) -> (Float, Float) {
+    (1 / b, -a / (b * b))
+  }
 }

@@ -28,10 +28,14 @@ extension ElementwiseOperator {
     return [Tensor(shape: x.shape, floats: x.floats.map { Float(value(Double($0))) })]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     guard inputs[0].isFloat else { return [nil] }
     let (x, y, dy) = (inputs[0].floats, outputs[0].floats, cotangents[0].floats)
-    let gradients = x.indices.map { Float(derivative(Double(x[$0]), Double(y[$0])) * Double(dy[$0])) }
+    let gradients = x.indices.map {
+      Float(derivative(Double(x[$0]), Double(y[$0])) * Double(dy[$0]))
+    }
     return [Tensor(shape: inputs[0].shape, floats: gradients)]
   }
 }

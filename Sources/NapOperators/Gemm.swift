@@ -22,7 +22,8 @@ package struct Gemm: AffineOperator {
 
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
     let gemm = Gemm(
-      transA: try node.int("transA", default: 0) != 0, transB: try node.int("transB", default: 0) != 0,
+      transA: try node.int("transA", default: 0) != 0,
+      transB: try node.int("transB", default: 0) != 0,
       alpha: try node.float("alpha", default: 1), beta: try node.float("beta", default: 1))
     return try ImportedOperator(gemm, first: node.hasInput(2) ? 3 : 2, of: node)
   }
@@ -48,7 +49,8 @@ package struct Gemm: AffineOperator {
     }
     let shape = [a[0], b[1]]
     if inputs.count == 3 {
-      let fits = inputs[2].count <= 2
+      let fits =
+        inputs[2].count <= 2
         && zip(inputs[2].reversed(), shape.reversed()).allSatisfy { $0 == 1 || $0 == $1 }
       guard fits else { throw OperatorError("a bias of shape \(inputs[2]) does not fit \(shape)") }
     }
@@ -85,7 +87,8 @@ package struct Gemm: AffineOperator {
       for j in 0..<shape[1] {
         var sum = 0.0
         for k in 0..<inputs[1].shape[weightInputAxis] {
-          sum += Double(inputs[0].floats[a(i, k, inputs)]) * Double(inputs[1].floats[b(k, j, inputs)])
+          sum +=
+            Double(inputs[0].floats[a(i, k, inputs)]) * Double(inputs[1].floats[b(k, j, inputs)])
         }
         sum *= Double(alpha)
         if inputs.count == 3 { sum += Double(beta) * Double(inputs[2].floats[c(i, j, inputs)]) }
@@ -95,7 +98,9 @@ package struct Gemm: AffineOperator {
     return [Tensor(shape: shape, floats: y)]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     let (shape, dy) = (outputs[0].shape, cotangents[0].floats)
     var sums = inputs.map { [Double](repeating: 0, count: $0.count) }
     for i in 0..<shape[0] {
@@ -134,9 +139,12 @@ extension Gemm: PositionMajorOperator {
   package var biasFactor: Float { beta }
 
   package func affineShape(_ inputs: [[Int]]) -> AffineShape? {
-    guard !transA, inputs.count == 2 || inputs[2] == [inputs[1][weightOutputAxis]] else { return nil }
+    guard !transA, inputs.count == 2 || inputs[2] == [inputs[1][weightOutputAxis]] else {
+      return nil
+    }
     return AffineShape(
-      groups: 1, inputs: inputs[1][weightInputAxis], outputs: inputs[1][weightOutputAxis], positions: 1)
+      groups: 1, inputs: inputs[1][weightInputAxis], outputs: inputs[1][weightOutputAxis],
+      positions: 1)
   }
 }
 
@@ -146,7 +154,8 @@ extension Gemm: Lowerable {
     let (x, w, y) = (node.inputs[0], node.inputs[1], node.outputs[0])
     let bias = node.inputs.count > 2 ? node.inputs[2] : nil
     let outputs = plan.shape(y)[1]
-    let isInnerProduct = plan.isConstant(w) && !plan.isConstant(x) && !transA && alpha == 1
+    let isInnerProduct =
+      plan.isConstant(w) && !plan.isConstant(x) && !transA && alpha == 1
       && (bias.map { plan.isConstant($0) && beta == 1 && plan.shape($0) == [outputs] } ?? true)
     guard isInnerProduct else { return try PlainLowering.lower(node, into: plan) }
     return try plan.lowerInnerProduct(

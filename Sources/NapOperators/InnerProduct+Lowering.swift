@@ -13,7 +13,8 @@ extension PlanBuilder {
   ) throws -> BackwardLowering {
     let (inputs, outputs) = transposed ? (shape(w)[0], shape(w)[1]) : (shape(w)[1], shape(w)[0])
     let rows = shape(x).product / max(1, inputs)
-    let view = transposed
+    let view =
+      transposed
       ? Layout([outputs, inputs], strides: [1, outputs]) : Layout(dense: [outputs, inputs])
     let (xShape, yShape) = ([rows, inputs], [rows, outputs])
     let biasLayout = bias.map { Layout(dense: shape($0)) }

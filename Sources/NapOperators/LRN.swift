@@ -22,7 +22,8 @@ package struct LRN: Operator {
     let size = try node.int("size", default: 0)
     guard size > 0 else { throw OperatorError("attribute 'size' is missing or not positive") }
     let lrn = LRN(
-      size: size, alpha: try node.float("alpha", default: 1e-4), beta: try node.float("beta", default: 0.75),
+      size: size, alpha: try node.float("alpha", default: 1e-4),
+      beta: try node.float("beta", default: 0.75),
       bias: try node.float("bias", default: 1))
     return try ImportedOperator(lrn, of: node)
   }
@@ -37,7 +38,9 @@ package struct LRN: Operator {
 
   package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
     try inputs.check(count: 1)
-    guard inputs[0].count >= 2 else { throw OperatorError("an input of shape \(inputs[0]) has no channels") }
+    guard inputs[0].count >= 2 else {
+      throw OperatorError("an input of shape \(inputs[0]) has no channels")
+    }
     return inputs
   }
 
@@ -57,7 +60,9 @@ package struct LRN: Operator {
     return [Tensor(shape: x.shape, floats: y)]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     let (x, dy) = (inputs[0], cotangents[0].floats)
     var dx = [Double](repeating: 0, count: x.count)
     for i in x.floats.indices {
@@ -71,7 +76,9 @@ package struct LRN: Operator {
   }
 
   private func scale(_ x: Tensor, at i: Int) -> Double {
-    let sum = neighbors(x.shape, of: i).reduce(0) { $0 + Double(x.floats[$1]) * Double(x.floats[$1]) }
+    let sum = neighbors(x.shape, of: i).reduce(0) {
+      $0 + Double(x.floats[$1]) * Double(x.floats[$1])
+    }
     return Double(bias) + Double(alpha) / Double(size) * sum
   }
 

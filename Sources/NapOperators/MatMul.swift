@@ -16,7 +16,9 @@ package struct MatMul: AffineOperator {
 
   package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
     try inputs.check(count: 2)
-    guard inputs.allSatisfy({ !$0.isEmpty }) else { throw OperatorError("cannot multiply a scalar") }
+    guard inputs.allSatisfy({ !$0.isEmpty }) else {
+      throw OperatorError("cannot multiply a scalar")
+    }
     let (a, b) = Self.matrices(inputs)
     guard a[a.count - 1] == b[b.count - 2] else {
       throw OperatorError("shapes \(inputs[0]) and \(inputs[1]) cannot be multiplied")
@@ -31,7 +33,10 @@ package struct MatMul: AffineOperator {
 
   /// The operands' shapes with a vector seen as a row on the left and as a column on the right.
   private static func matrices(_ inputs: [[Int]]) -> (a: [Int], b: [Int]) {
-    (inputs[0].count == 1 ? [1] + inputs[0] : inputs[0], inputs[1].count == 1 ? inputs[1] + [1] : inputs[1])
+    (
+      inputs[0].count == 1 ? [1] + inputs[0] : inputs[0],
+      inputs[1].count == 1 ? inputs[1] + [1] : inputs[1]
+    )
   }
 
   package func link(_ links: inout IndexLinks) {
@@ -39,7 +44,8 @@ package struct MatMul: AffineOperator {
     links.unite(.input(0, axis: a.count - 1), .input(1, axis: max(0, b.count - 2)))
     if b.count > 1 { links.unite(.input(1, axis: b.count - 1), .output(0, axis: output.count - 1)) }
     if a.count > 1 {
-      links.unite(.input(0, axis: a.count - 2), .output(0, axis: output.count - (b.count > 1 ? 2 : 1)))
+      links.unite(
+        .input(0, axis: a.count - 2), .output(0, axis: output.count - (b.count > 1 ? 2 : 1)))
     }
     let trailing = (a.count > 1 ? 1 : 0) + (b.count > 1 ? 1 : 0)
     for (operand, shape) in [a, b].enumerated() where shape.count > 2 {
@@ -69,7 +75,9 @@ package struct MatMul: AffineOperator {
     return [Tensor(shape: shape, floats: y.map(Float.init))]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     var sums = inputs.map { [Double](repeating: 0, count: $0.count) }
     let dy = cotangents[0].floats
     Self.forEachProduct(inputs.map(\.shape)) { p, q, result in

@@ -21,7 +21,9 @@ package struct MaxPool: PoolingOperator {
     return try ImportedOperator(MaxPool(window: Window(node, kernel: kernel)), of: node)
   }
 
-  package func exported() -> ExportedOperator { ExportedOperator(name, attributes: window.attributes) }
+  package func exported() -> ExportedOperator {
+    ExportedOperator(name, attributes: window.attributes)
+  }
 
   package func window(over sizes: [Int]) -> Window { window }
 

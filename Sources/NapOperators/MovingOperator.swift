@@ -29,12 +29,14 @@ extension MovingOperator {
     let outputs = node.outputs.map { plan.define($0, Layout(dense: plan.shape($0))) }
     let filling = filling
     let gaps = outputs.indices.filter { o in
-      moves.filter { $0.output == o }.reduce(0) { $0 + $1.move.shape.product } < outputShapes[o].product
+      moves.filter { $0.output == o }.reduce(0) { $0 + $1.move.shape.product }
+        < outputShapes[o].product
     }
     plan.run(name, touching: sources + outputs) { memory in
       for o in gaps { fill(memory.floats(outputs[o]), outputShapes[o].product, filling) }
       for move in moves {
-        move.move.run(from: memory.floats(sources[move.input]), to: memory.floats(outputs[move.output]))
+        move.move.run(
+          from: memory.floats(sources[move.input]), to: memory.floats(outputs[move.output]))
       }
     }
     return {
@@ -46,7 +48,8 @@ extension MovingOperator {
           fill(memory.floats(result), inputShapes[i].product, 0)
           for move in used {
             guard let cotangent = cotangents[move.output] else { continue }
-            move.move.reversed.run(from: memory.floats(cotangent), to: memory.floats(result), adding: true)
+            move.move.reversed.run(
+              from: memory.floats(cotangent), to: memory.floats(result), adding: true)
           }
         }
         plan.contribute(result, to: input)

@@ -55,7 +55,8 @@ package struct Pad: Operator {
     ExportedOperator(
       name,
       constants: [1: Tensor(before + after)].merging(
-        value == 0 ? [:] : [2: Tensor(shape: [], floats: [value])]) { $1 })
+        value == 0 ? [:] : [2: Tensor(shape: [], floats: [value])]
+      ) { $1 })
   }
 
   package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
@@ -103,7 +104,9 @@ package struct Pad: Operator {
     ]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     guard inputs[0].isFloat else { return [nil] }
     return [cotangents[0].reading(view(inputs[0].shape, outputs[0].shape))]
   }

@@ -5,7 +5,8 @@ import NapKernels
 extension PlanBuilder {
   /// A pool over windows of the spatial axes.
   func lowerPooling(
-    _ kind: PoolingKind, _ window: WindowGeometry, input x: ValueID, output y: ValueID, label: String
+    _ kind: PoolingKind, _ window: WindowGeometry, input x: ValueID, output y: ValueID,
+    label: String
   ) throws -> BackwardLowering {
     let source = try activation(x)
     let kernel = try PreparedKernel.poolingForward(

@@ -48,16 +48,21 @@ extension PoolingOperator {
     return [Tensor(shape: shape, floats: y)]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     var dx = [Double](repeating: 0, count: inputs[0].count)
     forEachWindow(inputs[0], outputs[0].shape) { position, elements, weights in
-      for (i, weight) in zip(elements, weights) { dx[i] += weight * Double(cotangents[0].floats[position]) }
+      for (i, weight) in zip(elements, weights) {
+        dx[i] += weight * Double(cotangents[0].floats[position])
+      }
     }
     return [Tensor(shape: inputs[0].shape, floats: dx.map(Float.init))]
   }
 
   private func forEachWindow(
-    _ x: Tensor, _ output: [Int], _ body: (_ position: Int, _ elements: [Int], _ weights: [Double]) -> Void
+    _ x: Tensor, _ output: [Int],
+    _ body: (_ position: Int, _ elements: [Int], _ weights: [Double]) -> Void
   ) {
     let sizes = Array(x.shape.dropFirst(2))
     let (image, positions) = (sizes.product, output.dropFirst(2).product)
@@ -66,7 +71,8 @@ extension PoolingOperator {
       for (p, taps) in taps.enumerated() {
         let elements = taps.map { plane * image + $0.input }
         body(
-          plane * positions + p, elements, weights(elements.map { x.floats[$0] }, at: p, over: sizes))
+          plane * positions + p, elements,
+          weights(elements.map { x.floats[$0] }, at: p, over: sizes))
       }
     }
   }
@@ -75,7 +81,8 @@ extension PoolingOperator {
     let sizes = Array(plan.shape(node.inputs[0]).dropFirst(2))
     guard let poolingKind else { return try PlainLowering.lower(node, into: plan) }
     return try plan.lowerPooling(
-      poolingKind, window(over: sizes).geometry(sizes), input: node.inputs[0], output: node.outputs[0],
+      poolingKind, window(over: sizes).geometry(sizes), input: node.inputs[0],
+      output: node.outputs[0],
       label: name)
   }
 }

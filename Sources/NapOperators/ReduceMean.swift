@@ -75,10 +75,14 @@ package struct ReduceMean: Operator {
     return [Tensor(shape: shape, floats: sums.map { Float($0 / count) })]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     var dx = [Float](repeating: 0, count: inputs[0].count)
     let count = Float(inputs[0].count / max(1, outputs[0].count))
-    view(inputs[0].shape).forEach { position, index in dx[position] = cotangents[0].floats[index] / count }
+    view(inputs[0].shape).forEach { position, index in
+      dx[position] = cotangents[0].floats[index] / count
+    }
     return [Tensor(shape: inputs[0].shape, floats: dx)]
   }
 
@@ -102,7 +106,9 @@ extension ReduceMean: Lowerable {
     func step(_ op: any Operator, _ input: ValueID, _ output: ValueID) -> PlanNode {
       PlanNode(index: node.index, name: node.name, op: op, inputs: [input], outputs: [output])
     }
-    if keepsAxes { return try GlobalAveragePool().lower(step(GlobalAveragePool(), x, y), into: plan) }
+    if keepsAxes {
+      return try GlobalAveragePool().lower(step(GlobalAveragePool(), x, y), into: plan)
+    }
     let pooled = plan.makeValue(
       like: y, shape: plan.shape(x).prefix(2) + [Int](repeating: 1, count: rank - 2))
     let pooling = try GlobalAveragePool().lower(step(GlobalAveragePool(), x, pooled), into: plan)

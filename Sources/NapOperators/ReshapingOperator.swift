@@ -12,7 +12,9 @@ extension ReshapingOperator {
     [inputs[0].reshaped(to: inferred([inputs[0]])[0])]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     [inputs[0].isFloat ? cotangents[0].reshaped(to: inputs[0].shape) : nil]
   }
 }

@@ -28,7 +28,8 @@ package struct Slice: Operator {
   package init(_ ranges: [Range]) { self.ranges = ranges }
 
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
-    guard let starts = try node.ints("starts", orInput: 1), let ends = try node.ints("ends", orInput: 2)
+    guard let starts = try node.ints("starts", orInput: 1),
+      let ends = try node.ints("ends", orInput: 2)
     else { throw OperatorError("starts (input 1) or ends (input 2) are missing") }
     let axes = try node.ints("axes", orInput: 3) ?? Array(starts.indices)
     let steps = try node.ints("steps", orInput: 4) ?? starts.map { _ in 1 }
@@ -90,12 +91,18 @@ package struct Slice: Operator {
     return result
   }
 
-  package func forward(_ inputs: [Tensor]) -> [Tensor] { [inputs[0].reading(view(inputs[0].shape))] }
+  package func forward(_ inputs: [Tensor]) -> [Tensor] {
+    [inputs[0].reading(view(inputs[0].shape))]
+  }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     let x = inputs[0]
     guard x.isFloat else { return [nil] }
-    return [Tensor(shape: x.shape, elementType: .float32, writing: [(view(x.shape), cotangents[0])])]
+    return [
+      Tensor(shape: x.shape, elementType: .float32, writing: [(view(x.shape), cotangents[0])])
+    ]
   }
 
   private func view(_ shape: [Int]) -> StridedView {
@@ -142,7 +149,8 @@ extension Slice {
     }
     let bounds = step > 0 ? 0...size : -1...size - 1
     let start = position(range.start, step > 0 ? bounds : 0...size - 1)
-    let length = step > 0
+    let length =
+      step > 0
       ? position(range.end, bounds) - start : start - position(range.end, bounds)
     guard length > 0 else { return Part(start: 0, step: 1, count: 0) }
     return Part(start: start, step: step, count: (length - 1) / abs(step) + 1)

@@ -10,7 +10,9 @@ package struct Softmax: SoftmaxOperator {
 
   package init(axis: Int = -1) { self.axis = axis }
 
-  package static func values(_ x: [Double], logSum: Double) -> [Double] { x.map { exp($0 - logSum) } }
+  package static func values(_ x: [Double], logSum: Double) -> [Double] {
+    x.map { exp($0 - logSum) }
+  }
 
   package static func derivatives(_ y: [Double], _ dy: [Double]) -> [Double] {
     let mean = zip(y, dy).reduce(0) { $0 + $1.0 * $1.1 }

@@ -22,12 +22,15 @@ extension SoftmaxOperator {
     let beyond = try Array(shape[(axis + 1)...]).elementCount()
     guard !flattens || beyond == 1 else {
       throw OperatorError(
-        "a \(name) over several axes at once is not supported", recovery: "export with opset 13 or newer")
+        "a \(name) over several axes at once is not supported",
+        recovery: "export with opset 13 or newer")
     }
     return try ImportedOperator(Self(axis: axis), of: node)
   }
 
-  package func exported() -> ExportedOperator { ExportedOperator(name, attributes: ["axis": .int(axis)]) }
+  package func exported() -> ExportedOperator {
+    ExportedOperator(name, attributes: ["axis": .int(axis)])
+  }
 
   package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
     try inputs.check(count: 1)
@@ -60,7 +63,9 @@ extension SoftmaxOperator {
     return [Tensor(shape: x.shape, floats: y)]
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     var dx = cotangents[0].floats
     forEachLine(inputs[0].shape) { line in
       let values = Self.derivatives(

@@ -27,7 +27,8 @@ package struct Split: Operator {
   }
 
   /// Equal sizes; from opset 18 on the last part may be smaller.
-  private static func evenSizes(_ node: NodeDescription, _ axis: Int) throws(OperatorError) -> [Int] {
+  private static func evenSizes(_ node: NodeDescription, _ axis: Int) throws(OperatorError) -> [Int]
+  {
     let shape = try node.shape(ofInput: 0)
     let size = shape[try axis.axis(ofRank: shape.count)]
     let count = try node.int("num_outputs", default: node.outputCount)
@@ -86,7 +87,9 @@ package struct Split: Operator {
     views(of: inputs[0].shape, outputs: inferred(inputs)).map { inputs[0].reading($0) }
   }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     let x = inputs[0]
     guard x.isFloat else { return [nil] }
     let views = views(of: x.shape, outputs: outputs.map(\.shape))

@@ -37,12 +37,18 @@ package struct Transpose: Operator {
     }
   }
 
-  package func forward(_ inputs: [Tensor]) -> [Tensor] { [inputs[0].reading(view(inputs[0].shape))] }
+  package func forward(_ inputs: [Tensor]) -> [Tensor] {
+    [inputs[0].reading(view(inputs[0].shape))]
+  }
 
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor]) -> [Tensor?] {
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
     let x = inputs[0]
     guard x.isFloat else { return [nil] }
-    return [Tensor(shape: x.shape, elementType: .float32, writing: [(view(x.shape), cotangents[0])])]
+    return [
+      Tensor(shape: x.shape, elementType: .float32, writing: [(view(x.shape), cotangents[0])])
+    ]
   }
 
   private func view(_ shape: [Int]) -> StridedView {

@@ -113,7 +113,8 @@ package struct Window: Sendable, Hashable {
     for axis in kernel.indices {
       let room = sizes[axis] + begin[axis] + end[axis] - extent(axis)
       guard sizes[axis] > 0, room >= 0 else {
-        throw OperatorError("a window of size \(kernel) does not fit into an image of size \(sizes)")
+        throw OperatorError(
+          "a window of size \(kernel) does not fit into an image of size \(sizes)")
       }
       var output = room / strides[axis] + 1
       if roundsUp {

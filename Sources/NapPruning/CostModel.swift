@@ -73,7 +73,9 @@ package struct CostModel: Sendable {
 
   private static func byValue(_ unit: PruningUnit) -> [ValueID: [(axis: Int, count: Int)]] {
     var result: [ValueID: [(axis: Int, count: Int)]] = [:]
-    for (place, indices) in unit.places { result[place.value, default: []].append((place.axis, indices.count)) }
+    for (place, indices) in unit.places {
+      result[place.value, default: []].append((place.axis, indices.count))
+    }
     return result
   }
 }

@@ -65,11 +65,12 @@ package final class LayerModel {
       return matrix
     }
     calibration = factors.map { [weights] in $0.calibration(for: weights) } ?? 1
-    inputInverses = factors.map { factors in
-      factors.groups.map {
-        KroneckerFactors.Group.dampedInverse(of: $0.a, damping) ?? .identity($0.a.rows)
-      }
-    } ?? []
+    inputInverses =
+      factors.map { factors in
+        factors.groups.map {
+          KroneckerFactors.Group.dampedInverse(of: $0.a, damping) ?? .identity($0.a.rows)
+        }
+      } ?? []
   }
 
   /// Damped `G⁻¹` by group.
@@ -113,7 +114,8 @@ extension LayerModel {
   package func loss(removingRow row: Int, group: Int) -> Double {
     guard let factors else { return 0 }
     let w = weights[group].selecting(rows: [row], columns: Array(0...shape.inputs))
-    return 0.5 * calibration * (w * factors.groups[group].a).dot(w) / outputInverses[group][row, row]
+    return 0.5 * calibration * (w * factors.groups[group].a).dot(w)
+      / outputInverses[group][row, row]
   }
 
   /// The sum of the losses of removing single weights: `Σ W_ij² / (2 [G⁻¹]_ii [A⁻¹]_jj)`, as in the
@@ -188,7 +190,7 @@ extension LayerModel {
     for j in 0...shape.inputs { weights[group][row, j] = 0 }
   }
 
-  /// Replaces the weights, e.g. by masked and compensated ones.
+  /// Replaces the weights, such as by masked and compensated ones.
   package func set(_ matrix: Matrix, group: Int) {
     isChanged = true
     weights[group] = matrix
@@ -212,7 +214,8 @@ extension LayerModel {
     case .newBias:
       guard biases.contains(where: { $0 != 0 }), graph.nodes[node].inputs.count == 2 else { return }
       let bias = graph.addConstant(
-        "\(graph.name(of: weight))_bias", Tensor(shape: [biases.count], floats: biases.map(Float.init)))
+        "\(graph.name(of: weight))_bias",
+        Tensor(shape: [biases.count], floats: biases.map(Float.init)))
       graph.nodes[node].inputs.append(bias)
     case .none: return
     }

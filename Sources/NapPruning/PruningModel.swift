@@ -20,7 +20,9 @@ package final class PruningModel {
   /// - Parameters:
   ///   - factors: Kronecker factors by node; empty for criteria that need none.
   ///   - damping: of the factors, relative to their mean eigenvalues.
-  package init(_ graph: Graph, factors: [Int: KroneckerFactors] = [:], damping: Double = 1e-3) throws(GraphError) {
+  package init(_ graph: Graph, factors: [Int: KroneckerFactors] = [:], damping: Double = 1e-3)
+    throws(GraphError)
+  {
     self.graph = graph
     units = try PruningUnits(graph)
     cost = try CostModel(graph)
@@ -36,7 +38,8 @@ package final class PruningModel {
       let layer = LayerModel(
         node: index, op: op, weight: node.inputs[1], shape: shape,
         biasHome: Self.biasHome(of: node, op, in: graph, uses: uses),
-        isShared: uses[node.inputs[1]] != 1, graph: graph, factors: factors[index], damping: damping)
+        isShared: uses[node.inputs[1]] != 1, graph: graph, factors: factors[index], damping: damping
+      )
       layers[index] = layer
       layersOfWeight[node.inputs[1], default: []].append(layer)
     }
@@ -52,7 +55,8 @@ package final class PruningModel {
   ) -> LayerModel.BiasHome {
     if node.inputs.count > 2 {
       let bias = node.inputs[2]
-      return graph.constants[bias] != nil && uses[bias] == 1 ? .bias(bias, factor: op.biasFactor) : .none
+      return graph.constants[bias] != nil && uses[bias] == 1
+        ? .bias(bias, factor: op.biasFactor) : .none
     }
     let readers = graph.nodes.filter { $0.inputs.contains(node.outputs[0]) }
     let isOutput = graph.outputs.contains { $0.value == node.outputs[0] }
@@ -107,7 +111,9 @@ extension PruningModel {
     for (layer, rows) in computings(of: unit) {
       for (group, row) in rows { layer.remove(row: row, group: group) }
     }
-    for (layer, columns) in readings(of: unit) { layer.remove(columns: columns, compensating: compensating) }
+    for (layer, columns) in readings(of: unit) {
+      layer.remove(columns: columns, compensating: compensating)
+    }
     cost.remove(unit)
     for (place, indices) in unit.places {
       remaining[place, default: 0] -= indices.count
@@ -133,14 +139,18 @@ extension PruningModel {
     let roles = masked.parameterRoles
     var gone = removed.mapValues { $0.sorted() }
     for (place, indices) in gone {
-      guard roles[place.value] != .statistic, let tensor = masked.constants[place.value], tensor.isFloat
+      guard roles[place.value] != .statistic, let tensor = masked.constants[place.value],
+        tensor.isFloat
       else { continue }
       masked.constants[place.value] = tensor.zeroing(indices, axis: place.axis)
     }
     // A bias that compensation has added is cut like the output it is added to.
-    for layer in layers.values where masked.nodes[layer.node].inputs.count > graph.nodes[layer.node].inputs.count {
+    for layer in layers.values
+    where masked.nodes[layer.node].inputs.count > graph.nodes[layer.node].inputs.count {
       let place = IndexAtoms.Place(value: layer.weight, axis: layer.op.weightOutputAxis)
-      guard let indices = gone[place], let bias = masked.nodes[layer.node].inputs.last else { continue }
+      guard let indices = gone[place], let bias = masked.nodes[layer.node].inputs.last else {
+        continue
+      }
       gone[IndexAtoms.Place(value: bias, axis: 0)] = indices
       masked.constants[bias] = masked.constants[bias]?.zeroing(indices, axis: 0)
     }

@@ -36,7 +36,8 @@ package struct PruningUnits: Sendable {
       }
     }
     for root in order {
-      guard let places = members[root], places.keys.contains(where: { weights[$0.value] != nil }) else {
+      guard let places = members[root], places.keys.contains(where: { weights[$0.value] != nil })
+      else {
         continue
       }
       units.append(PruningUnit(places: places))
@@ -55,7 +56,9 @@ package struct PruningUnits: Sendable {
   static func affineWeights(_ graph: Graph) -> [ValueID: [Int]] {
     var result: [ValueID: [Int]] = [:]
     for node in graph.nodes {
-      guard let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil else { continue }
+      guard let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil else {
+        continue
+      }
       result[node.inputs[1]] = [op.weightOutputAxis, op.weightInputAxis]
     }
     return result

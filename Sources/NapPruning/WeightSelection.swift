@@ -73,19 +73,24 @@ extension LayerModel {
       let gone = flags.indices.filter { !flags[$0] }.map { $0 - flags.startIndex }
       let lost = gone.filter { matrix[row, $0] != 0 }
       if !lost.isEmpty, let inverse, let damped {
-        let stays = flags.indices.filter { flags[$0] }.map { $0 - flags.startIndex } + [shape.inputs]
+        let stays =
+          flags.indices.filter { flags[$0] }.map { $0 - flags.startIndex } + [shape.inputs]
         let w = matrix.selecting(rows: [row], columns: Array(0...shape.inputs))
         if min(gone.count, stays.count) > Self.largestSystem {
           // Training makes up for what would take too long to solve.
         } else if stays.count <= gone.count {
           let right = (damped * w.transposed).selecting(rows: stays, columns: [0])
-          if let solved = damped.selecting(rows: stays, columns: stays).solvingPositiveDefinite(right) {
+          if let solved = damped.selecting(rows: stays, columns: stays).solvingPositiveDefinite(
+            right)
+          {
             for (k, j) in stays.enumerated() { matrix[row, j] = solved[k, 0] }
           }
         } else {
           let all = Array(0...shape.inputs)
           let right = w.selecting(columns: gone).transposed
-          if let solved = inverse.selecting(rows: gone, columns: gone).solvingPositiveDefinite(right) {
+          if let solved = inverse.selecting(rows: gone, columns: gone).solvingPositiveDefinite(
+            right)
+          {
             let change = solved.transposed * inverse.selecting(rows: gone, columns: all)
             for j in all { matrix[row, j] -= change[0, j] }
           }

@@ -11,7 +11,8 @@ public struct ProfileReport: Codable, Sendable, Equatable {
     public var macs: Int
 
     public init(
-      name: String, type: String, inputShapes: [[Int]], outputShape: [Int], parameters: Int, macs: Int
+      name: String, type: String, inputShapes: [[Int]], outputShape: [Int], parameters: Int,
+      macs: Int
     ) {
       self.name = name
       self.type = type

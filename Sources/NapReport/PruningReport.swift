@@ -12,7 +12,8 @@ public struct PruningReport: Codable, Sendable, Equatable {
     public var nonzeroAfter: Int
 
     public init(
-      name: String, type: String, shapeBefore: [Int], shapeAfter: [Int], macsBefore: Int, macsAfter: Int,
+      name: String, type: String, shapeBefore: [Int], shapeAfter: [Int], macsBefore: Int,
+      macsAfter: Int,
       nonzeroAfter: Int
     ) {
       self.name = name
@@ -70,7 +71,8 @@ public struct PruningReport: Codable, Sendable, Equatable {
   public var seed: UInt64
 
   public init(
-    accuracyBefore: Double, accuracyAfter: Double, macsBefore: Int, macsAfter: Int, parametersBefore: Int,
+    accuracyBefore: Double, accuracyAfter: Double, macsBefore: Int, macsAfter: Int,
+    parametersBefore: Int,
     parametersAfter: Int, nonzeroAfter: Int, layers: [Layer], curve: [Point], seconds: Double,
     verified: Bool, criterion: String, granularity: String, seed: UInt64
   ) {

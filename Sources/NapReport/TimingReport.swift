@@ -4,7 +4,7 @@ import Foundation
 public struct TimingReport: Codable, Sendable, Equatable {
   public struct Entry: Codable, Sendable, Equatable {
     public var step: String
-    /// The kernel, e.g. `jit:avx512_core`; empty for loops of nap's own.
+    /// The kernel, such as `jit:avx512_core`; empty for loops of nap's own.
     public var implementation: String
     public var count: Int
     public var milliseconds: Double
@@ -40,13 +40,15 @@ public struct TimingReport: Codable, Sendable, Equatable {
     var table = Table(["step", "kernel", "count", "ms", "share"])
     for entry in entries {
       table.rows.append([
-        entry.step, entry.implementation, String(entry.count), String(format: "%.2f", entry.milliseconds),
+        entry.step, entry.implementation, String(entry.count),
+        String(format: "%.2f", entry.milliseconds),
         String(format: "%.1f %%", 100 * entry.milliseconds / milliseconds),
       ])
     }
     return table.rendered()
       + String(
-        format: "\n\n%.1f ms, %.0f images/s, %.0f MiB of planned memory", milliseconds, imagesPerSecond,
+        format: "\n\n%.1f ms, %.0f images/s, %.0f MiB of planned memory", milliseconds,
+        imagesPerSecond,
         Double(arenaBytes) / 1_048_576)
   }
 }

@@ -11,7 +11,8 @@ public struct TrainingReport: Codable, Sendable, Equatable {
   public var seconds: Double
 
   public init(
-    accuracy: Double?, loss: Double?, epochs: Int, parameters: Int, macs: Int, imagesPerSecond: Double,
+    accuracy: Double?, loss: Double?, epochs: Int, parameters: Int, macs: Int,
+    imagesPerSecond: Double,
     seconds: Double
   ) {
     self.accuracy = accuracy

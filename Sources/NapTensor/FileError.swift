@@ -8,7 +8,8 @@ package enum FileError: RecoverableError, Equatable {
     switch self {
     case .unwritable(let path, let reason): "cannot write '\(path)': \(reason)"
     case .unreadable(let path, let reason): "cannot read '\(path)': \(reason)"
-    case .malformed(let path, let format, let reason): "'\(path)' is not a valid \(format) file: \(reason)"
+    case .malformed(let path, let format, let reason):
+      "'\(path)' is not a valid \(format) file: \(reason)"
     }
   }
 }

@@ -4,7 +4,7 @@ package struct Seed: Sendable, Hashable {
 
   package init(_ value: UInt64) { self.value = value }
 
-  /// A seed of its own for one purpose, e.g. `seed.derived("shuffle").derived(epoch)`.
+  /// A seed of its own for one purpose, such as `seed.derived("shuffle").derived(epoch)`.
   package func derived(_ name: String) -> Seed {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325  // FNV-1a
     for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }

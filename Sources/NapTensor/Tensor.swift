@@ -21,7 +21,8 @@ package struct Tensor: Sendable, Hashable {
   }
 
   package init(shape: [Int], integers: [Int64], elementType: ElementType = .int64) {
-    precondition(shape.product == integers.count, "\(shape) does not hold \(integers.count) elements")
+    precondition(
+      shape.product == integers.count, "\(shape) does not hold \(integers.count) elements")
     precondition(elementType != .float32, "float tensors are made from floats")
     self.shape = shape
     self.elementType = elementType

@@ -20,9 +20,11 @@ package final class StatisticsEstimation {
     batchSize: Int, scalar: Scalar, seed: Seed
   ) throws {
     try graph.checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
-    plan = try Plan(graph, parameters: parameters, mode: .training, scalar: scalar, batch: batchSize)
+    plan = try Plan(
+      graph, parameters: parameters, mode: .training, scalar: scalar, batch: batchSize)
     let loader = Loader(
-      dataset: data, preset: preset, batchSize: batchSize, shuffle: true, augment: true, dropLast: true,
+      dataset: data, preset: preset, batchSize: batchSize, shuffle: true, augment: true,
+      dropLast: true,
       seed: seed.derived("statistics"))
     steps = min(loader.batchesPerEpoch, max(1, images / batchSize))
     batches = loader.epoch(0)

@@ -48,13 +48,16 @@ package enum TrainingError: RecoverableError, Equatable {
   package var recovery: String? {
     switch self {
     case .diverged: "the last good state is kept; try a smaller --learning-rate"
-    case .classCount, .inputShape: "give the data set the network was trained on, or another --preset"
+    case .classCount, .inputShape:
+      "give the data set the network was trained on, or another --preset"
     case .outputShape: "only classifiers with one output can be trained on labels"
     case .tooFewImages: "give a smaller --batch-size"
     }
   }
 
-  private static func text(_ shape: [Int]) -> String { shape.map(String.init).joined(separator: "x") }
+  private static func text(_ shape: [Int]) -> String {
+    shape.map(String.init).joined(separator: "x")
+  }
 }
 
 extension Graph {
@@ -64,11 +67,14 @@ extension Graph {
   package func checkClassifier(imageShape: [Int], classes: Int) throws {
     guard inputs.count == 1, outputs.count == 1 else {
       throw GraphError.invalid(
-        "the network has \(inputs.count) inputs and \(outputs.count) outputs; data sets of images need one each")
+        "the network has \(inputs.count) inputs and \(outputs.count) outputs; data sets of images need one each"
+      )
     }
     let shapes = try shapes(batch: 2)
     let input = Array(shapes[inputs[0].value.index].dropFirst())
-    guard input == imageShape else { throw TrainingError.inputShape(network: input, data: imageShape) }
+    guard input == imageShape else {
+      throw TrainingError.inputShape(network: input, data: imageShape)
+    }
     let output = shapes[outputs[0].value.index]
     guard output.count == 2, output[0] == shapes[inputs[0].value.index][0] else {
       throw TrainingError.outputShape(output)
@@ -123,7 +129,8 @@ package final class TrainingRun {
     stepsPerEpoch = data.count / recipe.batchSize
     let parameters = parameters ?? Parameters(graph)
     plan = try Plan(
-      graph, parameters: parameters, mode: .training, scalar: recipe.scalar, batch: recipe.batchSize)
+      graph, parameters: parameters, mode: .training, scalar: recipe.scalar, batch: recipe.batchSize
+    )
     optimizer = NesterovSGD(plan, recipe.optimizer)
     loader = Loader(
       dataset: data, preset: preset, batchSize: recipe.batchSize, shuffle: true,
@@ -182,7 +189,8 @@ package final class TrainingRun {
   package func learningRate(at step: Int) -> Double {
     let total = Double(max(1, steps))
     let warmup = recipe.warmupEpochs * Double(stepsPerEpoch) / total
-    return recipe.learningRate * recipe.schedule.factor(at: Double(step) / total, warmup: min(1, warmup))
+    return recipe.learningRate
+      * recipe.schedule.factor(at: Double(step) / total, warmup: min(1, warmup))
   }
 
   private func rememberState() {

@@ -7,8 +7,10 @@ enum Runtime {
   static func prepareProcess() {
     #if os(Linux) && arch(x86_64)
       let variable = "OPENBLAS_CORETYPE"
-      guard getenv(variable) == nil, let path = try? FileManager.default.destinationOfSymbolicLink(
-        atPath: "/proc/self/exe"), processorHasAVX512() else { return }
+      guard getenv(variable) == nil,
+        let path = try? FileManager.default.destinationOfSymbolicLink(
+          atPath: "/proc/self/exe"), processorHasAVX512()
+      else { return }
       setenv(variable, "SKYLAKEX", 1)
       var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) }
       arguments.append(nil)

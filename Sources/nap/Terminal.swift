@@ -18,9 +18,7 @@ final class Terminal {
     lastShown = clock.now
   }
 
-  static func write(_ line: String) {
-    FileHandle.standardError.write(Data((line + "\n").utf8))
-  }
+  static func write(_ line: String) { log.info("\(line)") }
 
   /// Shows how far the work has come; throws when the user wants it to stop.
   func show(_ progress: WorkProgress) throws {
@@ -41,7 +39,8 @@ final class Terminal {
     let pause = isTerminal ? 0.1 : 10
     guard isLast || (clock.now - lastShown) / .seconds(1) >= pause else { return }
     lastShown = clock.now
-    isTerminal ? draw(progress, isLast: isLast) : Self.write(facts(progress).joined(separator: ", "))
+    isTerminal
+      ? draw(progress, isLast: isLast) : Self.write(facts(progress).joined(separator: ", "))
   }
 
   private func facts(_ progress: WorkProgress) -> [String] {
@@ -50,12 +49,15 @@ final class Terminal {
     let (images, steps) = (progress.images - firstImages, progress.step - firstStep)
     var facts = [String(format: "%@ %3.0f %%", progress.stage, 100 * done)]
     if let loss = progress.loss { facts.append(String(format: "loss %.4f", loss)) }
-    if let accuracy = progress.accuracy { facts.append(String(format: "accuracy %.2f %%", accuracy)) }
+    if let accuracy = progress.accuracy {
+      facts.append(String(format: "accuracy %.2f %%", accuracy))
+    }
     if seconds > 0.5, images > 0 {
       facts.append(String(format: "%.0f images/s", Double(images) / seconds))
     }
     if seconds > 0.5, steps > 0, done < 1 {
-      facts.append(Self.time(seconds * Double(progress.steps - progress.step) / Double(steps)) + " left")
+      facts.append(
+        Self.time(seconds * Double(progress.steps - progress.step) / Double(steps)) + " left")
     }
     return facts
   }

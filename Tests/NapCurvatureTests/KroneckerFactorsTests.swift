@@ -21,13 +21,16 @@ import Testing
   }
 
   /// Inputs, labels and per-example gradients of every value, by the operators' pullbacks.
-  private func gradients(_ graph: Graph, _ x: Tensor, _ label: Int) -> (values: [Tensor?], cotangents: [Tensor?]) {
+  private func gradients(_ graph: Graph, _ x: Tensor, _ label: Int) -> (
+    values: [Tensor?], cotangents: [Tensor?]
+  ) {
     var values = [Tensor?](repeating: nil, count: graph.valueNames.count)
     var cotangents = values
     values[graph.inputs[0].value.index] = x
     for (value, tensor) in graph.constants { values[value.index] = tensor }
     for node in graph.nodes {
-      values[node.outputs[0].index] = node.op.forward(node.inputs.compactMap { values[$0.index] })[0]
+      values[node.outputs[0].index] =
+        node.op.forward(node.inputs.compactMap { values[$0.index] })[0]
     }
     let logits = values[graph.outputs[0].value.index]?.floats ?? []
     let total = logits.reduce(0) { $0 + exp($1) }
@@ -35,14 +38,18 @@ import Testing
     cotangents[graph.outputs[0].value.index] = Tensor(
       shape: [1, logits.count], floats: p.enumerated().map { $1 - ($0 == label ? 1 : 0) })
     for node in graph.nodes.reversed() {
-      guard let output = values[node.outputs[0].index], let cotangent = cotangents[node.outputs[0].index] else {
+      guard let output = values[node.outputs[0].index],
+        let cotangent = cotangents[node.outputs[0].index]
+      else {
         continue
       }
-      let pulled = node.op.pullback(node.inputs.compactMap { values[$0.index] }, [output], [cotangent])
+      let pulled = node.op.pullback(
+        node.inputs.compactMap { values[$0.index] }, [output], [cotangent])
       for (input, gradient) in zip(node.inputs, pulled) {
         guard let gradient else { continue }
         let old = cotangents[input.index]?.floats ?? [Float](repeating: 0, count: gradient.count)
-        cotangents[input.index] = Tensor(shape: gradient.shape, floats: zip(old, gradient.floats).map(+))
+        cotangents[input.index] = Tensor(
+          shape: gradient.shape, floats: zip(old, gradient.floats).map(+))
       }
     }
     return (values, cotangents)
@@ -54,7 +61,8 @@ import Testing
     let graph = network.graph
     let (count, labels) = (6, [0, 1, 2, 0, 1, 2])
     let x = network.tensor([count, 2, 4, 4])
-    let estimator = try CurvatureEstimator(graph, kind: .labels, batch: 3, threads: 2, seed: Seed(1))
+    let estimator = try CurvatureEstimator(
+      graph, kind: .labels, batch: 3, threads: 2, seed: Seed(1))
     for part in 0..<2 {
       let half = Array(x.floats[(part * 96)..<((part + 1) * 96)])
       estimator.add(half, labels: Array(labels[(3 * part)..<(3 * part + 3)]))
@@ -70,20 +78,27 @@ import Testing
         var g = Matrix(rows: shape.outputs, columns: shape.outputs)
         var exact = 0.0
         for n in 0..<count {
-          let image = Tensor(shape: [1, 2, 4, 4], floats: Array(x.floats[(n * 32)..<((n + 1) * 32)]))
+          let image = Tensor(
+            shape: [1, 2, 4, 4], floats: Array(x.floats[(n * 32)..<((n + 1) * 32)]))
           let (values, cotangents) = gradients(graph, image, labels[n])
           let input = try #require(values[node.inputs[0].index])
           var patches = [Float](repeating: 0, count: shape.inputs * shape.positions)
-          op.writePatches(of: input.floats, shape: input.shape, examples: 0..<1, group: group, into: &patches)
+          op.writePatches(
+            of: input.floats, shape: input.shape, examples: 0..<1, group: group, into: &patches)
           let gradient = try #require(cotangents[node.outputs[0].index]).floats
           let output = try #require(values[node.outputs[0].index]).floats
           let slope = zip(gradient, output).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
           exact += slope * slope / Double(count)
           for t in 0..<shape.positions {
-            let column = (0..<shape.inputs).map {
-              Double(op.patchesArePositionMajor ? patches[t * shape.inputs + $0] : patches[$0 * shape.positions + t])
-            } + [1]
-            for i in column.indices { for j in column.indices { a[i, j] += column[i] * column[j] / Double(count) } }
+            let column =
+              (0..<shape.inputs).map {
+                Double(
+                  op.patchesArePositionMajor
+                    ? patches[t * shape.inputs + $0] : patches[$0 * shape.positions + t])
+              } + [1]
+            for i in column.indices {
+              for j in column.indices { a[i, j] += column[i] * column[j] / Double(count) }
+            }
             let rows = (0..<shape.outputs).map {
               Double(gradient[(group * shape.outputs + $0) * shape.positions + t])
             }

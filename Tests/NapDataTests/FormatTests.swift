@@ -27,7 +27,8 @@ import Testing
         "train-labels-idx1-ubyte": Data([0, 0, 8, 1, 0, 0, 0, 2, 5, 1]),
       ], count: 2, imageShape: [1, 3, 4]),
     Fixture(
-      format: ImageFolder.name, files: ["train/cat/a.png": png, "train/dog/b.png": png, "train/dog/c.png": png],
+      format: ImageFolder.name,
+      files: ["train/cat/a.png": png, "train/dog/b.png": png, "train/dog/c.png": png],
       count: 3, imageShape: [3, 2, 2]),
   ]
 
@@ -43,10 +44,11 @@ import Testing
   }()
 
   /// 2 x 2 pixels: red, green, blue, white.
-  static let png = Data(
-    base64Encoded:
-      "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEklEQVR4nGP4z8DAAMIM/4EAAB/uBfsL2WiLAAAAAElFTkSuQmCC"
-  ) ?? Data()
+  static let png =
+    Data(
+      base64Encoded:
+        "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEklEQVR4nGP4z8DAAMIM/4EAAB/uBfsL2WiLAAAAAElFTkSuQmCC"
+    ) ?? Data()
 
   private func folder(_ files: [String: Data]) throws -> URL {
     let folder = try SharedFiles.makeTemporaryFolder()
@@ -100,10 +102,14 @@ import Testing
   }
 
   @Test func missingAndStrangeFoldersAreNamed() throws {
-    #expect(throws: DataError.missing(path: "/nowhere")) { try Datasets.open("/nowhere", split: .train) }
+    #expect(throws: DataError.missing(path: "/nowhere")) {
+      try Datasets.open("/nowhere", split: .train)
+    }
     let folder = try folder(["notes.txt": Data()])
     defer { try? FileManager.default.removeItem(at: folder) }
-    #expect(throws: DataError.unrecognized(path: folder.path)) { try Datasets.open(folder.path, split: .train) }
+    #expect(throws: DataError.unrecognized(path: folder.path)) {
+      try Datasets.open(folder.path, split: .train)
+    }
   }
 
   @Test func pngPixelsAreReadAsPlanes() throws {

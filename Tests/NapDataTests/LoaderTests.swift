@@ -15,9 +15,12 @@ import Testing
     return result
   }
 
-  private func loader(shuffle: Bool, augment: Bool, dropLast: Bool, seed: UInt64 = 1) throws -> Loader {
+  private func loader(shuffle: Bool, augment: Bool, dropLast: Bool, seed: UInt64 = 1) throws
+    -> Loader
+  {
     Loader(
-      dataset: data, preset: try #require(Preset.named("synthetic")), batchSize: 16, shuffle: shuffle,
+      dataset: data, preset: try #require(Preset.named("synthetic")), batchSize: 16,
+      shuffle: shuffle,
       augment: augment, dropLast: dropLast, seed: Seed(seed))
   }
 
@@ -29,7 +32,9 @@ import Testing
   }
 
   @Test func theLastBatchHoldsTheRest() throws {
-    #expect(try pixels(loader(shuffle: false, augment: false, dropLast: false), 0).map(\.count) == [16, 16, 16, 2].map { $0 * 3072 })
+    #expect(
+      try pixels(loader(shuffle: false, augment: false, dropLast: false), 0).map(\.count)
+        == [16, 16, 16, 2].map { $0 * 3072 })
     #expect(try pixels(loader(shuffle: false, augment: false, dropLast: true), 0).count == 3)
   }
 

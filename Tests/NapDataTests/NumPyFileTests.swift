@@ -22,19 +22,27 @@ import Testing
 
   @Test func numbersOfAllTypesAreRead() throws {
     let bytes = Data([1, 2, 3, 4, 5, 6])
-    #expect(try read(file(descr: "|u1", order: "False", numbers: bytes)) == Tensor(shape: [2, 3], integers: [1, 2, 3, 4, 5, 6]))
+    #expect(
+      try read(file(descr: "|u1", order: "False", numbers: bytes))
+        == Tensor(shape: [2, 3], integers: [1, 2, 3, 4, 5, 6]))
     let doubles = [1.0, 2, 3, 4, 5, 6].withUnsafeBytes { Data($0) }
-    #expect(try read(file(descr: "<f8", order: "False", numbers: doubles)) == Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6]))
+    #expect(
+      try read(file(descr: "<f8", order: "False", numbers: doubles))
+        == Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6]))
   }
 
   @Test func columnsFirstIsTurnedAround() throws {
     let floats = [Float(1), 4, 2, 5, 3, 6].withUnsafeBytes { Data($0) }
-    #expect(try read(file(descr: "<f4", order: "True", numbers: floats)) == Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6]))
+    #expect(
+      try read(file(descr: "<f4", order: "True", numbers: floats))
+        == Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6]))
   }
 
   @Test func truncatedFilesAreRefused() throws {
     let whole = file(descr: "|u1", order: "False", numbers: Data([1, 2, 3, 4, 5, 6]))
-    for length in 0..<whole.count { #expect(throws: FileError.self) { try read(whole.prefix(length)) } }
+    for length in 0..<whole.count {
+      #expect(throws: FileError.self) { try read(whole.prefix(length)) }
+    }
     #expect(throws: FileError.self) { try read(whole + [0]) }
     #expect(throws: FileError.self) { try NumPyFile.read("/nowhere.npy") }
   }

@@ -23,7 +23,9 @@ import Testing
   }
 
   /// The network's outputs with the statistics of the batch, in double precision.
-  private func expected(_ graph: Graph, _ x: Tensor, relu: Bool) -> (y: [Double], mean: [Double], variance: [Double]) {
+  private func expected(_ graph: Graph, _ x: Tensor, relu: Bool) -> (
+    y: [Double], mean: [Double], variance: [Double]
+  ) {
     let conv = graph.nodes[0].op.forward(graph.nodes[0].inputs.map { graph.constants[$0] ?? x })[0]
     let parameters = graph.nodes[1].inputs.dropFirst().map { graph.constants[$0]?.floats ?? [] }
     let size = image.product
@@ -83,10 +85,13 @@ import Testing
         let sums = [Float(1e-2), -1e-2].map { step in
           var moved = network.graph
           moved.constants[value]?.floats[i] += step
-          return zip(expected(moved, x, relu: relu).y, direction.floats).reduce(0) { $0 + $1.0 * Double($1.1) }
+          return zip(expected(moved, x, relu: relu).y, direction.floats).reduce(0) {
+            $0 + $1.0 * Double($1.1)
+          }
         }
         // Kinks of the relu lie within the step now and then.
-        #expect(abs(Double(found[i]) - (sums[0] - sums[1]) / 2e-2) < (relu ? 0.1 : 5e-3), "\(name)[\(i)]")
+        #expect(
+          abs(Double(found[i]) - (sums[0] - sums[1]) / 2e-2) < (relu ? 0.1 : 5e-3), "\(name)[\(i)]")
       }
     }
   }

@@ -13,7 +13,8 @@ import Testing
     let x = network.tensor([3, 2, 4, 4])
     let expected = network.graph.evaluate([x])[0]
     for mode in [PlanMode.inference, .curvature] {
-      let plan = try Plan(network.graph, parameters: Parameters(network.graph), mode: mode, batch: 3)
+      let plan = try Plan(
+        network.graph, parameters: Parameters(network.graph), mode: mode, batch: 3)
       plan.inputs[0].update(from: x.floats, count: x.count)
       // Twice: a run leaves nothing behind that changes the next.
       for _ in 0..<2 {
@@ -28,13 +29,16 @@ import Testing
     var network = SmallNetwork.residual
     let x = network.tensor([3, 2, 4, 4])
     let runs = try (0..<2).map { _ in
-      let plan = try Plan(network.graph, parameters: Parameters(network.graph), mode: .training, batch: 3)
+      let plan = try Plan(
+        network.graph, parameters: Parameters(network.graph), mode: .training, batch: 3)
       plan.inputs[0].update(from: x.floats, count: x.count)
       plan.forward()
       plan.outputGradients[0].update(repeating: 1, count: 9)
       plan.backward()
       return plan.parameters.trained.flatMap { value in
-        Array(UnsafeBufferPointer(start: plan.parameterGradients[value], count: plan.parameters.count(value)))
+        Array(
+          UnsafeBufferPointer(
+            start: plan.parameterGradients[value], count: plan.parameters.count(value)))
       }
     }
     #expect(runs[0] == runs[1])
@@ -49,7 +53,8 @@ import Testing
     let b = network.apply(Conv(window: window), a, weight, name: "b")
     network.output(b, [2, 4, 4])
     let image = network.tensor([1, 2, 4, 4])
-    let plan = try Plan(network.graph, parameters: Parameters(network.graph), mode: .training, batch: 1)
+    let plan = try Plan(
+      network.graph, parameters: Parameters(network.graph), mode: .training, batch: 1)
     plan.inputs[0].update(from: image.floats, count: image.count)
     plan.forward()
     plan.outputGradients[0].update(repeating: 1, count: 32)
@@ -79,7 +84,9 @@ import Testing
       for j in 0..<i {
         let (a, b) = (lifetimes[i], lifetimes[j])
         guard a.first <= b.last, b.first <= a.last else { continue }
-        #expect(plan.offsets[i] + a.bytes <= plan.offsets[j] || plan.offsets[j] + b.bytes <= plan.offsets[i])
+        #expect(
+          plan.offsets[i] + a.bytes <= plan.offsets[j]
+            || plan.offsets[j] + b.bytes <= plan.offsets[i])
       }
     }
     #expect(plan.arenaBytes < lifetimes.reduce(0) { $0 + $1.bytes } / 2)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct GraphTests {
   @Test func smallNetworksAreValid() throws {
-    for (name, network) in SmallNetwork.all { try network.graph.verify() ; _ = name }
+    for (name, network) in SmallNetwork.all { try network.graph.verify(); _ = name }
   }
 
   @Test func usingAValueBeforeItIsComputedIsInvalid() {

@@ -8,7 +8,8 @@ import Testing
   private func random(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
     var generator = Seed(seed).generator()
     return Matrix(
-      rows: rows, columns: columns, elements: (0..<rows * columns).map { _ in Double(generator.uniform()) - 0.5 })
+      rows: rows, columns: columns,
+      elements: (0..<rows * columns).map { _ in Double(generator.uniform()) - 0.5 })
   }
 
   private func expectClose(_ a: Matrix, _ b: Matrix) {
@@ -52,12 +53,16 @@ import Testing
       for i in 0..<n {
         for j in 0...i {
           let sum = (0..<k).reduce(Float(1)) {
-            $0 + (transposed ? a[$1 * columns + i] * a[$1 * columns + j] : a[i * columns + $1] * a[j * columns + $1])
+            $0
+              + (transposed
+                ? a[$1 * columns + i] * a[$1 * columns + j]
+                : a[i * columns + $1] * a[j * columns + $1])
           }
           #expect(abs(c[i * n + j] - sum) < 1e-4)
         }
       }
     }
-    #expect(abs(dotProduct(a, a, count: a.count) - a.reduce(0.0) { $0 + Double($1) * Double($1) }) < 1e-4)
+    #expect(
+      abs(dotProduct(a, a, count: a.count) - a.reduce(0.0) { $0 + Double($1) * Double($1) }) < 1e-4)
   }
 }

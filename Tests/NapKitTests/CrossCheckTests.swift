@@ -26,7 +26,8 @@ struct CrossCheckTests {
     try network.write(to: path("model.onnx"))
     let name = network.graph.name(of: input.value)
     _ = try Inference().run(
-      Network(contentsOf: path("model.onnx")), inputs: [name: path("x.npy")], output: path("out.npz"))
+      Network(contentsOf: path("model.onnx")), inputs: [name: path("x.npy")],
+      output: path("out.npz"))
     let process = Process()
     process.executableURL = URL(fileURLWithPath: SharedFiles.python ?? "")
     process.arguments = [Self.script, path("model.onnx"), name, path("x.npy"), path("out.npz")]
@@ -53,7 +54,8 @@ struct CrossCheckTests {
   }
 }
 
-@Suite(.enabled(if: SharedFiles.models != nil && SharedFiles.data != nil, "no shared models or data"))
+@Suite(
+  .enabled(if: SharedFiles.models != nil && SharedFiles.data != nil, "no shared models or data"))
 struct RealDataTests {
   @Test func accuracyOfARealNetworkIsTheKnownOne() throws {
     let network = try Network(contentsOf: "\(SharedFiles.models ?? "")/cifar_resnet20.onnx")

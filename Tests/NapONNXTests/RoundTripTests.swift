@@ -35,7 +35,8 @@ import Testing
     #expect(back.evaluate([x]) == graph.evaluate([x]))
     #expect(back.metadata.map(\.key) == ["origin"] && back.metadata.map(\.value) == ["a test"])
     #expect(back.nodes.map(\.name) == graph.nodes.map(\.name))
-    #expect(back.inputs.map { back.name(of: $0.value) } == graph.inputs.map { graph.name(of: $0.value) })
+    #expect(
+      back.inputs.map { back.name(of: $0.value) } == graph.inputs.map { graph.name(of: $0.value) })
     #expect(back.inputs.map(\.declared) == graph.inputs.map(\.declared))
     #expect(back.outputs.map(\.declared) == graph.outputs.map(\.declared))
   }
@@ -71,7 +72,8 @@ import Testing
       for _ in 0..<3000 {
         var damaged = whole
         for _ in 0..<Int.random(in: 1...4, using: &random) {
-          damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+          damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8.random(
+            in: 0...255, using: &random)
         }
         try damaged.write(to: path)
         _ = try? reader.read(path.path)
@@ -80,7 +82,10 @@ import Testing
   }
 
   @Test func placesThatCannotBeWrittenAreNamed() {
-    #expect(throws: ONNXError.file(.unwritable(path: "/nowhere/x.onnx", reason: "the folder does not exist"))) {
+    #expect(
+      throws: ONNXError.file(
+        .unwritable(path: "/nowhere/x.onnx", reason: "the folder does not exist"))
+    ) {
       try ONNXWriter().write(SmallNetwork.residual.graph, to: "/nowhere/x.onnx")
     }
   }

@@ -35,7 +35,8 @@ import Testing
     let new = try read(
       Slice.self, opset: 10,
       constants: [Tensor([0, 5]), Tensor([1, 0]), Tensor([0, 1]), Tensor([1, -2])])
-    #expect(new.ranges == [.init(axis: 0, start: 0, end: 1), .init(axis: 1, start: 5, end: 0, step: -2)])
+    #expect(
+      new.ranges == [.init(axis: 0, start: 0, end: 1), .init(axis: 1, start: 5, end: 0, step: -2)])
   }
 
   @Test func padHasAttributesOrInputs() throws {
@@ -43,11 +44,13 @@ import Testing
     #expect([old.before, old.after] == [[0, 1], [0, 2]])
     #expect(old.value == 3)
     let new = try read(
-      Pad.self, opset: 18, constants: [Tensor([1, 2]), Tensor(shape: [], floats: [3]), Tensor([-1])])
+      Pad.self, opset: 18,
+      constants: [Tensor([1, 2]), Tensor(shape: [], floats: [3]), Tensor([-1])])
     #expect([new.before, new.after] == [[0, 1], [0, 2]])
     #expect(new.value == 3)
     #expect(throws: OperatorError("padding mode 'reflect' is not supported, only 'constant' is")) {
-      try read(Pad.self, opset: 11, ["mode": .string("reflect")], constants: [Tensor([0, 1, 0, 1])])
+      try read(
+        Pad.self, opset: 11, ["mode": .string("reflect")], constants: [Tensor([0, 1, 0, 1])])
     }
     #expect(throws: OperatorError("negative pads [0, -1, 0, 0] are not supported")) {
       try Pad(before: [0, -1], after: [0, 0]).infer([[2, 3]])
@@ -55,11 +58,16 @@ import Testing
   }
 
   @Test func splitHasSizesOrEqualParts() throws {
-    #expect(try read(Split.self, opset: 11, ["axis": .int(1), "split": .ints([2, 4])], outputs: 2).sizes == [2, 4])
-    #expect(try read(Split.self, opset: 13, ["axis": .int(1)], constants: [Tensor([5, 1])], outputs: 2).sizes == [5, 1])
+    #expect(
+      try read(Split.self, opset: 11, ["axis": .int(1), "split": .ints([2, 4])], outputs: 2).sizes
+        == [2, 4])
+    #expect(
+      try read(Split.self, opset: 13, ["axis": .int(1)], constants: [Tensor([5, 1])], outputs: 2)
+        .sizes == [5, 1])
     #expect(try read(Split.self, opset: 13, ["axis": .int(-1)], outputs: 3).sizes == [2, 2, 2])
     let uneven: [String: Attribute] = ["axis": .int(1), "num_outputs": .int(4)]
-    #expect(try read(Split.self, opset: 18, uneven, shape: [2, 7], outputs: 4).sizes == [2, 2, 2, 1])
+    #expect(
+      try read(Split.self, opset: 18, uneven, shape: [2, 7], outputs: 4).sizes == [2, 2, 2, 1])
     #expect(throws: OperatorError("axis 1 of size 7 cannot be split into 4 equal parts")) {
       try read(Split.self, opset: 13, uneven, shape: [2, 7], outputs: 4)
     }
@@ -67,7 +75,8 @@ import Testing
 
   @Test func squeezedAxesAreAttributesInputsOrThoseOfSizeOne() throws {
     #expect(try read(Squeeze.self, opset: 11, ["axes": .ints([1])], shape: [2, 1]).axes == [1])
-    #expect(try read(Squeeze.self, opset: 13, shape: [2, 1], constants: [Tensor([-1])]).axes == [-1])
+    #expect(
+      try read(Squeeze.self, opset: 13, shape: [2, 1], constants: [Tensor([-1])]).axes == [-1])
     #expect(try read(Squeeze.self, opset: 13, shape: [1, 2, 1]).axes == [0, 2])
     #expect(try read(Unsqueeze.self, opset: 11, ["axes": .ints([0])]).axes == [0])
   }
@@ -78,7 +87,8 @@ import Testing
 
   @Test func dropoutIsReadAsItIsUsed() throws {
     #expect(try read(Dropout.self, opset: 7, ["ratio": .float(0.2)]).ratio == 0.2)
-    #expect(try read(Dropout.self, opset: 13, constants: [Tensor(shape: [], floats: [0.3])]).ratio == 0.3)
+    #expect(
+      try read(Dropout.self, opset: 13, constants: [Tensor(shape: [], floats: [0.3])]).ratio == 0.3)
     #expect(throws: OperatorError("the mask (output 1) is not supported")) {
       try read(Dropout.self, opset: 13, outputs: 2)
     }
@@ -96,7 +106,8 @@ import Testing
 
   @Test func shapesThatRunTimeDecidesAreRefused() {
     let node = NodeDescription(
-      name: "r", operatorType: "Reshape", opset: 13, inputs: [.init(shape: [2, 6]), .init(shape: [2])])
+      name: "r", operatorType: "Reshape", opset: 13,
+      inputs: [.init(shape: [2, 6]), .init(shape: [2])])
     #expect(throws: OperatorError.self) { try Reshape.importing(node) }
   }
 }

@@ -44,9 +44,13 @@ struct Noise {
 
   init(seed: Seed) { generator = seed.generator() }
 
-  private static let sizes = [0, 1, 2, 3, 4, 5, 7, -1, -2, .max, .max / 2, .min, 1 << 32, -(1 << 40)]
+  private static let sizes = [
+    0, 1, 2, 3, 4, 5, 7, -1, -2, .max, .max / 2, .min, 1 << 32, -(1 << 40),
+  ]
 
-  private mutating func chance(_ one: Int) -> Bool { Int.random(in: 0..<one, using: &generator) == 0 }
+  private mutating func chance(_ one: Int) -> Bool {
+    Int.random(in: 0..<one, using: &generator) == 0
+  }
 
   private mutating func number(from list: [Int] = sizes) -> Int {
     list.randomElement(using: &generator) ?? 0

@@ -37,7 +37,8 @@ struct OperatorSample: Sendable, CustomTestStringConvertible {
 extension Tensor {
   /// Numbers from `range`, uniform, at least 0.05 away from every number in `kinks`.
   static func random(
-    _ shape: [Int], in range: ClosedRange<Float> = -2...2, awayFrom kinks: [Float] = [], seed: Int = 0
+    _ shape: [Int], in range: ClosedRange<Float> = -2...2, awayFrom kinks: [Float] = [],
+    seed: Int = 0
   ) -> Tensor {
     var generator = Seed(7).derived(seed).derived("\(shape)").generator()
     let numbers = (0..<shape.product).map { _ in

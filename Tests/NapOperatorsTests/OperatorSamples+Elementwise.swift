@@ -12,7 +12,8 @@ extension OperatorSample {
   static let elementwise = [
     elementwise("float to float", Cast(to: .float32)),
     OperatorSample(
-      "integers to float", Cast(to: .float32), [Tensor(shape: [2, 3], integers: [1, -2, 3, 4, 5, 0])]),
+      "integers to float", Cast(to: .float32),
+      [Tensor(shape: [2, 3], integers: [1, -2, 3, 4, 5, 0])]),
     OperatorSample("to integers", Cast(to: .int32), [.random([2, 3])], differentiable: []),
     OperatorSample("to booleans", Cast(to: .bool), [.random([2, 3])], differentiable: []),
     elementwise("both bounds", Clip(lower: -0.5, upper: 1), kinks: [-0.5, 1]),

@@ -19,7 +19,8 @@ extension OperatorSample {
       "depthwise with a multiplier", [1, 3, 4, 4], [6, 1, 3, 3],
       Window(kernel: [3, 3], padding: .explicit(begin: [1, 1], end: [1, 1])), group: 3),
     conv("one axis", [2, 3, 7], [2, 3, 3], Window(kernel: [3], padding: .sameLower)),
-    conv("three axes", [1, 2, 3, 4, 3], [2, 2, 2, 2, 2], Window(kernel: [2, 2, 2], padding: .valid)),
+    conv(
+      "three axes", [1, 2, 3, 4, 3], [2, 2, 2, 2, 2], Window(kernel: [2, 2, 2], padding: .valid)),
     normalization("images", [2, 3, 2, 2]),
     normalization("vectors", [4, 3]),
     OperatorSample(

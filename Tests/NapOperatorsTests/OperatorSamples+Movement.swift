@@ -9,18 +9,22 @@ extension OperatorSample {
     OperatorSample(
       "channels", Concat(axis: 1),
       [.random([2, 3, 2, 2]), .random([2, 4, 2, 2], seed: 1), .random([2, 1, 2, 2], seed: 2)]),
-    OperatorSample("the last axis", Concat(axis: -1), [.random([2, 3]), .random([2, 2], seed: 1)]),
+    OperatorSample(
+      "the last axis", Concat(axis: -1), [.random([2, 3]), .random([2, 2], seed: 1)]),
     OperatorSample("one input", Concat(axis: 0), [.random([3, 2])]),
     OperatorSample("integers", Concat(axis: 0), [Tensor([2]), Tensor([3, 4])]),
     OperatorSample(
       "channels", Split(axis: 1, sizes: [2, 1, 3]), [.random([2, 6, 2])], outputCount: 3),
-    OperatorSample("the last axis", Split(axis: -1, sizes: [2, 3]), [.random([2, 5])], outputCount: 2),
+    OperatorSample(
+      "the last axis", Split(axis: -1, sizes: [2, 3]), [.random([2, 5])], outputCount: 2),
   ]
 
   private static let padding = [
     OperatorSample(
       "channels", Pad(before: [0, 2, 0, 0], after: [0, 3, 0, 0]), [.random([2, 3, 2, 2])]),
-    OperatorSample("pixels", Pad(before: [0, 0, 1, 0], after: [0, 0, 2, 1], value: -1.5), [.random([2, 3, 2, 2])]),
+    OperatorSample(
+      "pixels", Pad(before: [0, 0, 1, 0], after: [0, 0, 2, 1], value: -1.5),
+      [.random([2, 3, 2, 2])]),
     OperatorSample("nothing", Pad(before: [0, 0], after: [0, 0]), [.random([2, 3])]),
   ]
 
@@ -40,7 +44,8 @@ extension OperatorSample {
     OperatorSample("regrouped", Reshape(target: [3, 4]), [.random([2, 6])], isRigid: true),
     OperatorSample("partly regrouped", Reshape(target: [0, 3, 4]), [.random([5, 2, 6])]),
     OperatorSample("into a scalar", Reshape(target: []), [.random([1, 1])], isRigid: true),
-    OperatorSample("literal", Reshape(target: [4, 3], allowsZero: true), [.random([2, 6])], isRigid: true),
+    OperatorSample(
+      "literal", Reshape(target: [4, 3], allowsZero: true), [.random([2, 6])], isRigid: true),
     OperatorSample("pixels", Squeeze(axes: [2, 3]), [.random([2, 3, 1, 1])]),
     OperatorSample("from the end", Squeeze(axes: [-2]), [.random([2, 1, 3])]),
     OperatorSample("pixels", Unsqueeze(axes: [2, 3]), [.random([2, 3])]),
@@ -48,7 +53,9 @@ extension OperatorSample {
     OperatorSample("integers", Unsqueeze(axes: [0]), [Tensor([3, 4])]),
   ]
 
-  private static func slice(_ name: String, _ shape: [Int], _ ranges: Slice.Range...) -> OperatorSample {
+  private static func slice(_ name: String, _ shape: [Int], _ ranges: Slice.Range...)
+    -> OperatorSample
+  {
     OperatorSample(name, Slice(ranges), [.random(shape)])
   }
 
@@ -68,7 +75,8 @@ extension OperatorSample {
   ]
 
   private static let reordering = [
-    OperatorSample("channels last", Transpose(permutation: [0, 2, 3, 1]), [.random([2, 3, 2, 4])]),
+    OperatorSample(
+      "channels last", Transpose(permutation: [0, 2, 3, 1]), [.random([2, 3, 2, 4])]),
     OperatorSample("reversed", Transpose(permutation: [2, 1, 0]), [.random([2, 3, 4])]),
   ]
 }

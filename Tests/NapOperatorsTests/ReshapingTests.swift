@@ -46,7 +46,9 @@ import Testing
   }
 
   /// A cut of the given input and output axes, `1` and `1`, down to some indices.
-  private func cut(_ from: [Int], _ to: [Int], keeping kept: [Int], and keptOutput: [Int]) -> NodeCut {
+  private func cut(_ from: [Int], _ to: [Int], keeping kept: [Int], and keptOutput: [Int])
+    -> NodeCut
+  {
     func indices(_ shape: [Int], _ kept: [Int]) -> [[Int]] {
       shape.indices.map { $0 == 1 ? kept : Array(0..<shape[$0]) }
     }
@@ -56,7 +58,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ([0, -1], [0, -1]), ([-1, 12], [-1, 8]), ([1, 12], [1, 8]), ([1, -1], [1, -1]), ([0, 12], [0, 8]),
+    ([0, -1], [0, -1]), ([-1, 12], [-1, 8]), ([1, 12], [1, 8]), ([1, -1], [1, -1]),
+    ([0, 12], [0, 8]),
   ])
   func cutTargetsKeepTheBatchAxisAsItWas(_ target: [Int], _ expected: [Int]) {
     let cut = cut([1, 3, 4], [1, 12], keeping: [0, 2], and: [0, 1, 2, 3, 8, 9, 10, 11])
@@ -77,7 +80,8 @@ import Testing
 
   private func read(_ target: [Int], of shape: [Int], zeros: Bool = false) throws -> Reshape {
     let node = NodeDescription(
-      name: "r", operatorType: "Reshape", opset: 17, attributes: zeros ? ["allowzero": .int(1)] : [:],
+      name: "r", operatorType: "Reshape", opset: 17,
+      attributes: zeros ? ["allowzero": .int(1)] : [:],
       inputs: [.init(shape: shape), .init(shape: [target.count], constant: Tensor(target))])
     return try #require(Reshape.importing(node).op as? Reshape)
   }
@@ -98,7 +102,8 @@ import Testing
   }
 
   @Test func probesThatNoTargetServesAreNotMerged() throws {
-    #expect(try read([24, -1], of: [2, 12, 4]).merged(with: read([36, -1], of: [3, 12, 4])) == nil)
+    #expect(
+      try read([24, -1], of: [2, 12, 4]).merged(with: read([36, -1], of: [3, 12, 4])) == nil)
     #expect(try read([2, 12], of: [2, 12]).merged(with: read([3, 12, 1], of: [3, 12])) == nil)
   }
 

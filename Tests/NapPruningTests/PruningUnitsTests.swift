@@ -20,13 +20,16 @@ import Testing
   @Test func residualStreamsAreUnitsAcrossTheSum() throws {
     let stream = (0..<4).map { i in
       [
-        "a.bn.bias[0]: [\(i)]", "a.bn.mean[0]: [\(i)]", "a.bn.scale[0]: [\(i)]", "a.bn.variance[0]: [\(i)]",
-        "a.w[0]: [\(i)]", "b.w[1]: [\(i)]", "c.b[0]: [\(i)]", "c.w[0]: [\(i)]", "classifier.w[1]: [\(i)]",
+        "a.bn.bias[0]: [\(i)]", "a.bn.mean[0]: [\(i)]", "a.bn.scale[0]: [\(i)]",
+        "a.bn.variance[0]: [\(i)]",
+        "a.w[0]: [\(i)]", "b.w[1]: [\(i)]", "c.b[0]: [\(i)]", "c.w[0]: [\(i)]",
+        "classifier.w[1]: [\(i)]",
       ]
     }
     let inner = (0..<3).map { i in
       [
-        "b.bn.bias[0]: [\(i)]", "b.bn.mean[0]: [\(i)]", "b.bn.scale[0]: [\(i)]", "b.bn.variance[0]: [\(i)]",
+        "b.bn.bias[0]: [\(i)]", "b.bn.mean[0]: [\(i)]", "b.bn.scale[0]: [\(i)]",
+        "b.bn.variance[0]: [\(i)]",
         "b.w[0]: [\(i)]", "c.w[1]: [\(i)]",
       ]
     }
@@ -54,7 +57,8 @@ import Testing
   @Test func squeezeExciteGatesGoWithTheirChannels() throws {
     let gated = (0..<4).map { i in
       [
-        "a.b[0]: [\(i)]", "a.w[0]: [\(i)]", "classifier.w[1]: [\(i)]", "s1.w[1]: [\(i)]", "s2.b[0]: [\(i)]",
+        "a.b[0]: [\(i)]", "a.w[0]: [\(i)]", "classifier.w[1]: [\(i)]", "s1.w[1]: [\(i)]",
+        "s2.b[0]: [\(i)]",
         "s2.w[0]: [\(i)]",
       ]
     }
@@ -65,7 +69,9 @@ import Testing
   @Test func inputsAndOutputsAreFrozen() throws {
     let network = SmallNetwork.residual
     let frozen = try PruningUnits(network.graph).frozen
-    let names = frozen.map { "\(network.graph.name(of: $0.place.value))[\($0.place.axis)]: \($0.reason)" }
+    let names = frozen.map {
+      "\(network.graph.name(of: $0.place.value))[\($0.place.axis)]: \($0.reason)"
+    }
     #expect(
       Set(names) == [
         "a.w[1]: it is an input of the network", "classifier.w[0]: it is an output of the network",

@@ -36,7 +36,9 @@ import Testing
   }
 
   /// `½ tr(G D A Dᵀ)` for a change `D` of the weights.
-  private func quadratic(_ change: Matrix, a: Matrix, g: Matrix) -> Double { 0.5 * (g * change * a).dot(change) }
+  private func quadratic(_ change: Matrix, a: Matrix, g: Matrix) -> Double {
+    0.5 * (g * change * a).dot(change)
+  }
 
   private func difference(_ a: Matrix, _ b: Matrix) -> Matrix {
     Matrix(rows: a.rows, columns: a.columns, elements: zip(a.elements, b.elements).map { $0 - $1 })
@@ -62,7 +64,9 @@ import Testing
     let gradient = g * difference(after, before) * a
     let scale = gradient.elements.map(abs).max() ?? 1
     for i in 0..<after.rows {
-      for j in [0, 2, 4, 5] { #expect(abs(gradient[i, j]) < tolerance * scale, "row \(i), column \(j)") }
+      for j in [0, 2, 4, 5] {
+        #expect(abs(gradient[i, j]) < tolerance * scale, "row \(i), column \(j)")
+      }
     }
   }
 
@@ -79,7 +83,9 @@ import Testing
     let second = twice.loss(removingColumns: [4])
     twice.remove(columns: [4], compensating: true)
     #expect(abs(both - first - second) < tolerance * both)
-    for (x, y) in zip(once.weights[0].elements, twice.weights[0].elements) { #expect(abs(x - y) < tolerance) }
+    for (x, y) in zip(once.weights[0].elements, twice.weights[0].elements) {
+      #expect(abs(x - y) < tolerance)
+    }
   }
 
   @Test func singleLossesAreTheBlockLossOfOneColumn() throws {
@@ -88,7 +94,8 @@ import Testing
     let node = try #require(network.graph.nodes.firstIndex { $0.name == "c" })
     // With G = I the rows are independent, and a column's loss is the sum over its rows.
     factors[node]?.groups[0].g = .identity(4)
-    let layer = try #require(try PruningModel(network.graph, factors: factors, damping: 1e-12).layers[node])
+    let layer = try #require(
+      try PruningModel(network.graph, factors: factors, damping: 1e-12).layers[node])
     let singles = layer.singleLosses(group: 0)
     for j in 0..<5 {
       let sum = (0..<4).reduce(0) { $0 + singles[$1, j] }
@@ -103,7 +110,9 @@ import Testing
     let before = model.layers.mapValues { $0.weights[0] }
     let masks = WeightSelection(model).prune(to: 0.5, criterion: BlockLoss())
     let total = masks.values.reduce(0) { $0 + $1.count }
-    #expect(masks.values.reduce(0) { $0 + $1.filter { !$0 }.count } == Int((0.5 * Double(total)).rounded()))
+    #expect(
+      masks.values.reduce(0) { $0 + $1.filter { !$0 }.count }
+        == Int((0.5 * Double(total)).rounded()))
     for (node, layer) in model.layers {
       let factor = try #require(factors[node])
       let a = KroneckerFactors.Group.damped(factor.groups[0].a, 1e-3)

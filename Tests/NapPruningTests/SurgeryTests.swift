@@ -8,7 +8,8 @@ import Testing
 
 /// Physical removal changes nothing: the cut network computes what the masked one computes.
 @Suite struct SurgeryTests {
-  static let cases = SmallNetwork.all.flatMap { name, _ in allCriteria.map { "\(name), \($0.name)" } }
+  static let cases = SmallNetwork.all.flatMap { name, _ in allCriteria.map { "\(name), \($0.name)" }
+  }
 
   @Test(arguments: cases)
   func cutNetworksComputeWhatMaskedOnesDo(_ name: String) throws {
@@ -42,7 +43,9 @@ import Testing
       while selection.removeNext() != nil {}
       let cut = try model.results().cut
       #expect(cut.constants.values.allSatisfy { !$0.shape.contains(0) }, "\(name)")
-      #expect(model.cost.macs == UnitSelection.smallest(try PruningModel(network.graph), .macs), "\(name)")
+      #expect(
+        model.cost.macs == UnitSelection.smallest(try PruningModel(network.graph), .macs), "\(name)"
+      )
     }
   }
 

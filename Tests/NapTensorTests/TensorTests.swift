@@ -35,10 +35,13 @@ import Testing
     try file.commit()
     #expect(FileManager.default.contents(atPath: path) == Data([1, 2, 3]))
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["out"])
-    #expect(throws: FileError.unwritable(path: folder.path, reason: "it exists and is not a regular file")) {
+    #expect(
+      throws: FileError.unwritable(path: folder.path, reason: "it exists and is not a regular file")
+    ) {
       _ = try AtomicFile(folder.path)
     }
-    #expect(throws: FileError.unwritable(path: "/nowhere/out", reason: "the folder does not exist")) {
+    #expect(throws: FileError.unwritable(path: "/nowhere/out", reason: "the folder does not exist"))
+    {
       _ = try AtomicFile("/nowhere/out")
     }
   }

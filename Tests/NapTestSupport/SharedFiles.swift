@@ -21,7 +21,8 @@ package enum SharedFiles {
 
   /// A folder of its own for one test.
   package static func makeTemporaryFolder() throws -> URL {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "nap-tests-\(UUID().uuidString)")
+    let folder = FileManager.default.temporaryDirectory.appending(
+      path: "nap-tests-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     return folder
   }

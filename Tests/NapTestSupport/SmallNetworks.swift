@@ -24,7 +24,8 @@ package struct SmallNetwork {
   }
 
   package mutating func output(_ value: ValueID, _ shape: [Int]) {
-    graph.outputs.append(.init(value: value, dimensions: [.dynamic("N")] + shape.map { .fixed($0) }))
+    graph.outputs.append(
+      .init(value: value, dimensions: [.dynamic("N")] + shape.map { .fixed($0) }))
   }
 
   package mutating func apply(_ op: any Operator, _ inputs: ValueID..., name: String) -> ValueID {
@@ -42,12 +43,16 @@ package struct SmallNetwork {
   }
 
   package mutating func normalization(_ x: ValueID, _ channels: Int, _ name: String) -> ValueID {
-    let parameters = ["scale", "bias", "mean"].map { graph.addConstant("\(name).\($0)", tensor([channels])) }
+    let parameters = ["scale", "bias", "mean"].map {
+      graph.addConstant("\(name).\($0)", tensor([channels]))
+    }
     let variance = graph.addConstant("\(name).variance", tensor([channels], in: 0.5...2))
     return graph.addNode(name, BatchNormalization(), [x] + parameters + [variance])[0]
   }
 
-  package mutating func linear(_ x: ValueID, _ inputs: Int, _ outputs: Int, _ name: String) -> ValueID {
+  package mutating func linear(_ x: ValueID, _ inputs: Int, _ outputs: Int, _ name: String)
+    -> ValueID
+  {
     let weight = graph.addConstant("\(name).w", tensor([outputs, inputs]))
     let bias = graph.addConstant("\(name).b", tensor([outputs]))
     return graph.addNode(name, Gemm(), [x, weight, bias])[0]
@@ -66,8 +71,10 @@ extension SmallNetwork {
   package static var residual: SmallNetwork {
     var n = SmallNetwork()
     let x = n.input([2, 4, 4])
-    let a = n.apply(Relu(), n.normalization(n.conv(x, [4, 2, 3, 3], "a"), 4, "a.bn"), name: "a.relu")
-    let b = n.apply(Relu(), n.normalization(n.conv(a, [3, 4, 3, 3], "b"), 3, "b.bn"), name: "b.relu")
+    let a = n.apply(
+      Relu(), n.normalization(n.conv(x, [4, 2, 3, 3], "a"), 4, "a.bn"), name: "a.relu")
+    let b = n.apply(
+      Relu(), n.normalization(n.conv(a, [3, 4, 3, 3], "b"), 3, "b.bn"), name: "b.relu")
     let c = n.conv(b, [4, 3, 3, 3], bias: true, "c")
     let sum = n.apply(Add(), a, c, name: "sum")
     return n.classifying(sum, 4)
@@ -88,7 +95,8 @@ extension SmallNetwork {
   package static var depthwise: SmallNetwork {
     var n = SmallNetwork()
     let x = n.input([2, 4, 4])
-    let a = n.apply(Clip(lower: 0, upper: 6), n.conv(x, [4, 2, 1, 1], bias: true, "a"), name: "a.relu")
+    let a = n.apply(
+      Clip(lower: 0, upper: 6), n.conv(x, [4, 2, 1, 1], bias: true, "a"), name: "a.relu")
     let b = n.normalization(n.conv(a, [4, 1, 3, 3], group: 4, "b"), 4, "b.bn")
     let c = n.apply(Relu(), n.conv(b, [3, 4, 1, 1], bias: true, "c"), name: "c.relu")
     return n.classifying(c, 3)

@@ -19,7 +19,8 @@ import Testing
       loss.evaluate(logits: logits, labels: labels, classes: 3, teacher: teacher).meanLoss
     }
     var gradient = [Float](repeating: 0, count: 6)
-    _ = loss.evaluate(logits: logits, labels: labels, classes: 3, teacher: teacher, gradient: &gradient)
+    _ = loss.evaluate(
+      logits: logits, labels: labels, classes: 3, teacher: teacher, gradient: &gradient)
     for i in logits.indices {
       var (above, below) = (logits, logits)
       above[i] += 0.01

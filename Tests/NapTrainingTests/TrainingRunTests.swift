@@ -33,7 +33,8 @@ import Testing
 
   @Test func theSameSeedGivesTheSameWeights() throws {
     let results = try (0..<2).map { _ in
-      let run = try TrainingRun(network.graph, data: data, preset: preset(), recipe: recipe(epochs: 2))
+      let run = try TrainingRun(
+        network.graph, data: data, preset: preset(), recipe: recipe(epochs: 2))
       while try run.next() != nil {}
       return run.parameters.trained.map { run.parameters.tensor($0).floats }
     }
@@ -41,9 +42,12 @@ import Testing
   }
 
   @Test func trainingLowersTheLoss() throws {
-    let run = try TrainingRun(network.graph, data: data, preset: preset(), recipe: recipe(epochs: 6))
+    let run = try TrainingRun(
+      network.graph, data: data, preset: preset(), recipe: recipe(epochs: 6))
     var losses: [Double] = []
-    while let report = try run.next() { if report.endsEpoch { losses.append(report.epochSum.meanLoss) } }
+    while let report = try run.next() {
+      if report.endsEpoch { losses.append(report.epochSum.meanLoss) }
+    }
     #expect(losses.count == 6)
     #expect(try #require(losses.last) < losses[0])
   }
@@ -60,7 +64,8 @@ import Testing
 
   @Test func maskedWeightsStayZero() throws {
     let network = network
-    let run = try TrainingRun(network.graph, data: data, preset: preset(), recipe: recipe(epochs: 1))
+    let run = try TrainingRun(
+      network.graph, data: data, preset: preset(), recipe: recipe(epochs: 1))
     let weight = network.constant("a.w")
     let mask = (0..<run.parameters.count(weight)).map { $0 % 3 == 0 }
     run.optimizer.setMask(mask, of: weight)
@@ -73,7 +78,8 @@ import Testing
     let network = network
     var decaying = try recipe(epochs: 1)
     decaying.optimizer = .init(momentum: 0, weightDecay: 0.5)
-    let plan = try Plan(network.graph, parameters: Parameters(network.graph), mode: .training, batch: 2)
+    let plan = try Plan(
+      network.graph, parameters: Parameters(network.graph), mode: .training, batch: 2)
     let optimizer = NesterovSGD(plan, decaying.optimizer)
     for (value, gradient) in plan.parameterGradients {
       gradient.update(repeating: 0, count: plan.parameters.count(value))
@@ -82,7 +88,8 @@ import Testing
     for value in plan.parameters.trained {
       let before = try #require(network.graph.constants[value]).floats
       let factor: Float = plan.parameters.roles[value] == .weight ? 0.95 : 1
-      #expect(relativeDifference(plan.parameters.tensor(value).floats, before.map { $0 * factor }) < 1e-6)
+      #expect(
+        relativeDifference(plan.parameters.tensor(value).floats, before.map { $0 * factor }) < 1e-6)
     }
   }
 

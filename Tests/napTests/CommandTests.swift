@@ -48,7 +48,8 @@ import Testing
 
   private func model(_ folder: URL, _ architecture: String = "mlp") throws -> String {
     let path = folder.appending(path: "\(architecture).onnx").path
-    try #require(Network(architecture: architecture, imageShape: [3, 32, 32], classes: 10)).write(to: path)
+    try #require(Network(architecture: architecture, imageShape: [3, 32, 32], classes: 10)).write(
+      to: path)
     return path
   }
 
@@ -65,11 +66,17 @@ import Testing
       let out = folder.appending(path: "out.onnx").path
       for (arguments, sentence) in [
         (["--macs", "1.5"], "--macs 1.5 does not lie between 0 and 1"),
-        (["--macs", "0.5", "--params", "0.5"], "give only one of --macs, --params, --sparsity and --max-drop"),
+        (
+          ["--macs", "0.5", "--params", "0.5"],
+          "give only one of --macs, --params, --sparsity and --max-drop"
+        ),
         (["--sparsity", "0.9"], "--sparsity needs --granularity weights"),
         (["--criterion", "luck"], "there is no criterion 'luck'"),
         (["--preset", "nothing", "--macs", "0.5"], "there is no preset 'nothing'"),
-        (["--macs", "0.000001", "--preset", "synthetic", "--epochs", "0", "--quiet"], "is impossible"),
+        (
+          ["--macs", "0.000001", "--preset", "synthetic", "--epochs", "0", "--quiet"],
+          "is impossible"
+        ),
         (["--no-such-option"], "Unknown option"),
       ] {
         let process = try run(["prune", model, "--data", "synthetic", "-o", out] + arguments)
@@ -100,7 +107,8 @@ import Testing
         #expect(result.errors.split(separator: "\n").count == 1)
       }
       let nowhere = try nap("eval", model, "--data", "/nowhere")
-      #expect(nowhere.status == 1 && nowhere.errors.contains("the data folder '/nowhere' does not exist"))
+      #expect(
+        nowhere.status == 1 && nowhere.errors.contains("the data folder '/nowhere' does not exist"))
       let out = try nap("train", "mlp", "--data", "synthetic", "-o", "/nowhere/out.onnx")
       #expect(out.status == 1 && out.errors.contains("the folder '/nowhere' does not exist"))
       let same = try nap("prune", model, "--data", "synthetic", "-o", model)
@@ -113,7 +121,8 @@ import Testing
       let model = try model(folder)
       let result = try nap("eval", model, "--data", "synthetic", "--preset", "synthetic", "--json")
       #expect(result.status == 0)
-      let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
+      let object =
+        try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
       #expect(Set(try #require(object).keys) == ["accuracy", "loss", "count", "images_per_second"])
       let profile = try nap("profile", model, "--json")
       let keys = try JSONSerialization.jsonObject(with: Data(profile.output.utf8)) as? [String: Any]

@@ -25,7 +25,8 @@ package struct IDX: DatasetFormat, Dataset {
   package static func open(_ folder: URL, split: Split, imageSize: (height: Int, width: Int)?)
     throws(DataError) -> any Dataset
   {
-    guard let images = find(folder, split, "images-idx3"), let labels = find(folder, split, "labels-idx1")
+    guard let images = find(folder, split, "images-idx3"),
+      let labels = find(folder, split, "labels-idx1")
     else { throw .noSplit(path: folder.path, split: split.rawValue) }
     return try IDX(images: images, labels: labels)
   }
@@ -47,7 +48,9 @@ package struct IDX: DatasetFormat, Dataset {
   }
 
   /// The sizes an IDX file of bytes announces, and the bytes.
-  private static func read(_ file: URL, axes: Int) throws(DataError) -> (sizes: [Int], content: Data) {
+  private static func read(_ file: URL, axes: Int) throws(DataError) -> (
+    sizes: [Int], content: Data
+  ) {
     let data: Data
     do {
       data = try Data(contentsOf: file, options: .mappedIfSafe)
@@ -55,10 +58,13 @@ package struct IDX: DatasetFormat, Dataset {
       throw .unreadable(path: file.path, reason: error.localizedDescription)
     }
     let head = 4 + 4 * axes
-    guard data.count >= head else { throw .truncated(path: file.path, bytes: data.count, expected: head) }
+    guard data.count >= head else {
+      throw .truncated(path: file.path, bytes: data.count, expected: head)
+    }
     let bytes = [UInt8](data.prefix(head))
     guard bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, bytes[3] == UInt8(axes) else {
-      throw .undecodable(path: file.path, reason: "it is not an IDX file of bytes with \(axes) axes")
+      throw .undecodable(
+        path: file.path, reason: "it is not an IDX file of bytes with \(axes) axes")
     }
     let sizes = (0..<axes).map { axis in
       (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * axis + $1]) }

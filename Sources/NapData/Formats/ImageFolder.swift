@@ -20,7 +20,8 @@ package struct ImageFolder: DatasetFormat, Dataset {
     return names.filter { name in
       var isFolder: ObjCBool = false
       let path = folder.appending(path: name).path
-      return !name.hasPrefix(".") && FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+      return !name.hasPrefix(".")
+        && FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
         && isFolder.boolValue
     }.sorted()
   }
@@ -46,7 +47,9 @@ package struct ImageFolder: DatasetFormat, Dataset {
   package static func open(_ folder: URL, split: Split, imageSize: (height: Int, width: Int)?)
     throws(DataError) -> any Dataset
   {
-    guard let root = root(folder, split) else { throw .noSplit(path: folder.path, split: split.rawValue) }
+    guard let root = root(folder, split) else {
+      throw .noSplit(path: folder.path, split: split.rawValue)
+    }
     return try ImageFolder(root, imageSize: imageSize)
   }
 

@@ -14,15 +14,20 @@ package final class Layout: Equatable, CustomStringConvertible {
   init(owning handle: OpaquePointer) { self.handle = handle }
   deinit { nap_layout_free(handle) }
 
-  /// Row-major, without gaps. A scalar is an array of one element.
+  /// Row-major, without gaps.
+  ///
+  /// A scalar is an array of one element.
   package convenience init(dense shape: [Int], _ scalar: Scalar = .float32) {
     let shape = shape.isEmpty ? [1] : shape
-    self.init(owning: Self.made(nap_layout_dense(Int32(shape.count), shape.map(Int64.init), scalar.rawValue)))
+    self.init(
+      owning: Self.made(
+        nap_layout_dense(Int32(shape.count), shape.map(Int64.init), scalar.rawValue)))
   }
 
   /// Left to the kernel that uses it.
   package convenience init(any shape: [Int], _ scalar: Scalar) {
-    self.init(owning: Self.made(nap_layout_any(Int32(shape.count), shape.map(Int64.init), scalar.rawValue)))
+    self.init(
+      owning: Self.made(nap_layout_any(Int32(shape.count), shape.map(Int64.init), scalar.rawValue)))
   }
 
   /// With gaps or transposed: `strides` count elements.
@@ -53,7 +58,7 @@ package final class Layout: Equatable, CustomStringConvertible {
     Layout(owning: Self.made(nap_layout_with_type(handle, scalar.rawValue)))
   }
 
-  /// The letters oneDNN uses, e.g. `aBcd16b`, with the element type.
+  /// The letters oneDNN uses, such as `aBcd16b`, with the element type.
   package var description: String {
     var text = [CChar](repeating: 0, count: 64)
     nap_layout_describe(handle, &text, text.count)
@@ -61,5 +66,7 @@ package final class Layout: Equatable, CustomStringConvertible {
     return String(decoding: letters, as: UTF8.self) + (scalar == .bfloat16 ? " bf16" : "")
   }
 
-  package static func == (a: Layout, b: Layout) -> Bool { nap_layout_equal(a.handle, b.handle) != 0 }
+  package static func == (a: Layout, b: Layout) -> Bool {
+    nap_layout_equal(a.handle, b.handle) != 0
+  }
 }

@@ -3,8 +3,10 @@ import NapTensor
 
 /// What a prepared kernel reads or writes.
 package enum KernelArgument: UInt32, Sendable, Hashable {
-  case source, source1, weights, bias, destination, mean, variance, scale, shift, workspace, scratchpad
-  case sourceGradient, weightsGradient, biasGradient, destinationGradient, scaleGradient, shiftGradient
+  case source, source1, weights, bias, destination, mean, variance, scale, shift, workspace,
+    scratchpad
+  case sourceGradient, weightsGradient, biasGradient, destinationGradient, scaleGradient,
+    shiftGradient
 }
 
 /// A pointwise function that kernels can apply on the way out.
@@ -82,7 +84,7 @@ package final class PreparedKernel {
 
   deinit { nap_kernel_free(handle) }
 
-  /// The implementation oneDNN chose, e.g. `jit:avx512_core`.
+  /// The implementation oneDNN chose, such as `jit:avx512_core`.
   package var implementation: String { String(cString: nap_kernel_name(handle)) }
 
   /// The layout the kernel settled on for an argument.
@@ -139,7 +141,8 @@ extension PreparedKernel {
       "convolution, gradient of its weights",
       window.withC {
         nap_convolution_backward_weights(
-          source.handle, weightsGradient.handle, biasGradient?.handle, destinationGradient.handle, $0)
+          source.handle, weightsGradient.handle, biasGradient?.handle, destinationGradient.handle,
+          $0)
       })
   }
 
@@ -170,7 +173,9 @@ extension PreparedKernel {
         source.handle, weightsGradient.handle, biasGradient?.handle, destinationGradient.handle))
   }
 
-  /// Batch normalization with scale and shift. With `globalStatistics` mean and variance are read,
+  /// Batch normalization with scale and shift.
+  ///
+  /// With `globalStatistics` mean and variance are read,
   /// otherwise they are written.
   package static func normalizationForward(
     data: Layout, epsilon: Float, globalStatistics: Bool, training: Bool, relu: Bool
@@ -202,7 +207,8 @@ extension PreparedKernel {
   {
     let (kind, alpha, beta) = activation.parameters
     return try PreparedKernel(
-      "activation, gradient", nap_activation_backward(data.handle, gradient.handle, kind, alpha, beta))
+      "activation, gradient",
+      nap_activation_backward(data.handle, gradient.handle, kind, alpha, beta))
   }
 
   /// `a op b` elementwise, `b` broadcast along its axes of size 1, then optionally max(0, ·).

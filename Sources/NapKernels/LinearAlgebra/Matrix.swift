@@ -72,7 +72,8 @@ package struct Matrix: Sendable, Equatable {
     precondition(a.columns == b.rows && rows == a.rows && columns == b.columns)
     guard !elements.isEmpty, a.columns > 0 else { return }
     cblas_dgemm(
-      CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(a.columns), factor,
+      CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(a.columns),
+      factor,
       a.elements, Int32(a.columns), b.elements, Int32(columns), 1, &elements, Int32(columns))
   }
 
@@ -110,7 +111,8 @@ extension Matrix {
     let n = Int32(rows)
     guard LAPACKE_dpotrf(NAP_ROW_MAJOR, 76, n, &factor, n) == 0,
       LAPACKE_dpotrs(
-        NAP_ROW_MAJOR, 76, n, Int32(right.columns), factor, n, &result.elements, Int32(right.columns)) == 0
+        NAP_ROW_MAJOR, 76, n, Int32(right.columns), factor, n, &result.elements,
+        Int32(right.columns)) == 0
     else { return nil }
     return result
   }

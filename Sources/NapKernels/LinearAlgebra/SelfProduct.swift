@@ -14,7 +14,8 @@ package func addSelfProduct(
 }
 
 /// The sum of products, accumulated in double precision block by block.
-package func dotProduct(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Double {
+package func dotProduct(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Double
+{
   var sum = 0.0
   var start = 0
   while start < count {

@@ -9,7 +9,8 @@ struct Architecture: Sendable {
 
   /// Every architecture: a new one is a file of its own and a line here.
   static let all: [Architecture] = [
-    .cifarResNet(blocks: 1), .cifarResNet(blocks: 3), .cifarResNet(blocks: 9), .vgg16, .mobileNetV2, .mlp,
+    .cifarResNet(blocks: 1), .cifarResNet(blocks: 3), .cifarResNet(blocks: 9), .vgg16, .mobileNetV2,
+    .mlp,
   ]
 }
 

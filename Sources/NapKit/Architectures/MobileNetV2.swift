@@ -28,12 +28,15 @@ extension Architecture {
     network.classifier(x, classes)
   }
 
-  private static func clipped(_ network: inout NetworkBuilder, _ x: ValueID, _ name: String) -> ValueID {
+  private static func clipped(_ network: inout NetworkBuilder, _ x: ValueID, _ name: String)
+    -> ValueID
+  {
     network.apply(Clip(lower: 0, upper: 6), [x], name)
   }
 
   private static func inverted(
-    _ network: inout NetworkBuilder, _ x: ValueID, _ channels: Int, expansion: Int, stride: Int, _ name: String
+    _ network: inout NetworkBuilder, _ x: ValueID, _ channels: Int, expansion: Int, stride: Int,
+    _ name: String
   ) -> ValueID {
     let inputs = network.shape(x)[0]
     var y = x
@@ -42,8 +45,10 @@ extension Architecture {
       y = clipped(&network, network.normalization(y, "\(name).expand.bn"), "\(name).expand.relu6")
     }
     y = network.convolution(
-      y, inputs * expansion, kernel: 3, stride: stride, group: inputs * expansion, "\(name).depthwise")
-    y = clipped(&network, network.normalization(y, "\(name).depthwise.bn"), "\(name).depthwise.relu6")
+      y, inputs * expansion, kernel: 3, stride: stride, group: inputs * expansion,
+      "\(name).depthwise")
+    y = clipped(
+      &network, network.normalization(y, "\(name).depthwise.bn"), "\(name).depthwise.relu6")
     y = network.convolution(y, channels, kernel: 1, "\(name).project")
     y = network.normalization(y, "\(name).project.bn")
     return stride == 1 && inputs == channels ? network.apply(Add(), [x, y], "\(name).add") : y

@@ -22,7 +22,8 @@ struct NetworkBuilder {
 
   mutating func input(_ imageShape: [Int]) -> ValueID {
     let value = graph.addValue("image")
-    graph.inputs.append(.init(value: value, dimensions: [.dynamic("N")] + imageShape.map { .fixed($0) }))
+    graph.inputs.append(
+      .init(value: value, dimensions: [.dynamic("N")] + imageShape.map { .fixed($0) }))
     shapes[value] = imageShape
     return value
   }
@@ -60,15 +61,17 @@ struct NetworkBuilder {
       "\(name).weight", normal(shape, deviation: (2 / fanOut).squareRoot(), name))
     let pads = [kernel / 2, kernel / 2]
     let window = Window(
-      kernel: [kernel, kernel], strides: [stride, stride], padding: .explicit(begin: pads, end: pads))
+      kernel: [kernel, kernel], strides: [stride, stride],
+      padding: .explicit(begin: pads, end: pads))
     return apply(Conv(window: window, group: group), [x, weight], name)
   }
 
   mutating func normalization(_ x: ValueID, _ name: String) -> ValueID {
     let channels = [shape(x)[0]]
-    let parameters = [("weight", Float(1)), ("bias", 0), ("running_mean", 0), ("running_var", 1)].map {
-      graph.addConstant("\(name).\($0.0)", Tensor(shape: channels, repeating: $0.1))
-    }
+    let parameters = [("weight", Float(1)), ("bias", 0), ("running_mean", 0), ("running_var", 1)]
+      .map {
+        graph.addConstant("\(name).\($0.0)", Tensor(shape: channels, repeating: $0.1))
+      }
     return apply(BatchNormalization(), [x] + parameters, name)
   }
 
@@ -77,7 +80,8 @@ struct NetworkBuilder {
   mutating func linear(_ x: ValueID, _ features: Int, _ name: String) -> ValueID {
     let inputs = shape(x).product
     let weight = graph.addConstant(
-      "\(name).weight", normal([features, inputs], deviation: (1 / Float(inputs)).squareRoot(), name))
+      "\(name).weight",
+      normal([features, inputs], deviation: (1 / Float(inputs)).squareRoot(), name))
     let bias = graph.addConstant("\(name).bias", Tensor(shape: [features], repeating: 0))
     return apply(Gemm(), [x, weight, bias], name)
   }

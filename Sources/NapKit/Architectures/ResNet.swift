@@ -9,7 +9,9 @@ extension Architecture {
   /// - Source: He et al. 2015, arXiv:1512.03385, section 4.2, option A.
   static func cifarResNet(blocks: Int) -> Architecture {
     let depth = 6 * blocks + 2
-    return Architecture(name: "resnet\(depth)", summary: "residual network of \(depth) layers for small images") {
+    return Architecture(
+      name: "resnet\(depth)", summary: "residual network of \(depth) layers for small images"
+    ) {
       network, imageShape, classes in
       var x = network.input(imageShape)
       x = network.convolution(x, 16, kernel: 3, "conv1")
@@ -33,11 +35,14 @@ extension Architecture {
     y = network.normalization(y, "\(name).bn2")
     var shortcut = x
     if stride > 1 {
-      let ranges = [2, 3].map { Slice.Range(axis: $0, start: 0, end: network.shape(x)[$0 - 1], step: stride) }
+      let ranges = [2, 3].map {
+        Slice.Range(axis: $0, start: 0, end: network.shape(x)[$0 - 1], step: stride)
+      }
       shortcut = network.apply(Slice(ranges), [x], "\(name).slice")
       let missing = channels - network.shape(x)[0]
       shortcut = network.apply(
-        Pad(before: [0, missing / 2, 0, 0], after: [0, missing - missing / 2, 0, 0]), [shortcut], "\(name).pad")
+        Pad(before: [0, missing / 2, 0, 0], after: [0, missing - missing / 2, 0, 0]), [shortcut],
+        "\(name).pad")
     }
     return network.relu(network.apply(Add(), [y, shortcut], "\(name).add"), "\(name).relu2")
   }

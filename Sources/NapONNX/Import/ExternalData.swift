@@ -18,7 +18,9 @@ struct ExternalData {
     }
     func number(_ key: String) throws(ONNXError) -> Int? {
       guard let text = entries[key] else { return nil }
-      guard let value = Int(text), value >= 0 else { throw wrong("the \(key) '\(text)' is not a size") }
+      guard let value = Int(text), value >= 0 else {
+        throw wrong("the \(key) '\(text)' is not a size")
+      }
       return value
     }
     let offset = try number("offset") ?? 0

@@ -10,7 +10,8 @@ extension Folding {
     switch (key, value) {
     case ("value", .tensor(let tensor)): return tensor
     case ("value_float", .float(let number)): return Tensor(shape: [], floats: [number])
-    case ("value_floats", .floats(let numbers)): return Tensor(shape: [numbers.count], floats: numbers)
+    case ("value_floats", .floats(let numbers)):
+      return Tensor(shape: [numbers.count], floats: numbers)
     case ("value_int", .int(let number)): return Tensor(shape: [], integers: [Int64(number)])
     case ("value_ints", .ints(let numbers)): return Tensor(numbers)
     default: throw OperatorError("constants of kind '\(key)' are not supported")
@@ -73,7 +74,8 @@ extension Folding {
     guard length.isFinite, length <= 0x1p26 else { throw OperatorError("the range is not finite") }
     let count = max(0, Int(length))
     return start.isFloat
-      ? Tensor(shape: [count], floats: (0..<count).map { start.floats[0] + Float($0) * delta.floats[0] })
+      ? Tensor(
+        shape: [count], floats: (0..<count).map { start.floats[0] + Float($0) * delta.floats[0] })
       : Tensor(
         shape: [count],
         integers: (0..<count).map { start.integers[0] &+ Int64($0) &* delta.integers[0] },
@@ -139,7 +141,9 @@ extension Folding {
   }
 
   private static func sizes(_ tensor: Tensor) throws(OperatorError) -> [Int] {
-    guard !tensor.isFloat, tensor.shape.count <= 1 else { throw OperatorError("a list of sizes was expected") }
+    guard !tensor.isFloat, tensor.shape.count <= 1 else {
+      throw OperatorError("a list of sizes was expected")
+    }
     let sizes = tensor.integers.map(Int.init)
     guard elementCount(sizes) != nil else {
       throw OperatorError("the sizes \(describe(sizes)) are impossible")

@@ -10,7 +10,8 @@ extension Folding {
       let x = try node.known(0)
       if x.isFloat, let floats { return Tensor(shape: x.shape, floats: x.floats.map(floats)) }
       if !x.isFloat, let integers {
-        return Tensor(shape: x.shape, integers: x.integers.map(integers), elementType: x.elementType)
+        return Tensor(
+          shape: x.shape, integers: x.integers.map(integers), elementType: x.elementType)
       }
       throw OperatorError("is not defined for \(x.elementType.rawValue) numbers")
     }
@@ -29,7 +30,8 @@ extension Folding {
           a.isFloat
           ? Tensor(shape: a.shape, floats: zip(a.floats, b.floats).map(floats))
           : Tensor(
-            shape: a.shape, integers: zip(a.integers, b.integers).map(integers), elementType: a.elementType)
+            shape: a.shape, integers: zip(a.integers, b.integers).map(integers),
+            elementType: a.elementType)
       }
       return result
     }
@@ -41,7 +43,8 @@ extension Folding {
   ) -> Function {
     { (node) throws(OperatorError) in
       let (a, b) = try broadcast(try node.known(0), try node.known(1))
-      let result = a.isFloat ? zip(a.floats, b.floats).map(floats) : zip(a.integers, b.integers).map(integers)
+      let result =
+        a.isFloat ? zip(a.floats, b.floats).map(floats) : zip(a.integers, b.integers).map(integers)
       return Tensor(shape: a.shape, integers: result.map { $0 ? 1 : 0 }, elementType: .bool)
     }
   }
@@ -58,16 +61,21 @@ extension Folding {
   /// `Where`: the second input where the first is true, else the third.
   static func select(_ node: NodeDescription) throws(OperatorError) -> Tensor {
     let condition = try node.known(0)
-    guard condition.elementType == .bool else { throw OperatorError("the condition (input 0) is not boolean") }
+    guard condition.elementType == .bool else {
+      throw OperatorError("the condition (input 0) is not boolean")
+    }
     let (a, b) = try broadcast(try node.known(1), try node.known(2))
     let shape = try broadcastShape(condition.shape, a.shape)
     let (test, x, y) = (
-      try expanded(condition, to: shape).integers, try expanded(a, to: shape), try expanded(b, to: shape)
+      try expanded(condition, to: shape).integers, try expanded(a, to: shape),
+      try expanded(b, to: shape)
     )
     return a.isFloat
-      ? Tensor(shape: shape, floats: test.indices.map { test[$0] != 0 ? x.floats[$0] : y.floats[$0] })
+      ? Tensor(
+        shape: shape, floats: test.indices.map { test[$0] != 0 ? x.floats[$0] : y.floats[$0] })
       : Tensor(
-        shape: shape, integers: test.indices.map { test[$0] != 0 ? x.integers[$0] : y.integers[$0] },
+        shape: shape,
+        integers: test.indices.map { test[$0] != 0 ? x.integers[$0] : y.integers[$0] },
         elementType: a.elementType)
   }
 
@@ -80,9 +88,12 @@ extension Folding {
       let given = try node.ints("axes", orInput: 1) ?? []
       let keepsEmpty = try node.int("noop_with_empty_axes", default: 0) != 0
       guard !given.isEmpty || !keepsEmpty else { return x }
-      let axes = try given.isEmpty ? Array(x.shape.indices) : given.map { (axis) throws(OperatorError) in
-        try checkedAxis(axis, rank: x.shape.count)
-      }
+      let axes =
+        try given.isEmpty
+        ? Array(x.shape.indices)
+        : given.map { (axis) throws(OperatorError) in
+          try checkedAxis(axis, rank: x.shape.count)
+        }
       guard x.count > 0 else { throw OperatorError("reduces an empty tensor") }
       let keptShape = x.shape.indices.map { axes.contains($0) ? 1 : x.shape[$0] }
       let strides = keptShape.indices.map { axes.contains($0) ? 0 : keptShape.rowMajorStrides[$0] }
@@ -95,7 +106,8 @@ extension Folding {
         return result.compactMap { $0 }
       }
       let keeps = try node.int("keepdims", default: 1) != 0
-      let shape = keeps ? keptShape : x.shape.indices.filter { !axes.contains($0) }.map { x.shape[$0] }
+      let shape =
+        keeps ? keptShape : x.shape.indices.filter { !axes.contains($0) }.map { x.shape[$0] }
       return x.isFloat
         ? Tensor(shape: shape, floats: reduced(x.floats, floats))
         : Tensor(shape: shape, integers: reduced(x.integers, integers), elementType: x.elementType)

@@ -9,7 +9,7 @@ struct Folding {
   let registry: OperatorRegistry
 
   /// The outputs of a node, or `nil` when they depend on what is only known at run time.
-  /// - Throws: when the node is wrong, e.g. its shapes do not fit.
+  /// - Throws: when the node is wrong, such as its shapes do not fit.
   func outputs(of node: NodeDescription) throws(OperatorError) -> [Tensor]? {
     let isKnown =
       Self.readOnlyShapes.contains(node.operatorType)
@@ -49,7 +49,8 @@ struct Folding {
 
   /// Registered operators that are defined on integers.
   private static let takesIntegers: Set<String> = [
-    "Add", "Cast", "Concat", "Div", "Flatten", "Identity", "Mul", "Pad", "Reshape", "Slice", "Split",
+    "Add", "Cast", "Concat", "Div", "Flatten", "Identity", "Mul", "Pad", "Reshape", "Slice",
+    "Split",
     "Squeeze", "Sub", "Transpose", "Unsqueeze",
   ]
 }
@@ -74,7 +75,8 @@ extension Folding {
     "LessOrEqual": comparison(floats: { $0 <= $1 }, integers: { $0 <= $1 }),
     "Max": arithmetic(floats: { max($0, $1) }, integers: { max($0, $1) }),
     "Min": arithmetic(floats: { min($0, $1) }, integers: { min($0, $1) }),
-    "Mod": arithmetic(floats: { $0.truncatingRemainder(dividingBy: $1) }, integers: { modulo($0, $1) }),
+    "Mod": arithmetic(
+      floats: { $0.truncatingRemainder(dividingBy: $1) }, integers: { modulo($0, $1) }),
     "Neg": elementwise(floats: { -$0 }, integers: { 0 &- $0 }),
     "NonZero": nonZero,
     "Not": elementwise(integers: { $0 == 0 ? 1 : 0 }),

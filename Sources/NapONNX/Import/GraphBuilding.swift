@@ -33,7 +33,8 @@ extension ParsedModel {
     for node in trace.nodes {
       let inputs = node.inputs.map(value)
       let outputs = node.outputs.map(value)
-      graph.nodes.append(NapGraph.Node(name: node.name, op: node.op, inputs: inputs, outputs: outputs))
+      graph.nodes.append(
+        NapGraph.Node(name: node.name, op: node.op, inputs: inputs, outputs: outputs))
     }
     for output in outputs {
       let dimensions = trace.shape(of: output.name).enumerated().map {

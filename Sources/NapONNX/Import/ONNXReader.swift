@@ -41,8 +41,11 @@ package struct ONNXReader: Sendable {
     if batches.isOpen { return try openGraph(of: model, batches) }
     let trace = try Trace(model, inputShapes: batches.shapes(nil), registry: registry)
     let fixed = model.graph(of: trace, inputs: dimensions) { .fixed($1) }
-    guard let size = batches.written, let open = try? openGraph(of: model, batches) else { return fixed }
-    let keepsShapes = (try? open.shapes(batch: size)).map { trace.agrees(with: $0, of: open) } ?? false
+    guard let size = batches.written, let open = try? openGraph(of: model, batches) else {
+      return fixed
+    }
+    let keepsShapes =
+      (try? open.shapes(batch: size)).map { trace.agrees(with: $0, of: open) } ?? false
     return keepsShapes ? open : fixed
   }
 
@@ -103,7 +106,9 @@ struct Batches {
   }
 
   var name: String {
-    let names = dimensions.compactMap { if case .dynamic(let name)? = $0.first { name } else { nil } }
+    let names = dimensions.compactMap {
+      if case .dynamic(let name)? = $0.first { name } else { nil }
+    }
     return names.first { !$0.isEmpty } ?? "N"
   }
 

@@ -27,7 +27,8 @@ struct ParsedModel {
     let model = try Self.decode(path)
     opset = try Self.opset(of: model, path: path)
     guard model.trainingInfo.isEmpty else {
-      throw .unsupported("training information in '\(path)'", recovery: "export the model for inference")
+      throw .unsupported(
+        "training information in '\(path)'", recovery: "export the model for inference")
     }
     let graph = model.graph
     name = graph.name
@@ -50,7 +51,8 @@ struct ParsedModel {
     let names = Self.uniqueNames(graph.node)
     let used = Self.usedNodes(graph)
     for (index, node) in graph.node.enumerated() where used.nodes.contains(index) {
-      nodes.append(try Self.node(node, name: names[index], used: used.values, opset: opset, reading))
+      nodes.append(
+        try Self.node(node, name: names[index], used: used.values, opset: opset, reading))
     }
     for proto in graph.initializer where used.values.contains(proto.name) {
       guard constants[proto.name] == nil else {
@@ -83,7 +85,9 @@ struct ParsedModel {
     return version
   }
 
-  private static func isDefaultDomain(_ domain: String) -> Bool { domain.isEmpty || domain == "ai.onnx" }
+  private static func isDefaultDomain(_ domain: String) -> Bool {
+    domain.isEmpty || domain == "ai.onnx"
+  }
 
   /// The nodes that contribute to an output, and the values they use.
   private static func usedNodes(_ graph: ONNXGraphProto) -> (nodes: Set<Int>, values: Set<String>) {
@@ -96,7 +100,9 @@ struct ParsedModel {
     var pending = Array(values)
     while let value = pending.popLast() {
       guard let index = producer[value], nodes.insert(index).inserted else { continue }
-      for input in graph.node[index].input where values.insert(input).inserted { pending.append(input) }
+      for input in graph.node[index].input where values.insert(input).inserted {
+        pending.append(input)
+      }
     }
     return (nodes, values)
   }
@@ -127,9 +133,11 @@ struct ParsedModel {
     }
     guard !controlFlow.contains(type) else {
       throw .unsupported(
-        "control flow (\(type), node '\(name)')", recovery: "export the model without branches and loops")
+        "control flow (\(type), node '\(name)')",
+        recovery: "export the model without branches and loops")
     }
-    guard !type.hasPrefix("Sequence"), !type.hasPrefix("Optional"), !type.hasSuffix("Sequence") else {
+    guard !type.hasPrefix("Sequence"), !type.hasPrefix("Optional"), !type.hasSuffix("Sequence")
+    else {
       throw .unsupported("the sequence or optional type of node '\(name)' (\(type))")
     }
     var inputs = proto.input.map { $0.isEmpty ? nil : $0 }
@@ -167,7 +175,9 @@ struct ParsedModel {
 
 extension Attribute {
   fileprivate init(_ proto: ONNXAttributeProto, _ reading: TensorReading) throws(ONNXError) {
-    guard proto.refAttrName.isEmpty else { throw .unsupported("a reference to a function's attribute") }
+    guard proto.refAttrName.isEmpty else {
+      throw .unsupported("a reference to a function's attribute")
+    }
     switch proto.hasType ? proto.type : Self.guessedType(proto) {
     case .float: self = .float(proto.f)
     case .int: self = .int(Int(proto.i))

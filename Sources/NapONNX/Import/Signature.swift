@@ -4,7 +4,7 @@ import NapTensor
 /// An input or output as the file declares it.
 struct Signature {
   var name: String
-  /// The declared sizes; `nil` when the file does not even give their number. A dynamic dimension
+  /// The declared sizes, or `nil` when the file does not even give their number. A dynamic dimension
   /// may have an empty name.
   var dimensions: [Dimension]?
 
@@ -46,7 +46,8 @@ struct Signature {
     guard let shape else {
       guard let dimensions else {
         throw .input(
-          name: name, problem: "has no shape", recovery: "give it with --input-shape \(name)=1x3x224x224")
+          name: name, problem: "has no shape",
+          recovery: "give it with --input-shape \(name)=1x3x224x224")
       }
       let isOpen = dimensions.dropFirst().contains { if case .dynamic = $0 { true } else { false } }
       guard !isOpen else {
@@ -63,11 +64,14 @@ struct Signature {
     guard let dimensions else { return shape.map { .fixed($0) } }
     let fits =
       dimensions.count == shape.count
-      && zip(dimensions, shape).allSatisfy { if case .fixed(let size) = $0 { size == $1 } else { true } }
+      && zip(dimensions, shape).allSatisfy {
+        if case .fixed(let size) = $0 { size == $1 } else { true }
+      }
     guard fits else {
       throw .input(
         name: name,
-        problem: "has the shape \(text(dimensions)), which \(describe(shape)) does not fit", recovery: nil)
+        problem: "has the shape \(text(dimensions)), which \(describe(shape)) does not fit",
+        recovery: nil)
     }
     return shape.map { .fixed($0) }
   }

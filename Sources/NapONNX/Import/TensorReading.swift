@@ -8,7 +8,8 @@ struct TensorReading {
   /// - Parameter name: what error messages call the tensor.
   func tensor(_ proto: ONNXTensorProto, name: String) throws(ONNXError) -> Tensor {
     func wrong(_ problem: String) -> ONNXError { .tensor(name: name, problem: problem) }
-    guard let type = ONNXTensorProto.DataType(rawValue: Int(proto.dataType)), type != .undefined else {
+    guard let type = ONNXTensorProto.DataType(rawValue: Int(proto.dataType)), type != .undefined
+    else {
       throw wrong("has the unknown element type \(proto.dataType)")
     }
     guard !proto.hasSegment else { throw wrong("is stored in segments, which is not supported") }
@@ -24,7 +25,8 @@ struct TensorReading {
     }
     if let raw = source.raw {
       guard raw.count == count * width else {
-        throw wrong("of shape \(describe(shape)) needs \(count * width) bytes, but has \(raw.count)")
+        throw wrong(
+          "of shape \(describe(shape)) needs \(count * width) bytes, but has \(raw.count)")
       }
     } else {
       let available = source.count(type)
@@ -124,7 +126,8 @@ extension Float {
       switch exponent {
       case 0: fraction * 0x1p-24
       case 31: fraction == 0 ? .infinity : .nan
-      default: (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
+      default:
+        (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
       }
     self = bits >> 15 == 0 ? magnitude : -magnitude
   }
@@ -147,6 +150,8 @@ let maximumElementCount = 1 << 40
 
 /// ONNX's name for an element type, in the lower case its text form uses.
 func typeName(_ dataType: Int32) -> String {
-  guard let type = ONNXTensorProto.DataType(rawValue: Int(dataType)) else { return "type \(dataType)" }
+  guard let type = ONNXTensorProto.DataType(rawValue: Int(dataType)) else {
+    return "type \(dataType)"
+  }
   return "\(type)"
 }

@@ -28,14 +28,17 @@ struct Trace {
   }
 
   init(
-    _ model: ParsedModel, inputShapes: [[Int]], registry: OperatorRegistry, fixedBatch: FixedBatch? = nil
+    _ model: ParsedModel, inputShapes: [[Int]], registry: OperatorRegistry,
+    fixedBatch: FixedBatch? = nil
   ) throws(ONNXError) {
     self.model = model
     self.registry = registry
     self.fixedBatch = fixedBatch
     constants = model.constants
     for (input, shape) in zip(model.inputs, inputShapes) {
-      guard shapes[input.name] == nil else { throw .invalid("there are two inputs '\(input.name)'") }
+      guard shapes[input.name] == nil else {
+        throw .invalid("there are two inputs '\(input.name)'")
+      }
       shapes[input.name] = shape
     }
     for node in model.nodes { try add(node) }
@@ -92,7 +95,8 @@ struct Trace {
         throw OperatorError("input \(index) is missing")
       }
       if let constant = description.inputs[index]?.constant, !constant.isFloat {
-        throw OperatorError("input \(index) holds \(constant.elementType.rawValue) numbers, not floats")
+        throw OperatorError(
+          "input \(index) holds \(constant.elementType.rawValue) numbers, not floats")
       }
       inputs.append(sources[name] ?? name)
       inputShapes.append(try description.shape(ofInput: index))

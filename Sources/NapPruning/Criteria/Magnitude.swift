@@ -6,7 +6,8 @@ package import NapKernels
 /// Without that normalization, layers with small weights would be emptied first.
 package struct Magnitude: Criterion {
   package static let name = "magnitude"
-  package static let summary = "squared norm of the channel's weights, by layer mean (for reference)"
+  package static let summary =
+    "squared norm of the channel's weights, by layer mean (for reference)"
   package static let needsCurvature = false
   package static let compensates = false
 
@@ -20,7 +21,8 @@ package struct Magnitude: Criterion {
     }
     for (layer, rows) in model.computings(of: unit) {
       for (group, row) in rows {
-        let norm = layer.squaredNorm(group: group, rows: [row], columns: Array(0..<layer.shape.inputs))
+        let norm = layer.squaredNorm(
+          group: group, rows: [row], columns: Array(0..<layer.shape.inputs))
         sum += norm / meanSquare(layer)
       }
     }

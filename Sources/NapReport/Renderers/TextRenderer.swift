@@ -29,7 +29,8 @@ extension ProfileReport {
     table.rows.append(["total", "", "", abbreviated(parameters), abbreviated(macs)])
     var groups = Table(["channels of", "units", "parameters each", "MACs each"])
     for group in units {
-      let shown = group.layers.prefix(3).joined(separator: ", ") + (group.layers.count > 3 ? ", …" : "")
+      let shown =
+        group.layers.prefix(3).joined(separator: ", ") + (group.layers.count > 3 ? ", …" : "")
       groups.rows.append([
         shown, String(group.count), abbreviated(group.parameters), abbreviated(group.macs),
       ])
@@ -37,7 +38,8 @@ extension ProfileReport {
     var text = table.rendered()
     if !units.isEmpty { text += "\n\nWhat can be removed:\n" + groups.rendered() }
     if !frozen.isEmpty {
-      text += "\n\nWhat cannot:\n"
+      text +=
+        "\n\nWhat cannot:\n"
         + frozen.map { "axis \($0.axis) of \($0.value): \($0.reason)" }.joined(separator: "\n")
     }
     return text
@@ -50,23 +52,33 @@ extension PruningReport {
     for layer in layers {
       table.rows.append([
         layer.name, described(layer.shapeBefore),
-        granularity == "weights" ? "\(abbreviated(layer.nonzeroAfter)) nonzero" : described(layer.shapeAfter),
+        granularity == "weights"
+          ? "\(abbreviated(layer.nonzeroAfter)) nonzero" : described(layer.shapeAfter),
         abbreviated(layer.macsBefore), abbreviated(layer.macsAfter),
         percent(layer.nonzeroAfter, layer.shapeBefore.reduce(1, *)),
       ])
     }
     var summary = Table(["", "before", "after", "kept"])
     summary.rows = [
-      ["accuracy", String(format: "%.2f %%", accuracyBefore), String(format: "%.2f %%", accuracyAfter),
-        String(format: "%+.2f", accuracyAfter - accuracyBefore)],
+      [
+        "accuracy", String(format: "%.2f %%", accuracyBefore),
+        String(format: "%.2f %%", accuracyAfter),
+        String(format: "%+.2f", accuracyAfter - accuracyBefore),
+      ],
       ["MACs", abbreviated(macsBefore), abbreviated(macsAfter), percent(macsAfter, macsBefore)],
-      ["parameters", abbreviated(parametersBefore), abbreviated(parametersAfter),
-        percent(parametersAfter, parametersBefore)],
-      ["nonzero", abbreviated(parametersBefore), abbreviated(nonzeroAfter),
-        percent(nonzeroAfter, parametersBefore)],
+      [
+        "parameters", abbreviated(parametersBefore), abbreviated(parametersAfter),
+        percent(parametersAfter, parametersBefore),
+      ],
+      [
+        "nonzero", abbreviated(parametersBefore), abbreviated(nonzeroAfter),
+        percent(nonzeroAfter, parametersBefore),
+      ],
     ]
-    let ending = String(format: "%.0f s, ", seconds)
-      + (verified ? "verified: the written network computes what the pruned one does" : "NOT VERIFIED")
+    let ending =
+      String(format: "%.0f s, ", seconds)
+      + (verified
+        ? "verified: the written network computes what the pruned one does" : "NOT VERIFIED")
     return [table.rendered(), summary.rendered(), ending].joined(separator: "\n\n")
   }
 

@@ -15,7 +15,8 @@ struct Eval: ParsableCommand {
   @Option(help: "Which part of the data: test or train.")
   var split = "test"
 
-  @Option(help: "The numbers to compute in: float32, bfloat16, or auto (bfloat16 where it is fast).")
+  @Option(
+    help: "The numbers to compute in: float32, bfloat16, or auto (bfloat16 where it is fast).")
   var precision = Precision.float32
 
   @Option(help: "Images that go through the network at once.")

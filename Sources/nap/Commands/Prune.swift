@@ -31,7 +31,8 @@ struct Prune: ParsableCommand {
   @Option(help: "What is removed: channels (a smaller, faster network) or weights (zeros).")
   var granularity = Pruning.Granularity.channels
 
-  @Option(help: ArgumentHelp("Keep at most this share of the multiply-accumulates.", valueName: "share"))
+  @Option(
+    help: ArgumentHelp("Keep at most this share of the multiply-accumulates.", valueName: "share"))
   var macs: Double?
 
   @Option(help: ArgumentHelp("Keep at most this share of the parameters.", valueName: "share"))
@@ -42,10 +43,12 @@ struct Prune: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Remove as much as can go for this many percentage points of accuracy (default: 1).", valueName: "points"))
+      "Remove as much as can go for this many percentage points of accuracy (default: 1).",
+      valueName: "points"))
   var maxDrop: Double?
 
-  @Option(help: "Epochs of fine-tuning; 0 means one shot, without any training (default: chosen by nap).")
+  @Option(
+    help: "Epochs of fine-tuning; 0 means one shot, without any training (default: chosen by nap).")
   var epochs: Int?
 
   @Option(help: "How channels are scored: \(Pruning.criteria.map(\.name).joined(separator: ", ")).")
@@ -60,7 +63,9 @@ struct Prune: ParsableCommand {
   @Option(help: ArgumentHelp("The peak learning rate of fine-tuning.", visibility: .hidden))
   var learningRate = 0.02
 
-  @Option(help: ArgumentHelp("Added to the curvature, as a share of its mean eigenvalues.", visibility: .hidden))
+  @Option(
+    help: ArgumentHelp(
+      "Added to the curvature, as a share of its mean eigenvalues.", visibility: .hidden))
   var damping = 1e-3
 
   @Option(help: ArgumentHelp("Images the curvature is collected from.", visibility: .hidden))
@@ -74,7 +79,9 @@ struct Prune: ParsableCommand {
   func validate() throws {
     func share(_ value: Double?, _ option: String) throws {
       guard let value else { return }
-      guard value > 0, value < 1 else { throw ValidationError("\(option) \(value) does not lie between 0 and 1") }
+      guard value > 0, value < 1 else {
+        throw ValidationError("\(option) \(value) does not lie between 0 and 1")
+      }
     }
     try share(macs, "--macs")
     try share(params, "--params")
@@ -88,14 +95,20 @@ struct Prune: ParsableCommand {
     }
     switch granularity {
     case .channels where sparsity != nil:
-      throw ValidationError("--sparsity needs --granularity weights; for channels give --macs or --params")
+      throw ValidationError(
+        "--sparsity needs --granularity weights; for channels give --macs or --params")
     case .weights where macs != nil || params != nil:
       throw ValidationError("--granularity weights needs --sparsity or --max-drop")
     default: break
     }
-    if let epochs, !(0...100_000).contains(epochs) { throw ValidationError("--epochs \(epochs) is out of range") }
-    guard damping > 0, damping.isFinite, curvatureImages > 0, rounds > 0, rounds < 1000, learningRate > 0, learningRate.isFinite else {
-      throw ValidationError("--damping, --curvature-images, --rounds and --learning-rate must be positive")
+    if let epochs, !(0...100_000).contains(epochs) {
+      throw ValidationError("--epochs \(epochs) is out of range")
+    }
+    guard damping > 0, damping.isFinite, curvatureImages > 0, rounds > 0, rounds < 1000,
+      learningRate > 0, learningRate.isFinite
+    else {
+      throw ValidationError(
+        "--damping, --curvature-images, --rounds and --learning-rate must be positive")
     }
     guard Pruning.criteria.contains(where: { $0.name == criterion }) else {
       throw ValidationError(

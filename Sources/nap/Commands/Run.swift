@@ -15,10 +15,12 @@ struct Run: ParsableCommand {
     help: ArgumentHelp("An input, as a NumPy file (may be repeated).", valueName: "name=file.npy"))
   var inputs: [String] = []
 
-  @Option(name: [.short, .long], help: ArgumentHelp("Where to write the outputs.", valueName: "file.npz"))
+  @Option(
+    name: [.short, .long], help: ArgumentHelp("Where to write the outputs.", valueName: "file.npz"))
   var output: String
 
-  @Option(help: "The numbers to compute in: float32, bfloat16, or auto (bfloat16 where it is fast).")
+  @Option(
+    help: "The numbers to compute in: float32, bfloat16, or auto (bfloat16 where it is fast).")
   var precision = Precision.float32
 
   @OptionGroup var shapeOptions: ShapeOptions
@@ -27,7 +29,9 @@ struct Run: ParsableCommand {
     var files: [String: String] = [:]
     for text in inputs {
       let parts = text.split(separator: "=", maxSplits: 1)
-      guard parts.count == 2 else { throw ValidationError("'\(text)' is not of the form name=file.npy") }
+      guard parts.count == 2 else {
+        throw ValidationError("'\(text)' is not of the form name=file.npy")
+      }
       files[String(parts[0])] = String(parts[1])
     }
     try OutputPath.check(output, unlike: model)

@@ -46,7 +46,8 @@ struct Train: ParsableCommand {
   @Option(help: "Probability mass that is spread over all classes.")
   var labelSmoothing = 0.0
 
-  @Option(help: ArgumentHelp("A network whose outputs are imitated (distillation).", valueName: "onnx"))
+  @Option(
+    help: ArgumentHelp("A network whose outputs are imitated (distillation).", valueName: "onnx"))
   var teacher: String?
 
   @Option(help: "The weight of the teacher against the labels.")
@@ -67,7 +68,9 @@ struct Train: ParsableCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
-    func require(_ holds: Bool, _ message: String) throws { if !holds { throw ValidationError(message) } }
+    func require(_ holds: Bool, _ message: String) throws {
+      if !holds { throw ValidationError(message) }
+    }
     try require((1...100_000).contains(epochs), "--epochs must lie between 1 and 100000")
     try require((1...65_536).contains(batchSize), "--batch-size must lie between 1 and 65536")
     try require(learningRate > 0 && learningRate.isFinite, "--learning-rate must be positive")
