@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import NapKit
 
 /// Standard error: messages, and progress as a bar on a terminal or as plain lines elsewhere.
