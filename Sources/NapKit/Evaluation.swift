@@ -38,7 +38,7 @@ public struct Evaluation: Sendable {
       progress: progress)
     let seconds = (clock.now - start) / .seconds(1)
     return EvaluationReport(
-      accuracy: 100 * sum.accuracy, loss: sum.meanLoss, count: sum.count,
+      accuracy: sum.accuracy, loss: sum.meanLoss, count: sum.count,
       imagesPerSecond: Double(sum.count) / max(1e-9, seconds))
   }
 
@@ -55,7 +55,7 @@ public struct Evaluation: Sendable {
       try progress(
         WorkProgress(
           stage: stage, step: sum.count, steps: data.count, images: sum.count, loss: sum.meanLoss,
-          accuracy: 100 * sum.accuracy))
+          accuracy: sum.accuracy))
     }
     return evaluator.sum
   }

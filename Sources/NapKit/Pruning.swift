@@ -73,9 +73,9 @@ public struct Pruning: Sendable {
       original: original, preset: source.preset, all: all, training: rest, validation: heldOut,
       criterion: criterion, settings: self, progress: progress)
     func accuracy(_ graph: Graph) throws -> Double {
-      100
-        * (try Evaluation.measure(
-          graph, test ?? heldOut, source.preset, .float32, progress: progress)).accuracy
+      try Evaluation.measure(
+        graph, test ?? heldOut, source.preset, .float32, progress: progress
+      ).accuracy
     }
     let before = try accuracy(original)
     let outcome: PruningOutcome

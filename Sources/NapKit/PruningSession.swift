@@ -183,7 +183,7 @@ extension PruningSession {
   func accuracy(of graph: Graph, on data: any Dataset) throws -> Double {
     let sum = try Evaluation.measure(
       graph, data, preset, scalar, stage: "validating", progress: progress)
-    return 100 * sum.accuracy
+    return sum.accuracy
   }
 }
 
@@ -191,6 +191,6 @@ extension WorkProgress {
   init(_ report: StepReport, _ recipe: TrainingRecipe, stage: String) {
     self.init(
       stage: stage, step: report.step, steps: report.steps, images: report.step * recipe.batchSize,
-      loss: report.epochSum.meanLoss, accuracy: 100 * report.epochSum.accuracy)
+      loss: report.epochSum.meanLoss, accuracy: report.epochSum.accuracy)
   }
 }

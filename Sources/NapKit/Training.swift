@@ -99,7 +99,7 @@ public struct Training: Sendable {
         run.parameters.graph, $0, source.preset, .float32, progress: progress)
     }
     let report = TrainingReport(
-      accuracy: sum.map { 100 * $0.accuracy }, loss: sum?.meanLoss, epochs: epochs,
+      accuracy: sum.map { $0.accuracy }, loss: sum?.meanLoss, epochs: epochs,
       parameters: result.parameters, macs: result.macs,
       imagesPerSecond: Double(run.step * recipe.batchSize) / max(1e-9, seconds),
       seconds: (clock.now - start) / .seconds(1))
@@ -110,7 +110,7 @@ public struct Training: Sendable {
     let numbers = [
       "epoch \(report.epoch + 1) of \(report.epochs)",
       "loss \(rounded(report.epochSum.meanLoss, 4))",
-      "accuracy \(rounded(100 * report.epochSum.accuracy, 2)) %",
+      "accuracy \(rounded(report.epochSum.accuracy, 2)) %",
     ]
     return numbers.joined(separator: ", ")
   }

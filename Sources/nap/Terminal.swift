@@ -24,21 +24,23 @@ final class Terminal {
   /// Shows how far the work has come; throws when the user wants it to stop.
   func show(_ progress: WorkProgress) throws {
     try Interruption.check()
-    if progress.stage != stage || progress.step <= 1 {
-      if progress.stage != stage { clear() }
-      stage = progress.stage
-      stageStart = clock.now
-      lastShown = clock.now - .seconds(1000)
-      (firstStep, firstImages) = (progress.step, progress.images)
-    }
     if let message = progress.message {
       clear()
       Self.write(message)
     }
     guard progress.steps > 0 else { return }
+    if progress.stage != stage || progress.step <= 1 {
+      if progress.stage != stage { clear() }
+      stage = progress.stage
+      stageStart = clock.now
+      lastShown = clock.now
+      (firstStep, firstImages) = (progress.step, progress.images)
+    }
     let isLast = progress.step >= progress.steps
     let pause = isTerminal ? 0.1 : 10
-    guard isLast || (clock.now - lastShown) / .seconds(1) >= pause else { return }
+    let isDue = (clock.now - lastShown) / .seconds(1) >= pause
+    let isWorthALine = isTerminal || (clock.now - stageStart) / .seconds(1) >= 2
+    guard isDue || (isLast && isWorthALine) else { return }
     lastShown = clock.now
     isTerminal
       ? draw(progress, isLast: isLast) : Self.write(facts(progress).joined(separator: ", "))

@@ -18,7 +18,8 @@ package struct LossSum: Sendable {
 
   /// Mean over the examples, in nats.
   package var meanLoss: Double { count == 0 ? 0 : loss / Double(count) }
-  package var accuracy: Double { count == 0 ? 0 : Double(correct) / Double(count) }
+  /// In percent.
+  package var accuracy: Double { count == 0 ? 0 : Double(100 * correct) / Double(count) }
 }
 
 /// Softmax cross-entropy with label smoothing and, optionally, a teacher's soft targets.
