@@ -80,11 +80,10 @@ package final class Plan {
         return try PlainLowering.lower(node, into: builder)
       }
       backward.append((node.index, emit))
-      if mode == .curvature, let op = node.op as? any AffineOperator,
+      if mode == .curvature, node.op is any AffineOperator,
         builder.isConstant(node.inputs[1]),
         builder.needsGradient(node.outputs[0])
       {
-        _ = op
         backward.append((node.index, { try Self.emitTap(node, builder, box) }))
       }
     }
