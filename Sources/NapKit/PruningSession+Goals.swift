@@ -88,9 +88,8 @@ extension PruningSession {
 
   /// Epochs of fine-tuning where the user gives none.
   private static let defaultEpochs = 12
-  /// The part of a gradual run in which weights are removed. Compensation makes fast removal cheap,
-  /// and what the network needs is time at its final sparsity.
-  private static let pruningShare = 0.25
+  /// The part of a gradual run in which weights are removed; 0.25 gave the same accuracy.
+  private static let pruningShare = 0.6
 }
 
 // MARK: A given loss of accuracy
