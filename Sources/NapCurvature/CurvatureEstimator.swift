@@ -79,13 +79,7 @@ package final class CurvatureEstimator {
     var p = [Float](repeating: 0, count: classes)
     for n in 0..<rows {
       let (z, g) = (logits + n * classes, gradient + n * classes)
-      let largest = (0..<classes).reduce(-Float.infinity) { max($0, z[$1]) }
-      var total: Float = 0
-      for k in 0..<classes {
-        p[k] = exp(z[k] - largest)
-        total += p[k]
-      }
-      for k in 0..<classes { p[k] /= total }
+      softmax(z, classes, temperature: 1, into: &p)
       switch kind {
       case .labels:
         for k in 0..<classes { g[k] = p[k] - (labels[n] == k ? 1 : 0) }

@@ -51,19 +51,6 @@ package struct KroneckerFactors: Sendable {
 }
 
 extension KroneckerFactors.Group {
-  /// Inverses with factored Tikhonov damping.
-  ///
-  /// With `π² = (tr A / m) / (tr G / o)` and `λ = damping · (tr A / m) (tr G / o)`, the factors are
-  /// `A + π √λ I` and `G + √λ/π I`: each gets `√damping` times its mean eigenvalue.
-  /// - Source: Martens & Grosse 2015, section 6.3.
-  package func dampedInverses(_ damping: Double) -> (a: Matrix, g: Matrix)? {
-    guard let a = Self.dampedInverse(of: a, damping), let g = Self.dampedInverse(of: g, damping)
-    else {
-      return nil
-    }
-    return (a, g)
-  }
-
   /// The inverse of a damped factor; `nil` when even strong damping does not make it definite.
   package static func dampedInverse(of factor: Matrix, _ damping: Double) -> Matrix? {
     var strength = damping
@@ -74,6 +61,11 @@ extension KroneckerFactors.Group {
     return nil
   }
 
+  /// A factor with factored Tikhonov damping.
+  ///
+  /// With `π² = (tr A / m) / (tr G / o)` and `λ = damping · (tr A / m) (tr G / o)`, the factors are
+  /// `A + π √λ I` and `G + √λ/π I`: each gets `√damping` times its mean eigenvalue.
+  /// - Source: Martens & Grosse 2015, section 6.3.
   package static func damped(_ factor: Matrix, _ damping: Double) -> Matrix {
     let mean = factor.trace / Double(max(1, factor.rows))
     var result = factor

@@ -13,9 +13,6 @@ package func maskedAdd(
 /// Whether the processor multiplies bfloat16 in hardware.
 package var hasFastBFloat16: Bool { nap_dnn_has_bfloat16() != 0 }
 
-/// Sets the number of threads oneDNN uses from the next kernel on.
-package func setKernelThreads(_ count: Int) { nap_dnn_set_threads(Int32(count)) }
-
 /// Runs `body(part, parts)` on every thread of the kernels' pool and waits for all.
 package func parallel(_ body: (_ part: Int, _ parts: Int) -> Void) {
   withoutActuallyEscaping(body) { body in

@@ -1,7 +1,6 @@
 package import NapEngine
 package import NapGraph
 import NapKernels
-package import NapTensor
 
 /// Stochastic gradient descent with Nesterov momentum and masks.
 ///
@@ -75,23 +74,6 @@ package final class NesterovSGD {
     for i in 0..<slot.count {
       w[i] *= mask[i]
       v[i] *= mask[i]
-    }
-  }
-
-  /// The momentum of every parameter, for checkpoints.
-  package var velocities: [ValueID: Tensor] {
-    get {
-      Dictionary(
-        uniqueKeysWithValues: slots.map { slot in
-          let values = UnsafeBufferPointer(start: slot.velocity.floats, count: slot.count)
-          return (slot.value, Tensor(shape: [slot.count], floats: Array(values)))
-        })
-    }
-    set {
-      for slot in slots {
-        guard let tensor = newValue[slot.value], tensor.count == slot.count else { continue }
-        for i in 0..<slot.count { slot.velocity.floats[i] = tensor.floats[i] }
-      }
     }
   }
 }
