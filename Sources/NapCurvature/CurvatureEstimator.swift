@@ -12,8 +12,10 @@ package enum CurvatureKind: Sendable, Hashable {
   case labels
 }
 
-/// Collects Kronecker factors of all affine nodes of a classifier, batch by batch.
+/// Collects Kronecker factors of all affine nodes of a network, batch by batch.
 ///
+/// Outputs `[N, K]` are logits of a distribution over classes; others are means of normal
+/// distributions whose variance is that of the output itself.
 /// Normalizations use their running statistics, so that the examples of a batch are independent.
 package final class CurvatureEstimator {
   package let graph: Graph
@@ -22,7 +24,6 @@ package final class CurvatureEstimator {
   private var accumulators: [Int: FactorAccumulator] = [:]
   private let workspaces: [FactorAccumulator.Workspace]
   private var generator: SplitMix64
-  private let classes: Int
 
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(
@@ -35,7 +36,6 @@ package final class CurvatureEstimator {
     plan = try Plan(
       graph, parameters: parameters ?? Parameters(graph), mode: .curvature, scalar: scalar,
       batch: batch)
-    classes = plan.outputShapes[0].last ?? 1
     generator = seed.derived("curvature").generator()
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     var affine: [AffineShape] = []
@@ -70,14 +70,25 @@ package final class CurvatureEstimator {
   }
 
   /// The gradient of every example's own loss, not divided by the batch size.
-  ///
+  private func writeCotangents(_ labels: [Int]) {
+    for (n, shape) in plan.outputShapes.enumerated() {
+      if shape.count == 2, shape[1] > 1 {
+        writeClassCotangents(plan.outputs[n], plan.outputGradients[n], shape, labels)
+      } else {
+        writeMeanCotangents(plan.outputs[n], plan.outputGradients[n], shape)
+      }
+    }
+  }
+
   /// For the model's curvature: `v = √p ∘ e - p (√p · e)` with random signs `e`, whose second moment
   /// is exactly `diag(p) - p pᵀ`, the curvature of cross-entropy in the logits.
-  private func writeCotangents(_ labels: [Int]) {
-    let (logits, gradient) = (plan.outputs[0], plan.outputGradients[0])
-    let rows = plan.outputShapes[0].product / max(1, classes)
+  private func writeClassCotangents(
+    _ logits: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ shape: [Int],
+    _ labels: [Int]
+  ) {
+    let classes = shape[1]
     var p = [Float](repeating: 0, count: classes)
-    for n in 0..<rows {
+    for n in 0..<shape[0] {
       let (z, g) = (logits + n * classes, gradient + n * classes)
       softmax(z, classes, temperature: 1, into: &p)
       switch kind {
@@ -86,7 +97,7 @@ package final class CurvatureEstimator {
       case .model:
         var mean: Float = 0
         for k in 0..<classes {
-          let signed = generator.next() & 1 == 0 ? p[k].squareRoot() : -p[k].squareRoot()
+          let signed = randomSign() * p[k].squareRoot()
           g[k] = signed
           mean += signed
         }
@@ -94,6 +105,24 @@ package final class CurvatureEstimator {
       }
     }
   }
+
+  /// Random signs over the deviation of the example's output: their second moment is the curvature of
+  /// the squared error in units of the variance.
+  private func writeMeanCotangents(
+    _ output: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ shape: [Int]
+  ) {
+    let size = shape.dropFirst().product
+    for n in 0..<shape[0] {
+      let (y, g) = (output + n * size, gradient + n * size)
+      var (mean, variance): (Float, Float) = (0, 0)
+      for i in 0..<size { mean += y[i] / Float(size) }
+      for i in 0..<size { variance += (y[i] - mean) * (y[i] - mean) }
+      let scale = 1 / max(variance, 1e-12).squareRoot()
+      for i in 0..<size { g[i] = randomSign() * scale }
+    }
+  }
+
+  private func randomSign() -> Float { generator.next() & 1 == 0 ? 1 : -1 }
 
   /// The factors so far, by node index.
   package var factors: [Int: KroneckerFactors] { accumulators.mapValues(\.factors) }

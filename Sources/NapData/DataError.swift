@@ -12,8 +12,8 @@ package enum DataError: RecoverableError, Equatable {
 
   package var problem: String {
     switch self {
-    case .missing(let path): "the data folder '\(path)' does not exist"
-    case .unrecognized(let path): "the folder '\(path)' holds no data set that nap recognizes"
+    case .missing(let path): "the data '\(path)' do not exist"
+    case .unrecognized(let path): "'\(path)' holds no data set that nap recognizes"
     case .noSplit(let path, let split): "the data in '\(path)' has no \(split) split"
     case .truncated(let path, let bytes, let expected):
       "the file '\(path)' has \(bytes) bytes, but \(expected) were expected"

@@ -1,16 +1,27 @@
 package import NapTensor
 
-/// Labelled images that can be read in any order.
+/// Images that can be read in any order, with or without labels.
 package protocol Dataset: Sendable {
   var count: Int { get }
+  /// Empty where the images have no labels.
   var classNames: [String] { get }
   /// Channels, height, width.
   var imageShape: [Int] { get }
-  /// The class of an image, in `0..<classNames.count`.
+  /// The class of an image, in `0..<classNames.count`; 0 without labels.
   func label(at index: Int) -> Int
   /// Writes one image as bytes, channel by channel.
   /// - Throws: `DataError` when a file that is read on demand cannot be decoded.
   func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws
+  /// Writes one image as the numbers that the network takes, where it is kept as such.
+  /// - Returns: `false` where images are bytes.
+  func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool
+}
+
+extension Dataset {
+  package var isLabelled: Bool { !classNames.isEmpty }
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
+    false
+  }
 }
 
 /// Some images of another data set.
@@ -29,6 +40,9 @@ package struct Subset: Dataset {
   package func label(at index: Int) -> Int { base.label(at: indices[index]) }
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
     try base.copyPixels(of: indices[index], into: pixels)
+  }
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
+    base.copyNumbers(of: indices[index], into: numbers)
   }
 }
 

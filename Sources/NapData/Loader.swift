@@ -177,6 +177,7 @@ private struct BatchFiller: Sendable {
       let indices = order[batch * batchSize..<min(order.count, (batch + 1) * batchSize)]
       do {
         for (slot, index) in indices.enumerated() {
+          if dataset.copyNumbers(of: index, into: memory + slot * imageSize) { continue }
           try dataset.copyPixels(of: index, into: bytes)
           let variation =
             augments ? Variation(preset, seed: seed, epoch: epoch, index: index) : .none

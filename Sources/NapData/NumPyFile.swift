@@ -2,7 +2,7 @@ internal import CNapImages
 import Foundation
 package import NapTensor
 
-/// Tensors in the files of NumPy: `.npy` to read, `.npz` to write.
+/// Tensors in the files of NumPy, `.npy` and `.npz`.
 ///
 /// - Source: NEP 1, the NPY format; PKWARE's APPNOTE for the archive around it.
 package enum NumPyFile {
@@ -108,6 +108,77 @@ package enum NumPyFile {
     let file = try AtomicFile(path)
     try file.write(bytes(of: tensor))
     try file.commit()
+  }
+
+  /// Reads the arrays of an `.npz` file, in the order of the file.
+  package static func readArchive(_ path: String) throws(FileError) -> [(
+    name: String, tensor: Tensor
+  )] {
+    func malformed(_ reason: String) -> FileError {
+      .malformed(path: path, format: "npz", reason: reason)
+    }
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw .unreadable(path: path, reason: "there is no such file, or no permission")
+    }
+    let bytes = [UInt8](data)
+    func number(_ at: Int, _ width: Int) -> Int {
+      (0..<width).reduce(0) { $0 | Int(bytes[at + $1]) << (8 * $1) }
+    }
+    let end = (0...max(0, bytes.count - 22)).reversed().first {
+      $0 + 22 <= bytes.count && number($0, 4) == 0x0605_4b50
+    }
+    guard let end else { throw malformed("it is not a zip archive, or is cut off") }
+    var entry = number(end + 16, 4)
+    var result: [(name: String, tensor: Tensor)] = []
+    for _ in 0..<number(end + 10, 2) {
+      guard entry + 46 <= bytes.count, number(entry, 4) == 0x0201_4b50 else {
+        throw malformed("its directory is damaged")
+      }
+      let (method, packed, size) = (
+        number(entry + 10, 2), number(entry + 20, 4), number(entry + 24, 4)
+      )
+      let lengths = [28, 30, 32].map { number(entry + $0, 2) }
+      let header = number(entry + 42, 4)
+      guard entry + 46 + lengths[0] <= bytes.count, header + 30 <= bytes.count else {
+        throw malformed("its directory is damaged")
+      }
+      let name = String(decoding: bytes[(entry + 46)..<(entry + 46 + lengths[0])], as: UTF8.self)
+      let start = header + 30 + number(header + 26, 2) + number(header + 28, 2)
+      guard start + packed <= bytes.count else { throw malformed("'\(name)' is cut off") }
+      let content = Array(bytes[start..<start + packed])
+      let plain: [UInt8]?
+      switch method {
+      case 0: plain = content
+      case 8: plain = inflated(content, size)
+      default: throw malformed("'\(name)' is compressed in an unknown way")
+      }
+      guard let plain, plain.count == size else { throw malformed("'\(name)' is damaged") }
+      let stem = name.hasSuffix(".npy") ? String(name.dropLast(4)) : name
+      result.append((stem, try tensor(plain, path: "\(path):\(name)")))
+      entry += 46 + lengths.reduce(0, +)
+    }
+    return result
+  }
+
+  /// What a raw deflate stream holds; `nil` where it is damaged.
+  private static func inflated(_ content: [UInt8], _ size: Int) -> [UInt8]? {
+    var source = content
+    var result = [UInt8](repeating: 0, count: size)
+    var stream = z_stream()
+    let version = ZLIB_VERSION
+    guard inflateInit2_(&stream, -15, version, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
+      return nil
+    }
+    defer { inflateEnd(&stream) }
+    return source.withUnsafeMutableBufferPointer { source in
+      result.withUnsafeMutableBufferPointer { target in
+        stream.next_in = source.baseAddress
+        stream.avail_in = UInt32(source.count)
+        stream.next_out = target.baseAddress
+        stream.avail_out = UInt32(target.count)
+        return inflate(&stream, Z_FINISH) == Z_STREAM_END
+      }
+    } ? result : nil
   }
 
   /// Writes an `.npz` file, complete or not at all; the arrays are not compressed.

@@ -15,6 +15,7 @@ package struct IndexAtoms: Sendable {
   /// The shape of every value, by `ValueID.index`, at batch size 1.
   package let shapes: [[Int]]
   private var offsets: [[Int]] = []
+  private let count: Int
   private var parent: [Int] = []
   private var reasons: [Int: String] = [:]
 
@@ -29,12 +30,37 @@ package struct IndexAtoms: Sendable {
           return total
         })
     }
-    parent = Array(0..<total)
-    for node in graph.nodes {
-      var links = IndexLinks(
-        inputShapes: node.inputs.map { shapes[$0.index] },
-        outputShapes: node.outputs.map { shapes[$0.index] })
-      node.op.link(&links)
+    count = total
+    var links = graph.nodes.map { Self.links(of: $0, shapes, alternative: 0) }
+    unite(links, graph)
+    // Where one reading of a reshape leaves an axis frozen, another may not.
+    for (index, node) in graph.nodes.enumerated() where links[index].alternatives > 1 {
+      guard hasFrozenAxis(node) else { continue }
+      var best = (links: links[index], freedom: freedom(graph))
+      for alternative in 1..<links[index].alternatives {
+        links[index] = Self.links(of: node, shapes, alternative: alternative)
+        unite(links, graph)
+        let freedom = freedom(graph)
+        if freedom > best.freedom { best = (links[index], freedom) }
+      }
+      links[index] = best.links
+      unite(links, graph)
+    }
+  }
+
+  private static func links(of node: Node, _ shapes: [[Int]], alternative: Int) -> IndexLinks {
+    var links = IndexLinks(
+      inputShapes: node.inputs.map { shapes[$0.index] },
+      outputShapes: node.outputs.map { shapes[$0.index] }, alternative: alternative)
+    node.op.link(&links)
+    return links
+  }
+
+  /// Unites and freezes all atoms anew.
+  private mutating func unite(_ links: [IndexLinks], _ graph: Graph) {
+    parent = Array(0..<count)
+    reasons = [:]
+    for (node, links) in zip(graph.nodes, links) {
       for (a, b) in links.unions { unite(atom(a, node), atom(b, node)) }
       for (atoms, reason) in links.frozen {
         for a in atoms { freeze(atom(a, node), "\(reason) (node '\(node.name)')") }
@@ -42,6 +68,29 @@ package struct IndexAtoms: Sendable {
     }
     for port in graph.inputs { freezeAll(port.value, "it is an input of the network") }
     for port in graph.outputs { freezeAll(port.value, "it is an output of the network") }
+  }
+
+  /// Whether an axis of more than one index of the node's output is frozen.
+  private mutating func hasFrozenAxis(_ node: Node) -> Bool {
+    for value in node.outputs {
+      for (axis, size) in shapes[value.index].enumerated() where size > 1 {
+        if frozenReason(offsets[value.index][axis]) != nil { return true }
+      }
+    }
+    return false
+  }
+
+  /// How many indices of constants could be removed.
+  private mutating func freedom(_ graph: Graph) -> Int {
+    var freedom = 0
+    for value in graph.constants.keys {
+      for (axis, size) in shapes[value.index].enumerated() {
+        for index in 0..<size where frozenReason(offsets[value.index][axis] + index) == nil {
+          freedom += 1
+        }
+      }
+    }
+    return freedom
   }
 
   package func atom(_ place: Place, _ index: Int) -> Int {

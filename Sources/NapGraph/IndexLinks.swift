@@ -18,11 +18,20 @@ package struct IndexLinks: Sendable {
   package let outputShapes: [[Int]]
   package private(set) var unions: [(Atom, Atom)] = []
   package private(set) var frozen: [(atoms: [Atom], reason: String)] = []
+  /// Which of its alternatives an operator is to declare; 0 unless it has offered more.
+  package let alternative: Int
+  /// In how many ways the operator's axes can correspond.
+  ///
+  /// Of an axis that is split in two, either the outer or the inner part can keep its freedom.
+  package private(set) var alternatives = 1
 
-  package init(inputShapes: [[Int]], outputShapes: [[Int]]) {
+  package init(inputShapes: [[Int]], outputShapes: [[Int]], alternative: Int = 0) {
     self.inputShapes = inputShapes
     self.outputShapes = outputShapes
+    self.alternative = alternative
   }
+
+  package mutating func offer(alternatives count: Int) { alternatives = max(alternatives, count) }
 
   package func size(_ axis: Axis) -> Int {
     switch axis {

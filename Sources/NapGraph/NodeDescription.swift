@@ -13,7 +13,7 @@ package enum Attribute: Sendable, Hashable {
 
 /// A node of an ONNX file as an operator sees it when it is read.
 package struct NodeDescription: Sendable {
-  /// The opset every export is written in.
+  /// The opset networks are written in unless an operator needs a newer one.
   package static let exportOpset = 17
 
   /// What is known of one input.
@@ -125,14 +125,17 @@ package struct ExportedOperator: Sendable, Hashable {
   package var inputPositions: [Int]?
   /// Constants to write as further inputs, by ONNX position.
   package var constants: [Int: Tensor]
+  /// The oldest opset in which the operator can be written so.
+  package var opset: Int
 
   package init(
     _ operatorType: String, attributes: [String: Attribute] = [:], inputPositions: [Int]? = nil,
-    constants: [Int: Tensor] = [:]
+    constants: [Int: Tensor] = [:], opset: Int = NodeDescription.exportOpset
   ) {
     self.operatorType = operatorType
     self.attributes = attributes
     self.inputPositions = inputPositions
     self.constants = constants
+    self.opset = opset
   }
 }

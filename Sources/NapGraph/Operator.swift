@@ -8,6 +8,8 @@ package import NapTensor
 package protocol Operator: Sendable {
   /// The ONNX operator type, such as `Gemm`.
   static var name: String { get }
+  /// What older opsets call it.
+  static var formerNames: [String] { get }
 
   /// Reads a node of an ONNX file.
   /// - Throws: `OperatorError` when an attribute is invalid or not supported.
@@ -43,6 +45,7 @@ package protocol Operator: Sendable {
 
 extension Operator {
   package var name: String { Self.name }
+  package static var formerNames: [String] { [] }
 
   package func link(_ links: inout IndexLinks) {
     links.freezeAll("\(name) does not say how its axes correspond")
@@ -158,7 +161,8 @@ package struct OperatorRegistry: Sendable {
 
   package init(_ types: [any Operator.Type]) {
     self.types = types
-    byName = Dictionary(uniqueKeysWithValues: types.map { ($0.name, $0) })
+    let names = types.flatMap { type in ([type.name] + type.formerNames).map { ($0, type) } }
+    byName = Dictionary(uniqueKeysWithValues: names)
   }
 
   package subscript(name: String) -> (any Operator.Type)? { byName[name] }

@@ -45,11 +45,12 @@ public struct Evaluation: Sendable {
   package static func measure(
     _ graph: Graph, parameters: Parameters? = nil, _ data: any Dataset, _ preset: Preset,
     _ scalar: Scalar,
-    batchSize: Int = 200, stage: String = "evaluating", progress: ProgressHandler
+    teacher: Graph? = nil, batchSize: Int = 200, stage: String = "evaluating",
+    progress: ProgressHandler
   ) throws -> LossSum {
     let evaluator = try Evaluator(
-      graph, parameters: parameters, data: data, preset: preset,
-      batchSize: graph.batchSize(batchSize),
+      graph, parameters: parameters, data: data, preset: preset, teacher: teacher,
+      batchSize: min(graph.batchSize(batchSize), max(1, data.count)),
       scalar: scalar)
     while let sum = try evaluator.next() {
       try progress(
@@ -70,8 +71,12 @@ extension Network {
 }
 
 extension Graph {
-  /// The batch size to use: what is wanted, unless the network has been written for one size only.
+  /// The batch size to use: what is wanted, unless the network has been written for one size only or
+  /// the values and gradients of so many examples would take more than 4 GiB.
   package func batchSize(_ wanted: Int) -> Int {
-    if case .fixed(let size)? = inputs.first?.dimensions.first { size } else { wanted }
+    if case .fixed(let size)? = inputs.first?.dimensions.first { return size }
+    guard let shapes = try? shapes(batch: 1) else { return wanted }
+    let elements = nodes.flatMap(\.outputs).reduce(0) { $0 + shapes[$1.index].product }
+    return max(1, min(wanted, (4 << 30) / max(1, 8 * elements)))
   }
 }

@@ -66,7 +66,7 @@ public struct Pruning: Sendable {
     let original = network.graph.logits
     let all = try source.open(.train, imageShape: network.imageShape)
     let test = try source.openTest(imageShape: network.imageShape)
-    try original.checkClassifier(imageShape: all.imageShape, classes: all.classNames.count)
+    try original.check(fits: all)
     let (rest, heldOut) = all.split(
       holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
     let session = PruningSession(
@@ -74,7 +74,7 @@ public struct Pruning: Sendable {
       criterion: criterion, settings: self, progress: progress)
     func accuracy(_ graph: Graph) throws -> Double {
       try Evaluation.measure(
-        graph, test ?? heldOut, source.preset, .float32, progress: progress
+        graph, test ?? heldOut, source.preset, .float32, teacher: original, progress: progress
       ).accuracy
     }
     let before = try accuracy(original)

@@ -49,7 +49,7 @@ extension PruningSession {
 
   /// Kronecker factors of all affine nodes, by node.
   private func factors(of graph: Graph, round: Int) throws -> [Int: KroneckerFactors] {
-    let batch = graph.batchSize(64)
+    let batch = graph.batchSize(min(64, training.count))
     let estimator = try CurvatureEstimator(graph, batch: batch, seed: seed.derived(round))
     let loader = Loader(
       dataset: training, preset: preset, batchSize: batch, shuffle: true, augment: false,
@@ -129,7 +129,7 @@ extension PruningSession {
     let parameters = Parameters(graph)
     let estimation = try StatisticsEstimation(
       graph, parameters: parameters, data: training, preset: preset, images: Self.statisticsImages,
-      batchSize: graph.batchSize(128), scalar: scalar, seed: seed)
+      batchSize: graph.batchSize(min(128, training.count)), scalar: scalar, seed: seed)
     var step = 0
     while try estimation.next() {
       step += 1
@@ -149,7 +149,7 @@ extension PruningSession {
     recipe.scalar = scalar
     recipe.seed = seed
     recipe.learningRate = learningRate ?? settings.learningRate
-    recipe.batchSize = original.batchSize(128)
+    recipe.batchSize = original.batchSize(min(128, training.count))
     recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
     return recipe
   }
@@ -182,7 +182,7 @@ extension PruningSession {
   /// Percent of some images that are classified right.
   func accuracy(of graph: Graph, on data: any Dataset) throws -> Double {
     let sum = try Evaluation.measure(
-      graph, data, preset, scalar, stage: "validating", progress: progress)
+      graph, data, preset, scalar, teacher: original, stage: "validating", progress: progress)
     return sum.accuracy
   }
 }

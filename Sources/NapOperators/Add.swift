@@ -14,13 +14,13 @@ package struct Add: BroadcastingOperator {
   package static func derivatives(_ a: Float, _ b: Float) -> (Float, Float) { (1, 1) }
 }
 
-extension Add: Lowerable {
+extension Add {
   package func fusesRelu(in mode: PlanMode) -> Bool { true }
 
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let (a, b, y) = (node.inputs[0], node.inputs[1], node.outputs[0])
     let isResidual = plan.shape(a) == plan.shape(b) && !plan.isConstant(a) && !plan.isConstant(b)
-    guard isResidual else { return try lowerBroadcast(node, into: plan) }
+    guard isResidual else { return try lowerGeneral(node, into: plan) }
     let first = try plan.activation(a)
     let second = try plan.activation(b)
     // The side that is blocked already decides: the other is often a dense shortcut.
@@ -51,14 +51,14 @@ extension Add: Lowerable {
     }
   }
 
-  /// The general case, in plain loops; a fused `Relu` follows as a kernel of its own.
-  private func lowerBroadcast(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
-    guard node.relu else { return try PlainLowering.lower(node, into: plan) }
+  /// The general case; a fused `Relu` follows as a kernel of its own.
+  private func lowerGeneral(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
+    guard node.relu else { return try lowerBroadcast(node, into: plan) }
     let sum = plan.makeValue(like: node.outputs[0])
     var plain = node
     plain.relu = false
     plain.outputs = [sum]
-    let backward = try PlainLowering.lower(plain, into: plan)
+    let backward = try lowerBroadcast(plain, into: plan)
     let activation = try Relu().lower(
       PlanNode(
         index: node.index, name: node.name, op: Relu(), inputs: [sum], outputs: node.outputs),

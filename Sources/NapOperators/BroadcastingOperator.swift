@@ -1,8 +1,9 @@
+package import NapEngine
 package import NapGraph
 package import NapTensor
 
 /// An operator of two operands whose shapes are broadcast against each other as in NumPy.
-package protocol BroadcastingOperator: Operator {
+package protocol BroadcastingOperator: Lowerable {
   init()
   /// What a constant operand is for.
   static var operandRole: ParameterRole { get }

@@ -17,9 +17,11 @@ extension IndexLinks {
   /// Input 0 and output 0 hold the same elements in the same order under different shapes.
   ///
   /// Both shapes are cut into the shortest runs of axes with equal products. A run of one axis on
-  /// both sides corresponds index by index. Where one axis is split into several, or several are
-  /// merged into one, an index of the outermost of them is a block of the single axis, and the
-  /// inner ones are frozen. Runs of several axes on both sides are frozen.
+  /// both sides corresponds index by index. Other runs are seen as a box whose sides, the *factors*,
+  /// every axis on either side is made of one or more of, as the axis of channels before a channel
+  /// shuffle is of groups and channels of a group. The indices of one factor correspond, and all
+  /// other axes are frozen; which factor it is, outermost first, is left to the alternatives. Runs
+  /// that are no such box are frozen.
   mutating func uniteRowMajor() {
     let (from, to) = (inputShapes[0], outputShapes[0])
     guard !from.contains(0), !to.contains(0) else { return freezeAll("it is empty") }
@@ -64,25 +66,49 @@ extension IndexLinks {
 
   private mutating func uniteRun(_ from: Range<Int>, _ to: Range<Int>) {
     let reason = "the axis is reshaped"
-    func real(_ axes: [Axis]) -> [Axis] { axes.filter { size($0) > 1 } }
-    let inputs = from.map { Axis.input(0, axis: $0) }
-    let outputs = to.map { Axis.output(0, axis: $0) }
-    let (realInputs, realOutputs) = (real(inputs), real(outputs))
-    for axis in inputs + outputs where size(axis) == 1 { freeze(axis, reason) }
-    if realInputs.count == 1 {
-      uniteBlocks(of: realInputs[0], realOutputs)
-    } else if realOutputs.count == 1 {
-      uniteBlocks(of: realOutputs[0], realInputs)
-    } else {
-      for axis in realInputs + realOutputs { freeze(axis, reason) }
+    let (inputs, outputs) = (
+      parts(from.map { Axis.input(0, axis: $0) }), parts(to.map { Axis.output(0, axis: $0) })
+    )
+    let bounds = Set((inputs + outputs).flatMap { [$0.stride, $0.stride * size($0.axis)] }).sorted()
+    let factors = zip(bounds, bounds.dropFirst()).map { (stride: $0, size: $1 / $0) }
+    let isBox = zip(bounds, bounds.dropFirst()).allSatisfy { $1 % $0 == 0 }
+    var free: [Axis] = []
+    if isBox, !factors.isEmpty {
+      offer(alternatives: factors.count)
+      let factor = factors[factors.count - 1 - alternative % factors.count]
+      func part(_ parts: [Part]) -> Part? {
+        parts.first { $0.stride <= factor.stride && factor.stride < $0.stride * size($0.axis) }
+      }
+      if let a = part(inputs), let b = part(outputs) {
+        unite(a, b, stride: factor.stride, count: factor.size)
+        free = [a.axis, b.axis]
+      }
     }
+    for part in inputs + outputs where !free.contains(part.axis) { freeze(part.axis, reason) }
   }
 
-  /// `several` axes, merged, are `single`: an index of the first of them is a block of `single`.
-  private mutating func uniteBlocks(of single: Axis, _ several: [Axis]) {
-    guard several.count > 1 else { return unite(single, several[0]) }
-    let block = size(single) / size(several[0])
-    for index in 0..<size(single) { unite(several[0], index / block, single, index) }
-    for axis in several.dropFirst() { freeze(axis, "the axis is an inner part of a reshaped axis") }
+  /// An axis of a run and the step in the run's elements from one index to the next.
+  private typealias Part = (axis: Axis, stride: Int)
+
+  private func parts(_ axes: [Axis]) -> [Part] {
+    var stride = 1
+    var result: [Part] = []
+    for axis in axes.reversed() {
+      result.append((axis, stride))
+      stride *= size(axis)
+    }
+    return result
+  }
+
+  /// Indices of two axes correspond that have the same index of a factor both contain.
+  private mutating func unite(_ a: Part, _ b: Part, stride: Int, count: Int) {
+    func connect(_ a: Part, to b: Part) {
+      for p in 0..<size(a.axis) {
+        let index = p / (stride / a.stride) % count
+        unite(a.axis, p, b.axis, index * (stride / b.stride))
+      }
+    }
+    connect(a, to: b)
+    connect(b, to: a)
   }
 }

@@ -5,22 +5,33 @@ package import NapKernels
 import NapTensor
 
 /// Measures loss and accuracy of a network on a data set, batch by batch; the caller owns the loop.
+///
+/// Without labels it is loss and agreement against another network.
 package final class Evaluator {
   private let plan: Plan
   private let batches: LoaderEpoch
   private let classes: Int
+  private let teacher: Plan?
   package private(set) var sum = LossSum()
 
   /// - Throws: `TrainingError` when network and data do not fit.
   package init(
     _ graph: Graph, parameters: Parameters? = nil, data: any Dataset, preset: Preset,
-    batchSize: Int = 256, scalar: Scalar = .float32
+    teacher: Graph? = nil, batchSize: Int = 256, scalar: Scalar = .float32
   ) throws {
-    try graph.checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
+    try graph.check(fits: data)
+    guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
     classes = data.classNames.count
     plan = try Plan(
       graph, parameters: parameters ?? Parameters(graph), mode: .inference, scalar: scalar,
       batch: batchSize)
+    self.teacher =
+      data.isLabelled
+      ? nil
+      : try teacher.map {
+        try Plan(
+          $0, parameters: Parameters($0), mode: .inference, scalar: scalar, batch: batchSize)
+      }
     batches = Loader(
       dataset: data, preset: preset, batchSize: batchSize, shuffle: false, augment: false,
       dropLast: false, seed: Seed(0)
@@ -34,6 +45,16 @@ package final class Evaluator {
     // The last batch may be smaller; what is left of the one before is computed but not counted.
     plan.inputs[0].update(from: batch.pixels, count: batch.count * imageSize)
     plan.forward()
+    if let teacher {
+      teacher.inputs[0].update(from: batch.pixels, count: batch.count * imageSize)
+      teacher.forward()
+      let outputs = plan.outputs.indices.map {
+        Imitation.Output(
+          shape: plan.outputShapes[$0], student: plan.outputs[$0], teacher: teacher.outputs[$0])
+      }
+      sum.add(Imitation().evaluate(outputs, count: batch.count))
+      return sum
+    }
     sum.add(
       CrossEntropy().evaluate(
         logits: plan.outputs[0], labels: batch.labels.prefix(batch.count), classes: classes))

@@ -19,7 +19,7 @@ package final class StatisticsEstimation {
     _ graph: Graph, parameters: Parameters, data: any Dataset, preset: Preset, images: Int,
     batchSize: Int, scalar: Scalar, seed: Seed
   ) throws {
-    try graph.checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
+    try graph.check(fits: data)
     plan = try Plan(
       graph, parameters: parameters, mode: .training, scalar: scalar, batch: batchSize)
     let loader = Loader(

@@ -29,6 +29,7 @@ package enum TrainingError: RecoverableError, Equatable {
   case inputShape(network: [Int], data: [Int])
   case outputShape([Int])
   case tooFewImages(count: Int, batchSize: Int)
+  case noLabels
 
   package var problem: String {
     switch self {
@@ -42,6 +43,7 @@ package enum TrainingError: RecoverableError, Equatable {
       "the network's output has shape \(Self.text(shape)), not examples x classes"
     case .tooFewImages(let count, let batchSize):
       "\(count) images do not fill one batch of \(batchSize)"
+    case .noLabels: "the images have no labels"
     }
   }
 
@@ -52,6 +54,7 @@ package enum TrainingError: RecoverableError, Equatable {
       "give the data set the network was trained on, or another --preset"
     case .outputShape: "only classifiers with one output can be trained on labels"
     case .tooFewImages: "give a smaller --batch-size"
+    case .noLabels: "give labelled images, or a network to imitate"
     }
   }
 
@@ -61,20 +64,36 @@ package enum TrainingError: RecoverableError, Equatable {
 }
 
 extension Graph {
-  /// The number of classes of a classifier of images of the given shape.
-  ///
   /// - Throws: `TrainingError` when the network does not fit the data.
-  package func checkClassifier(imageShape: [Int], classes: Int) throws {
-    guard inputs.count == 1, outputs.count == 1 else {
-      throw GraphError.invalid(
-        "the network has \(inputs.count) inputs and \(outputs.count) outputs; data sets of images need one each"
-      )
+  package func check(fits data: any Dataset) throws {
+    if data.isLabelled {
+      try checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
+    } else {
+      try checkInput(imageShape: data.imageShape)
     }
-    let shapes = try shapes(batch: 2)
-    let input = Array(shapes[inputs[0].value.index].dropFirst())
+  }
+
+  private func checkInput(imageShape: [Int]) throws {
+    guard inputs.count == 1 else {
+      throw GraphError.invalid(
+        "the network has \(inputs.count) inputs; data sets of images need one")
+    }
+    let shape = try shapes(batch: 2)[inputs[0].value.index]
+    let input = Array(shape.dropFirst())
     guard input == imageShape else {
       throw TrainingError.inputShape(network: input, data: imageShape)
     }
+  }
+
+  /// - Throws: `TrainingError` when this is no classifier of images of the given shape.
+  package func checkClassifier(imageShape: [Int], classes: Int) throws {
+    try checkInput(imageShape: imageShape)
+    guard outputs.count == 1 else {
+      throw GraphError.invalid(
+        "the network has \(outputs.count) outputs, but labels are for one; give images without labels"
+      )
+    }
+    let shapes = try shapes(batch: 2)
     let output = shapes[outputs[0].value.index]
     guard output.count == 2, output[0] == shapes[inputs[0].value.index][0] else {
       throw TrainingError.outputShape(output)
@@ -111,6 +130,7 @@ package final class TrainingRun {
   private var batches: LoaderEpoch?
   private let teacher: Plan?
   private let classes: Int
+  private let isLabelled: Bool
   private var epochSum = LossSum()
   private var lastGood: [ValueID: Tensor] = [:]
 
@@ -121,7 +141,9 @@ package final class TrainingRun {
     recipe: TrainingRecipe, teacher: Graph? = nil
   ) throws {
     self.recipe = recipe
-    try graph.checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
+    try graph.check(fits: data)
+    guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
+    isLabelled = data.isLabelled
     classes = data.classNames.count
     guard data.count >= recipe.batchSize else {
       throw TrainingError.tooFewImages(count: data.count, batchSize: recipe.batchSize)
@@ -135,8 +157,8 @@ package final class TrainingRun {
     loader = Loader(
       dataset: data, preset: preset, batchSize: recipe.batchSize, shuffle: true,
       augment: recipe.augments, dropLast: true, seed: recipe.seed)
-    if let teacher, recipe.loss.teacherWeight > 0 {
-      try teacher.checkClassifier(imageShape: data.imageShape, classes: classes)
+    if let teacher, recipe.loss.teacherWeight > 0 || !data.isLabelled {
+      try teacher.check(fits: data)
       self.teacher = try Plan(
         teacher, parameters: Parameters(teacher), mode: .inference, scalar: recipe.scalar,
         batch: recipe.batchSize)
@@ -168,9 +190,7 @@ package final class TrainingRun {
       teacher.inputs[0].update(from: batch.pixels, count: teacher.inputShapes[0].product)
       teacher.forward()
     }
-    let sum = recipe.loss.evaluate(
-      logits: plan.outputs[0], labels: batch.labels, classes: classes, teacher: teacher?.outputs[0],
-      gradient: plan.outputGradients[0])
+    let sum = loss(batch)
     guard sum.loss.isFinite else {
       for (value, tensor) in lastGood { parameters.set(value, tensor) }
       throw TrainingError.diverged(step: step, learningRate: rate)
@@ -184,6 +204,21 @@ package final class TrainingRun {
     return StepReport(
       step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
       learningRate: rate, batch: sum, epochSum: epochSum)
+  }
+
+  /// The loss of a batch that has been run; writes the gradients of the outputs.
+  private func loss(_ batch: Batch) -> LossSum {
+    guard !isLabelled, let teacher else {
+      return recipe.loss.evaluate(
+        logits: plan.outputs[0], labels: batch.labels, classes: classes,
+        teacher: teacher?.outputs[0], gradient: plan.outputGradients[0])
+    }
+    let outputs = plan.outputs.indices.map {
+      Imitation.Output(
+        shape: plan.outputShapes[$0], student: plan.outputs[$0], teacher: teacher.outputs[$0],
+        gradient: plan.outputGradients[$0])
+    }
+    return Imitation(temperature: recipe.loss.temperature).evaluate(outputs, count: batch.count)
   }
 
   package func learningRate(at step: Int) -> Double {

@@ -30,7 +30,17 @@ import Testing
       format: ImageFolder.name,
       files: ["train/cat/a.png": png, "train/dog/b.png": png, "train/dog/c.png": png],
       count: 3, imageShape: [3, 2, 2]),
+    Fixture(
+      format: ImageArray.name, files: ["images.npz": archive], count: 2, imageShape: [1, 2, 3]),
   ]
+
+  static let archive: Data = {
+    let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).npz").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let images = Tensor(shape: [2, 1, 2, 3], integers: (0..<12).map { $0 })
+    try? NumPyFile.writeArchive([("images", images)], to: path)
+    return FileManager.default.contents(atPath: path) ?? Data()
+  }()
 
   static let cifarRecords: Data = {
     var bytes = [UInt8](repeating: 9, count: 3 * 3073)
@@ -72,7 +82,7 @@ import Testing
     let data = try Datasets.open(folder.path, split: .train)
     #expect(data.count == fixture.count)
     #expect(data.imageShape == fixture.imageShape)
-    #expect((0..<data.count).allSatisfy { data.label(at: $0) < data.classNames.count })
+    #expect((0..<data.count).allSatisfy { data.label(at: $0) < max(1, data.classNames.count) })
     #expect(throws: DataError.self) { try Datasets.open(folder.path, split: .test) }
   }
 
@@ -120,6 +130,34 @@ import Testing
     try data.copyPixels(of: 0, into: &pixels)
     #expect(pixels == [255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255])
   }
+
+  @Test func imagesWithoutLabelsAreRead() throws {
+    let folder = try folder(["a.png": Self.png, "b.png": Self.png])
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let data = try Datasets.open(folder.path, split: .train)
+    #expect(!data.isLabelled && data.count == 2 && data.imageShape == [3, 2, 2])
+  }
+
+  @Test func arraysMayHaveLabelsAndBeCompressed() throws {
+    // numpy.savez_compressed(file, x=numpy.arange(8, dtype="f4").reshape(2, 1, 2, 2), y=[3, 1])
+    let compressed = try #require(Data(base64Encoded: Self.compressed))
+    let folder = try folder(["images.npz": compressed])
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let data = try Datasets.open(folder.appending(path: "images.npz").path, split: .train)
+    #expect(data.classNames.count == 4 && data.label(at: 0) == 3)
+    var numbers = [Float](repeating: 0, count: 4)
+    #expect(data.copyNumbers(of: 1, into: &numbers))
+    #expect(numbers == [4, 5, 6, 7])
+  }
+
+  static let compressed = 
+    "UEsDBC0AAAAIAAAAIQAA3Ut0//////////8FABQAeC5ucHkBABAAoAAAAAAAAABfAAAAAAAAAJvsF+obEMnIUMZQ"
+    + "rZ6SWpxcpG6loG6TZqKuo6Cell9UUpSYF59flJIKEndLzClOBYoXZyQWpAL5GkY6CoY6CkDSSFNHoVaBDMDFAAYN"
+    + "9kDCAYiAuAGIFwDxASB+4AAAUEsDBC0AAAAIAAAAIQCM3jPg//////////8FABQAeS5ucHkBABAAkAAAAAAAAABK"
+    + "AAAAAAAAAJvsF+obEMnIUMZQrZ6SWpxcpG6loG6TaaGuo6Cell9UUpSYF59flJIKEndLzClOBYoXZyQWpAL5GkY6"
+    + "mjoKtQoUAC5mBghghNIAUEsBAi0DLQAAAAgAAAAhAADdS3RfAAAAoAAAAAUAAAAAAAAAAAAAAIABAAAAAHgubnB5"
+    + "UEsBAi0DLQAAAAgAAAAhAIzeM+BKAAAAkAAAAAUAAAAAAAAAAAAAAIABlgAAAHkubnB5UEsFBgAAAAACAAIAZgAA"
+    + "ABcBAAAAAA=="
 
   @Test func heldOutImagesAreDisjointAndBalanced() {
     let data = SyntheticDataset(count: 1000, split: .train)

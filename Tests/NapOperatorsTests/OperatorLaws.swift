@@ -95,7 +95,7 @@ struct WrittenNode {
       }
     }
     description = NodeDescription(
-      name: "sample", operatorType: exported.operatorType, opset: NodeDescription.exportOpset,
+      name: "sample", operatorType: exported.operatorType, opset: exported.opset,
       attributes: exported.attributes, inputs: inputs, outputCount: sample.outputCount)
   }
 }

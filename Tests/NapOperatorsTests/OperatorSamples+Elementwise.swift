@@ -27,6 +27,23 @@ extension OperatorSample {
     OperatorSample("integers", Identity(), [Tensor([3, 4])]),
     elementwise("default", LeakyRelu(), kinks: [0]),
     elementwise("steep", LeakyRelu(slope: 0.3), kinks: [0]),
+    elementwise("both signs", Abs(), kinks: [0]),
+    elementwise("both pieces", Celu(alpha: 0.7), kinks: [0]),
+    elementwise("default", Elu(), kinks: [0]),
+    elementwise("small", Elu(alpha: 0.3), kinks: [0]),
+    elementwise("moderate", Erf()),
+    elementwise("moderate", Exp()),
+    elementwise("exact", Gelu()),
+    elementwise("approximate", Gelu(isApproximate: true)),
+    elementwise("positive", Log(), in: 0.3...3),
+    elementwise("moderate", Mish()),
+    elementwise("both signs", Neg()),
+    OperatorSample("integers", Neg(), [Tensor([3, -4])]),
+    elementwise("positive", Reciprocal(), in: 0.4...3),
+    elementwise("both pieces", Selu(), kinks: [0]),
+    elementwise("moderate", Softplus()),
+    elementwise("moderate", Softsign(), kinks: [0]),
+    elementwise("positive", Sqrt(), in: 0.3...3),
     elementwise("both pieces", Relu(), kinks: [0]),
     elementwise("moderate", Sigmoid(), in: -4...4),
     elementwise("moderate", Tanh()),
@@ -48,5 +65,24 @@ extension OperatorSample {
     ]
   }
 
-  static let arithmetic = pairs(Add()) + pairs(Div()) + pairs(Mul()) + pairs(Sub())
+  static let arithmetic =
+    pairs(Add()) + pairs(Div()) + pairs(Mul()) + pairs(Sub()) + choices + [
+      OperatorSample("a square", Pow(), [.random([2, 3], in: 0.5...2), .init(shape: [], floats: [2])],
+        constantInputs: [1], differentiable: [0, 1]),
+      OperatorSample(
+        "computed", Pow(), [.random([2, 3], in: 0.5...2), .random([3], in: 0.5...2, seed: 1)]),
+    ]
+
+  /// Kinks lie where the operands are equal, or the first is 0.
+  private static let choices = [
+    OperatorSample("apart", Max(), [.random([2, 3], in: 0...1), .random([3], in: -1 ... -0.1)]),
+    OperatorSample("apart", Min(), [.random([2, 3], in: 0...1), .random([3], in: -1 ... -0.1)]),
+    OperatorSample("integers", Max(), [Tensor([2, -3]), Tensor([1, 5])]),
+    OperatorSample(
+      "one slope a channel", PRelu(),
+      [.random([2, 3, 2], awayFrom: [0]), .random([3, 1], seed: 1)], constantInputs: [1]),
+    OperatorSample(
+      "chosen", Where(condition: Tensor(shape: [2, 1, 3], integers: [1, 0, 1, 0, 0, 1], elementType: .bool)),
+      [.random([2, 4, 3]), .random([4, 1], seed: 1)]),
+  ]
 }

@@ -21,6 +21,27 @@ extension OperatorSample {
     conv("one axis", [2, 3, 7], [2, 3, 3], Window(kernel: [3], padding: .sameLower)),
     conv(
       "three axes", [1, 2, 3, 4, 3], [2, 2, 2, 2, 2], Window(kernel: [2, 2, 2], padding: .valid)),
+    transposed("plain", [2, 3, 3, 4], [3, 2, 2, 3], Window(kernel: [2, 3])),
+    transposed(
+      "strided, padded, grouped", [1, 4, 3, 3], [4, 3, 3, 3],
+      Window(
+        kernel: [3, 3], strides: [2, 2], padding: .explicit(begin: [1, 0], end: [1, 1])), group: 2,
+      outputPadding: [1, 0]),
+    OperatorSample(
+      "tokens", LayerNormalization(), [.random([2, 3, 4]), .random([4], seed: 1), .random([4], seed: 2)],
+      constantInputs: [1, 2]),
+    OperatorSample(
+      "two axes, without bias", LayerNormalization(axis: 1), [.random([2, 3, 4]), .random([3, 4], seed: 1)],
+      constantInputs: [1]),
+    OperatorSample(
+      "images", InstanceNormalization(), [.random([2, 3, 2, 3]), .random([3], seed: 1), .random([3], seed: 2)],
+      constantInputs: [1, 2]),
+    OperatorSample(
+      "two groups", GroupNormalization(groups: 2),
+      [.random([2, 4, 3]), .random([4], seed: 1), .random([4], seed: 2)], constantInputs: [1, 2]),
+    einsum("a batch of products", "bij,bjk->bik", [2, 3, 4], [2, 4, 2]),
+    einsum("of heads", "bhid, bhjd -> bhij", [1, 2, 3, 2], [1, 2, 3, 2]),
+    einsum("one operand", "ijk->ki", [2, 3, 4]),
     normalization("images", [2, 3, 2, 2]),
     normalization("vectors", [4, 3]),
     OperatorSample(
@@ -51,6 +72,20 @@ extension OperatorSample {
     let inputs = [.random(x), .random(w, seed: 1)] + (bias ? [Tensor.random([w[0]], seed: 2)] : [])
     return OperatorSample(
       name, Conv(window: window, group: group), inputs, constantInputs: bias ? [1, 2] : [1])
+  }
+
+  private static func einsum(_ name: String, _ equation: String, _ shapes: [Int]...) -> OperatorSample {
+    guard let op = try? Einsum(equation: equation) else { preconditionFailure(equation) }
+    return OperatorSample(name, op, shapes.enumerated().map { .random($1, seed: $0) })
+  }
+
+  private static func transposed(
+    _ name: String, _ x: [Int], _ w: [Int], _ window: Window, group: Int = 1,
+    outputPadding: [Int]? = nil
+  ) -> OperatorSample {
+    OperatorSample(
+      name, ConvTranspose(window: window, group: group, outputPadding: outputPadding),
+      [.random(x), .random(w, seed: 1), .random([w[1] * group], seed: 2)], constantInputs: [1, 2])
   }
 
   private static func normalization(_ name: String, _ shape: [Int]) -> OperatorSample {

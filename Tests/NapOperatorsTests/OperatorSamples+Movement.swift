@@ -3,7 +3,7 @@ import NapOperators
 import NapTensor
 
 extension OperatorSample {
-  static let movement = joining + padding + reshaping + slicing + reordering
+  static let movement = joining + gathering + resizing + padding + reshaping + slicing + reordering
 
   private static let joining = [
     OperatorSample(
@@ -17,6 +17,39 @@ extension OperatorSample {
       "channels", Split(axis: 1, sizes: [2, 1, 3]), [.random([2, 6, 2])], outputCount: 3),
     OperatorSample(
       "the last axis", Split(axis: -1, sizes: [2, 3]), [.random([2, 5])], outputCount: 2),
+  ]
+
+  private static let gathering = [
+    OperatorSample("one index", Gather(axis: 1, indices: [-2], indexShape: []), [.random([2, 4, 3])]),
+    OperatorSample("some channels", Gather(axis: 1, indices: [3, 0, -2]), [.random([2, 4, 3])]),
+    OperatorSample("repeated", Gather(axis: -1, indices: [1, 1, 0]), [.random([2, 3])]),
+    OperatorSample(
+      "a table of indices", Gather(axis: 0, indices: [0, 2, 1, 2], indexShape: [2, 2]),
+      [.random([3, 2])]),
+    OperatorSample("integers", Gather(axis: 0, indices: [1]), [Tensor([5, 6])]),
+    OperatorSample("leading axes", Expand(target: [3, 1, 4]), [.random([2, 1])]),
+    OperatorSample("one axis", Expand(target: [2, 3]), [.random([2, 1])]),
+    OperatorSample("both axes", Tile(repeats: [1, 2, 3]), [.random([2, 3, 1])]),
+    OperatorSample("integers", Tile(repeats: [2]), [Tensor([5, 6])]),
+    OperatorSample("depth first", DepthToSpace(blockSize: 2), [.random([2, 8, 2, 3])]),
+    OperatorSample(
+      "columns first", DepthToSpace(blockSize: 2, isColumnRowDepth: true), [.random([1, 8, 2, 3])]),
+    OperatorSample("blocks", SpaceToDepth(blockSize: 2), [.random([2, 3, 4, 2])]),
+  ]
+
+  private static let resizing = [
+    OperatorSample(
+      "nearest", Resize(axes: [2, 3], to: .scales([2, 1.5]), coordinates: .asymmetric, rounding: .floor),
+      [.random([1, 2, 3, 4])]),
+    OperatorSample("nearest, half pixels", Resize(axes: [2], to: .sizes([7])), [.random([1, 2, 3])]),
+    OperatorSample(
+      "linear", Resize(axes: [2, 3], to: .sizes([5, 2]), mode: .linear), [.random([1, 2, 3, 4])]),
+    OperatorSample(
+      "aligned", Resize(axes: [2, 3], to: .scales([2, 2]), mode: .linear, coordinates: .alignCorners),
+      [.random([1, 1, 3, 2])]),
+    OperatorSample(
+      "cubic", Resize(axes: [2], to: .sizes([6]), mode: .cubic, coordinates: .pytorchHalfPixel),
+      [.random([1, 2, 4])]),
   ]
 
   private static let padding = [
@@ -45,7 +78,7 @@ extension OperatorSample {
     OperatorSample("partly regrouped", Reshape(target: [0, 3, 4]), [.random([5, 2, 6])]),
     OperatorSample("into a scalar", Reshape(target: []), [.random([1, 1])], isRigid: true),
     OperatorSample(
-      "literal", Reshape(target: [4, 3], allowsZero: true), [.random([2, 6])], isRigid: true),
+      "into a common box", Reshape(target: [4, 3], allowsZero: true), [.random([2, 6])]),
     OperatorSample("pixels", Squeeze(axes: [2, 3]), [.random([2, 3, 1, 1])]),
     OperatorSample("from the end", Squeeze(axes: [-2]), [.random([2, 1, 3])]),
     OperatorSample("pixels", Unsqueeze(axes: [2, 3]), [.random([2, 3])]),

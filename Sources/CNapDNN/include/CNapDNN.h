@@ -47,6 +47,14 @@ enum nap_activation {
   NAP_HARDSWISH,
   NAP_LINEAR,       // alpha x + beta
   NAP_EXP,
+  NAP_ABS,
+  NAP_ELU,          // alpha: scale of the negative side
+  NAP_GELU_ERF,
+  NAP_GELU_TANH,
+  NAP_LOG,
+  NAP_MISH,
+  NAP_SOFT_RELU,
+  NAP_SQRT,
 };
 
 enum nap_binary { NAP_ADD, NAP_SUB, NAP_MUL, NAP_DIV };

@@ -9,19 +9,21 @@ package enum Split: String, Sendable, CaseIterable {
 /// A layout of files on disk that holds a data set.
 package protocol DatasetFormat: Sendable {
   static var name: String { get }
+  /// Whether a folder, or a file, is of this format.
   static func recognizes(_ folder: URL) -> Bool
   /// - Parameter imageSize: the size to bring images to, for formats without one of their own.
   static func open(_ folder: URL, split: Split, imageSize: (height: Int, width: Int)?)
     throws(DataError) -> any Dataset
 }
 
-/// Finds out what a folder holds and opens it.
+/// Finds out what a folder or file holds and opens it.
 package enum Datasets {
   /// The formats that are tried, in order.
   package static let formats: [any DatasetFormat.Type] = [
     CIFAR10.self,
     IDX.self,
     ImageFolder.self,
+    ImageArray.self,
   ]
 
   /// What to give instead of a folder for the generated data set.
@@ -34,9 +36,7 @@ package enum Datasets {
       return SyntheticDataset(count: split == .train ? 20_000 : 4000, split: split)
     }
     let folder = URL(fileURLWithPath: path)
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue
-    else { throw .missing(path: path) }
+    guard FileManager.default.fileExists(atPath: path) else { throw .missing(path: path) }
     // The folder itself, or the only kind of folder inside it that some format recognizes.
     let inside = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     let candidates = [folder] + inside.sorted().map { folder.appending(path: $0) }

@@ -2,11 +2,11 @@ package import Foundation
 import NapTensor
 
 /// Folders of JPEG and PNG images, one folder a class: `DIR/train/CLASS/*` and `DIR/test/CLASS/*`
-/// (or `val`), or `DIR/CLASS/*` for training images only.
+/// (or `val`), or `DIR/CLASS/*` for training images only; or images without labels, `DIR/*`.
 ///
 /// Images are decoded when they are needed, their shorter side brought to size, the middle cut out.
 package struct ImageFolder: DatasetFormat, Dataset {
-  package static let name = "folders of images by class"
+  package static let name = "folders of images, by class or without labels"
 
   package let classNames: [String]
   package let imageShape: [Int]
@@ -42,6 +42,7 @@ package struct ImageFolder: DatasetFormat, Dataset {
   package static func recognizes(_ folder: URL) -> Bool {
     guard let root = root(folder, .train) ?? root(folder, .test) else { return false }
     return folders(root).contains { !images(root.appending(path: $0)).isEmpty }
+      || !images(root).isEmpty
   }
 
   package static func open(_ folder: URL, split: Split, imageSize: (height: Int, width: Int)?)
@@ -55,10 +56,13 @@ package struct ImageFolder: DatasetFormat, Dataset {
 
   init(_ root: URL, imageSize: (height: Int, width: Int)?) throws(DataError) {
     classNames = Self.folders(root).filter { !Self.images(root.appending(path: $0)).isEmpty }
-    files = classNames.enumerated().flatMap { label, name in
+    let labelled = classNames.enumerated().flatMap { label, name in
       let folder = root.appending(path: name)
       return Self.images(folder).map { (folder.appending(path: $0).path, label) }
     }
+    files =
+      classNames.isEmpty
+      ? Self.images(root).map { (root.appending(path: $0).path, 0) } : labelled
     guard let first = files.first else { throw .unrecognized(path: root.path) }
     if let imageSize, imageSize.height > 0, imageSize.width > 0 {
       imageShape = [3, imageSize.height, imageSize.width]

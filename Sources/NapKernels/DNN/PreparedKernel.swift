@@ -17,6 +17,15 @@ package enum Activation: Sendable, Hashable {
   case tanh
   case hardSwish
   case linear(scale: Float, offset: Float)
+  case absolute
+  case elu(alpha: Float)
+  case exponential
+  case geluErf
+  case geluTanh
+  case logarithm
+  case mish
+  case softRelu
+  case squareRoot
 
   fileprivate var parameters: (kind: Int32, alpha: Float, beta: Float) {
     switch self {
@@ -26,6 +35,15 @@ package enum Activation: Sendable, Hashable {
     case .tanh: (Int32(NAP_TANH.rawValue), 0, 0)
     case .hardSwish: (Int32(NAP_HARDSWISH.rawValue), 1 / 6, 0.5)
     case .linear(let scale, let offset): (Int32(NAP_LINEAR.rawValue), scale, offset)
+    case .absolute: (Int32(NAP_ABS.rawValue), 0, 0)
+    case .elu(let alpha): (Int32(NAP_ELU.rawValue), alpha, 0)
+    case .exponential: (Int32(NAP_EXP.rawValue), 0, 0)
+    case .geluErf: (Int32(NAP_GELU_ERF.rawValue), 0, 0)
+    case .geluTanh: (Int32(NAP_GELU_TANH.rawValue), 0, 0)
+    case .logarithm: (Int32(NAP_LOG.rawValue), 0, 0)
+    case .mish: (Int32(NAP_MISH.rawValue), 0, 0)
+    case .softRelu: (Int32(NAP_SOFT_RELU.rawValue), 1, 0)
+    case .squareRoot: (Int32(NAP_SQRT.rawValue), 0, 0)
     }
   }
 }

@@ -5,11 +5,13 @@ import NapTensor
 /// Turns a graph into its wire form, with a name of its own for every value.
 struct GraphWriting {
   private let graph: Graph
+  private let opset: Int
   private var names: [ValueID: String] = [:]
   private var taken: Set<String> = []
 
-  init(_ graph: Graph) {
+  init(_ graph: Graph, opset: Int) {
     self.graph = graph
+    self.opset = opset
     // Whoever runs the file knows the inputs and outputs by name: they choose first.
     for port in graph.inputs + graph.outputs { assignName(port.value) }
     for node in graph.nodes { (node.inputs + node.outputs).forEach { assignName($0) } }
@@ -40,7 +42,7 @@ struct GraphWriting {
     var constants = graph.constants.sorted { $0.key < $1.key }
       .compactMap { value, tensor in names[value].map { (name: $0, tensor: tensor) } }
     for node in graph.nodes {
-      let exported = node.op.exported()
+      let exported = node.op.exported().written(inOpset: opset)
       let positions = exported.inputPositions ?? Array(node.inputs.indices)
       var inputs: [Int: String] = [:]
       for (position, value) in zip(positions, node.inputs) { inputs[position] = name(value) }
@@ -76,6 +78,18 @@ struct GraphWriting {
     }
     proto.type.tensorType = type
     return proto
+  }
+}
+
+extension ExportedOperator {
+  /// Operators are described as of opset 17; what has changed since is changed here.
+  fileprivate func written(inOpset opset: Int) -> ExportedOperator {
+    var result = self
+    if opset >= 18, operatorType.hasPrefix("Reduce"), case .ints(let axes)? = attributes["axes"] {
+      result.attributes["axes"] = nil
+      result.constants[1] = Tensor(axes)
+    }
+    return result
   }
 }
 

@@ -6,7 +6,8 @@ import SwiftProtobuf
 /// Writes networks to ONNX files.
 ///
 /// Names, metadata and the declared inputs and outputs are those of the file the network was read
-/// from; operators are written in opset `NodeDescription.exportOpset`.
+/// from; operators are written in opset `NodeDescription.exportOpset`, or the oldest newer one that
+/// has them all.
 package struct ONNXWriter: Sendable {
   /// Weights of more bytes than this go to a file of their own, `<model>.data`: a protobuf file
   /// cannot exceed 2 GiB.
@@ -25,12 +26,15 @@ package struct ONNXWriter: Sendable {
 
   private func writeFiles(_ graph: Graph, to path: String) throws(FileError) {
     var model = ONNXModelProto()
-    model.irVersion = 8
+    let version = graph.nodes.reduce(NodeDescription.exportOpset) {
+      max($0, $1.op.exported().opset)
+    }
+    model.irVersion = version < 19 ? 8 : version < 21 ? 9 : 10
     model.producerName = "nap"
     if !graph.documentation.isEmpty { model.docString = graph.documentation }
     var opset = ONNXOperatorSetIdProto()
     opset.domain = ""
-    opset.version = Int64(NodeDescription.exportOpset)
+    opset.version = Int64(version)
     model.opsetImport = [opset]
     model.metadataProps = graph.metadata.map { (key, value) in
       var entry = ONNXStringStringEntryProto()
@@ -38,7 +42,7 @@ package struct ONNXWriter: Sendable {
       entry.value = value
       return entry
     }
-    var writing = GraphWriting(graph)
+    var writing = GraphWriting(graph, opset: version)
     var (proto, constants) = writing.protos()
 
     let size = constants.reduce(0) { $0 + $1.tensor.count * $1.tensor.elementType.byteWidth }

@@ -46,23 +46,6 @@ extension Folding {
     Tensor(shape: [], integers: [Int64(try node.shape(ofInput: 0).product)])
   }
 
-  static func gather(_ node: NodeDescription) throws(OperatorError) -> Tensor {
-    let (x, indices) = (try node.known(0), try node.known(1))
-    guard !indices.isFloat else { throw OperatorError("the indices (input 1) are floats") }
-    let axis = try checkedAxis(try node.int("axis", default: 0), rank: x.shape.count)
-    var chosen: [Int] = []
-    for index in indices.integers {
-      let size = x.shape[axis]
-      guard index >= -Int64(size), index < Int64(size) else {
-        throw OperatorError("index \(index) is outside an axis of size \(size)")
-      }
-      chosen.append(Int(index) < 0 ? Int(index) + size : Int(index))
-    }
-    let shape = Array(x.shape[..<axis]) + indices.shape + Array(x.shape[(axis + 1)...])
-    try checkSize(shape, inputs: [x])
-    return x.selecting(chosen, axis: axis).reshaped(to: shape)
-  }
-
   static func range(_ node: NodeDescription) throws(OperatorError) -> Tensor {
     let (start, limit, delta) = (try node.known(0), try node.known(1), try node.known(2))
     let all = [start, limit, delta]
@@ -80,31 +63,6 @@ extension Folding {
         shape: [count],
         integers: (0..<count).map { start.integers[0] &+ Int64($0) &* delta.integers[0] },
         elementType: start.elementType)
-  }
-
-  static func expand(_ node: NodeDescription) throws(OperatorError) -> Tensor {
-    let x = try node.known(0)
-    return try expanded(x, to: try broadcastShape(x.shape, try sizes(try node.known(1))))
-  }
-
-  static func tile(_ node: NodeDescription) throws(OperatorError) -> Tensor {
-    let x = try node.known(0)
-    let repeats = try sizes(try node.known(1))
-    guard repeats.count == x.shape.count else {
-      throw OperatorError("\(repeats.count) repeats do not fit shape \(describe(x.shape))")
-    }
-    var result = x
-    for (axis, count) in repeats.enumerated() {
-      guard elementCount([result.shape[axis], count]) != nil else {
-        throw OperatorError("cannot repeat an axis \(count) times")
-      }
-      var shape = result.shape
-      shape[axis] *= count
-      try checkSize(shape, inputs: [x])
-      let indices = (0..<shape[axis]).map { $0 % max(result.shape[axis], 1) }
-      result = result.selecting(indices, axis: axis)
-    }
-    return result
   }
 
   static func nonZero(_ node: NodeDescription) throws(OperatorError) -> Tensor {

@@ -58,27 +58,6 @@ extension Folding {
     }
   }
 
-  /// `Where`: the second input where the first is true, else the third.
-  static func select(_ node: NodeDescription) throws(OperatorError) -> Tensor {
-    let condition = try node.known(0)
-    guard condition.elementType == .bool else {
-      throw OperatorError("the condition (input 0) is not boolean")
-    }
-    let (a, b) = try broadcast(try node.known(1), try node.known(2))
-    let shape = try broadcastShape(condition.shape, a.shape)
-    let (test, x, y) = (
-      try expanded(condition, to: shape).integers, try expanded(a, to: shape),
-      try expanded(b, to: shape)
-    )
-    return a.isFloat
-      ? Tensor(
-        shape: shape, floats: test.indices.map { test[$0] != 0 ? x.floats[$0] : y.floats[$0] })
-      : Tensor(
-        shape: shape,
-        integers: test.indices.map { test[$0] != 0 ? x.integers[$0] : y.integers[$0] },
-        elementType: a.elementType)
-  }
-
   static func reduction(
     floats: @escaping @Sendable (Float, Float) -> Float,
     integers: @escaping @Sendable (Int64, Int64) -> Int64

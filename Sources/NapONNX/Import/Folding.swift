@@ -49,9 +49,9 @@ struct Folding {
 
   /// Registered operators that are defined on integers.
   private static let takesIntegers: Set<String> = [
-    "Add", "Cast", "Concat", "Div", "Flatten", "Identity", "Mul", "Pad", "Reshape", "Slice",
-    "Split",
-    "Squeeze", "Sub", "Transpose", "Unsqueeze",
+    "Abs", "Add", "Cast", "Concat", "Div", "Expand", "Flatten", "Gather", "Identity", "Mul", "Neg",
+    "Pad", "Pow", "Reshape", "Slice", "Split", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze",
+    "Where",
   ]
 }
 
@@ -60,15 +60,12 @@ extension Folding {
 
   /// Operators that shape computations use and networks do not, by ONNX name.
   static let functions: [String: Function] = [
-    "Abs": elementwise(floats: { abs($0) }, integers: { $0 == .min ? $0 : abs($0) }),
     "And": logical { $0 && $1 },
     "Ceil": elementwise(floats: { $0.rounded(.up) }),
     "Constant": constant,
     "ConstantOfShape": constantOfShape,
     "Equal": comparison(floats: { $0 == $1 }, integers: { $0 == $1 }),
-    "Expand": expand,
     "Floor": elementwise(floats: { $0.rounded(.down) }),
-    "Gather": gather,
     "Greater": comparison(floats: { $0 > $1 }, integers: { $0 > $1 }),
     "GreaterOrEqual": comparison(floats: { $0 >= $1 }, integers: { $0 >= $1 }),
     "Less": comparison(floats: { $0 < $1 }, integers: { $0 < $1 }),
@@ -77,7 +74,6 @@ extension Folding {
     "Min": arithmetic(floats: { min($0, $1) }, integers: { min($0, $1) }),
     "Mod": arithmetic(
       floats: { $0.truncatingRemainder(dividingBy: $1) }, integers: { modulo($0, $1) }),
-    "Neg": elementwise(floats: { -$0 }, integers: { 0 &- $0 }),
     "NonZero": nonZero,
     "Not": elementwise(integers: { $0 == 0 ? 1 : 0 }),
     "Or": logical { $0 || $1 },
@@ -88,9 +84,6 @@ extension Folding {
     "ReduceSum": reduction(floats: { $0 + $1 }, integers: { $0 &+ $1 }),
     "Shape": shape,
     "Size": size,
-    "Sqrt": elementwise(floats: { $0.squareRoot() }),
-    "Tile": tile,
-    "Where": select,
   ]
 
   /// ONNX's remainder of integers: the sign is that of the divisor.

@@ -72,6 +72,10 @@ extension Signature {
 extension Trace {
   /// Whether a graph's shapes are those of the trace, value by value.
   func agrees(with shapes: [[Int]], of graph: Graph) -> Bool {
-    graph.nodes.flatMap(\.outputs).allSatisfy { shapes[$0.index] == shape(of: graph.name(of: $0)) }
+    graph.nodes.flatMap(\.outputs).allSatisfy { value in
+      let name = graph.name(of: value)
+      // Values that only the merged trace has are not known here.
+      return !isDefined(name) || shapes[value.index] == shape(of: name)
+    }
   }
 }

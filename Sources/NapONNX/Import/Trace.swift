@@ -59,6 +59,7 @@ struct Trace {
   }
 
   private mutating func add(_ node: ParsedModel.Node) throws(ONNXError) {
+    let node = repeatingConstants(of: node)
     for input in node.inputs.compactMap({ $0 }) where !isDefined(input) {
       throw .invalid("node '\(node.name)' (\(node.type)) uses '\(input)' before it is computed")
     }
@@ -142,9 +143,30 @@ struct Trace {
       inputs: inputs, outputCount: node.outputs.count)
   }
 
+  /// A `Concat` of a constant for each example and a fixed batch, such as a class token: the constant
+  /// is repeated to the batch size that is read instead.
+  private mutating func repeatingConstants(of node: ParsedModel.Node) -> ParsedModel.Node {
+    guard let fixedBatch, node.type == "Concat", node.attributes["axis"] != .int(0),
+      node.inputs.contains(where: { name in
+        name.map { constants[$0] == nil && shape(of: $0).first == fixedBatch.probe } ?? false
+      })
+    else { return node }
+    var node = node
+    for (index, name) in node.inputs.enumerated() {
+      guard let name, let constant = constants[name], fixedBatch.written == 1,
+        constant.shape.first == 1
+      else { continue }
+      let repeated = "\(name) for each example"
+      constants[repeated] = constant.selecting(
+        [Int](repeating: 0, count: fixedBatch.probe), axis: 0)
+      node.inputs[index] = repeated
+    }
+    return node
+  }
+
   func shape(of name: String) -> [Int] { constants[name]?.shape ?? shapes[name] ?? [] }
 
-  private func isDefined(_ name: String) -> Bool { constants[name] != nil || shapes[name] != nil }
+  func isDefined(_ name: String) -> Bool { constants[name] != nil || shapes[name] != nil }
 }
 
 extension Trace {
@@ -155,22 +177,81 @@ extension Trace {
       throw .invalid("the nodes depend on the batch size", recovery: Self.fixingTheShape)
     }
     var result = self
-    for (n, (a, b)) in zip(nodes, other.nodes).enumerated() {
-      let haveSameValues =
-        a.inputs == b.inputs && a.inputs.allSatisfy { constants[$0] == other.constants[$0] }
-      guard haveSameValues, let op = Self.merged(a.op, b.op) else {
+    result.nodes = []
+    for (a, b) in zip(nodes, other.nodes) {
+      let inputs = a.inputs == b.inputs ? result.inputs(of: a, asIn: other) : nil
+      guard let inputs, let op = Self.merged(a.op, b.op) else {
         throw .node(
           name: a.name, type: a.op.name,
           problem: "depends on the batch size in a way that is not supported",
           recovery: Self.fixingTheShape)
       }
-      result.nodes[n].op = op
+      result.nodes.append(Node(name: a.name, op: op, inputs: inputs, outputs: a.outputs))
     }
     for output in model.outputs where constants[output.name] != other.constants[output.name] {
       throw .invalid(
         "output '\(output.name)' depends on the batch size only", recovery: Self.fixingTheShape)
     }
     return result
+  }
+
+  /// The inputs of a node with constants that hold for any batch size; `nil` where there are none.
+  ///
+  /// A constant that is repeated for every example becomes one example of it: arithmetic broadcasts
+  /// it, and what a `Concat` needs is made from zeros of another of its inputs.
+  private mutating func inputs(of node: Node, asIn other: Trace) -> [String]? {
+    var inputs = node.inputs
+    for (index, name) in node.inputs.enumerated() where constants[name] != other.constants[name] {
+      guard let own = constants[name], let theirs = other.constants[name], own.shape.count > 0,
+        own.shape[0] > 0, theirs.shape[0] > 0
+      else { return nil }
+      let example = own.selecting([0], axis: 0)
+      func repeated(_ count: Int) -> Tensor {
+        example.selecting([Int](repeating: 0, count: count), axis: 0)
+      }
+      guard own == repeated(own.shape[0]), theirs == repeated(theirs.shape[0]) else { return nil }
+      let single = "\(name) of one example"
+      constants[single] = example
+      if Self.broadcasting.contains(node.op.name) {
+        inputs[index] = single
+      } else if node.op.name == "Concat",
+        case .int(let axis)? = node.op.exported().attributes["axis"],
+        let batch = node.inputs.first(where: { constants[$0] == nil })
+      {
+        let (slice, zeros) = ("\(name) slice", "\(name) zeros")
+        let repeated = "\(name) for every example"
+        constants["zero"] = Tensor(shape: [], floats: [0])
+        let bounds = [0, 1, axis].enumerated().map { ($0 + 1, Tensor([$1])) }
+        guard
+          let slicing = made("Slice", slice, [batch], constants: Dictionary(uniqueKeysWithValues: bounds)),
+          let scaling = made("Mul", zeros, [slice, "zero"]),
+          let adding = made("Add", repeated, [zeros, single])
+        else { return nil }
+        nodes += [slicing, scaling, adding]
+        inputs[index] = repeated
+      } else {
+        return nil
+      }
+    }
+    return inputs
+  }
+
+  private static let broadcasting: Set<String> = ["Add", "Div", "Mul", "Sub"]
+
+  /// A node that is not in the file, named as its only output.
+  private func made(
+    _ type: String, _ name: String, _ inputs: [String], constants: [Int: Tensor] = [:]
+  ) -> Node? {
+    let count = max(inputs.count, (constants.keys.max() ?? -1) + 1)
+    let description = NodeDescription(
+      name: name, operatorType: type, opset: NodeDescription.exportOpset,
+      inputs: (0..<count).map { index in
+        index < inputs.count
+          ? .init(shape: shape(of: inputs[index]))
+          : constants[index].map { .init(shape: $0.shape, constant: $0) }
+      })
+    guard let op = try? registry[type]?.importing(description).op else { return nil }
+    return Node(name: name, op: op, inputs: inputs, outputs: [name])
   }
 
   private static func merged(_ a: any Operator, _ b: any Operator) -> (any Operator)? {

@@ -25,7 +25,7 @@ package struct BlockLoss: Criterion {
 
   package func weightScores(in layer: LayerModel) -> [Matrix] {
     (0..<layer.shape.groups).map { group in
-      var losses = layer.singleLosses(group: group)
+      var losses = layer.remainingLosses(group: group)
       for i in losses.elements.indices { losses.elements[i] *= layer.calibration }
       return losses
     }

@@ -4,7 +4,8 @@ import NapKernels
 package struct LossSum: Sendable {
   /// Sum over the examples, in nats.
   package var loss = 0.0
-  package var correct = 0
+  /// Examples that are right; without labels, how much of each agrees with the teacher.
+  package var correct = 0.0
   package var count = 0
 
   package init() {}
@@ -18,7 +19,7 @@ package struct LossSum: Sendable {
   /// Mean over the examples, in nats.
   package var meanLoss: Double { count == 0 ? 0 : loss / Double(count) }
   /// In percent.
-  package var accuracy: Double { count == 0 ? 0 : Double(100 * correct) / Double(count) }
+  package var accuracy: Double { count == 0 ? 0 : 100 * correct / Double(count) }
 }
 
 /// Softmax cross-entropy with label smoothing and, optionally, a teacher's soft targets.

@@ -1,0 +1,74 @@
+package import Foundation
+import NapTensor
+
+/// Images in a NumPy file, `.npy` or `.npz`: an array `[N, C, H, W]` of bytes, or of floats that the
+/// network takes as they are.
+///
+/// An archive may hold labels too, as a second array of `N` integers; without, the images are for
+/// training only.
+package struct ImageArray: DatasetFormat, Dataset {
+  package static let name = "NumPy files of images"
+
+  package let classNames: [String]
+  package let imageShape: [Int]
+  private let images: Tensor
+  private let labels: [Int]
+  package var count: Int { images.shape[0] }
+
+  package static func recognizes(_ file: URL) -> Bool {
+    ["npy", "npz"].contains(file.pathExtension)
+      && FileManager.default.fileExists(atPath: file.path)
+  }
+
+  package static func open(_ file: URL, split: Split, imageSize: (height: Int, width: Int)?)
+    throws(DataError) -> any Dataset
+  {
+    let data = try ImageArray(file)
+    guard split == .train || data.isLabelled else {
+      throw .noSplit(path: file.path, split: split.rawValue)
+    }
+    return data
+  }
+
+  init(_ file: URL) throws(DataError) {
+    let arrays: [Tensor]
+    do throws(FileError) {
+      arrays =
+        file.pathExtension == "npy"
+        ? [try NumPyFile.read(file.path)] : try NumPyFile.readArchive(file.path).map(\.tensor)
+    } catch {
+      throw .unreadable(path: file.path, reason: error.problem)
+    }
+    guard let images = arrays.first(where: { $0.shape.count == 4 }), images.shape[0] > 0 else {
+      throw .undecodable(path: file.path, reason: "it holds no array of the shape [N, C, H, W]")
+    }
+    guard images.isFloat || images.integers.allSatisfy({ (0...255).contains($0) }) else {
+      throw .undecodable(path: file.path, reason: "its integers do not lie in 0...255")
+    }
+    self.images = images
+    imageShape = Array(images.shape.dropFirst())
+    let count = images.shape[0]
+    let given = arrays.first { !$0.isFloat && $0.shape == [count] }
+    labels = given?.integers.map(Int.init) ?? []
+    guard labels.allSatisfy({ (0..<100_000).contains($0) }) else {
+      throw .undecodable(path: file.path, reason: "its labels do not count from 0")
+    }
+    classNames = labels.max().map { (0...$0).map(String.init) } ?? []
+  }
+
+  package func label(at index: Int) -> Int { labels.isEmpty ? 0 : labels[index] }
+
+  package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) {
+    let size = imageShape.product
+    for i in 0..<size { pixels[i] = UInt8(truncatingIfNeeded: images.integers[index * size + i]) }
+  }
+
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
+    guard images.isFloat else { return false }
+    let size = imageShape.product
+    images.floats.withUnsafeBufferPointer { floats in
+      if let base = floats.baseAddress { numbers.update(from: base + index * size, count: size) }
+    }
+    return true
+  }
+}

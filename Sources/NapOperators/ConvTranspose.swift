@@ -1,0 +1,233 @@
+package import NapEngine
+package import NapGraph
+import NapKernels
+package import NapTensor
+
+/// The transposed convolution: what the gradient of a convolution does to its input.
+///
+/// - Shapes: `x [N, C, …]`, `W [C, O/group, …]`, `b [O]`, `y [N, O, …]`.
+package struct ConvTranspose: Operator {
+  package static let name = "ConvTranspose"
+
+  /// The window of the convolution that leads from the output back to the input.
+  package var window: Window
+  package var group: Int
+  /// Rows that the convolution would leave over at the end of every axis of the output.
+  package var outputPadding: [Int]
+
+  package init(window: Window, group: Int = 1, outputPadding: [Int]? = nil) {
+    self.window = window
+    self.group = group
+    self.outputPadding = outputPadding ?? window.kernel.map { _ in 0 }
+  }
+
+  private var conv: Conv { Conv(window: window, group: group) }
+
+  package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    let weight = try node.shape(ofInput: 1)
+    let kernel = try node.ints("kernel_shape") ?? Array(weight.dropFirst(2))
+    let group = try node.int("group", default: 1)
+    guard group > 0 else { throw OperatorError("attribute 'group' is \(group)") }
+    guard try node.ints("output_shape") == nil else {
+      throw OperatorError("attribute 'output_shape' is not supported, only pads are")
+    }
+    let window = try Window(node, kernel: kernel)
+    guard case .explicit = window.padding else {
+      throw OperatorError("attribute 'auto_pad' is not supported, only pads are")
+    }
+    let rest = try node.ints("output_padding") ?? kernel.map { _ in 0 }
+    guard rest.count == kernel.count,
+      zip(rest, window.strides).allSatisfy({ $0 >= 0 && $0 < $1 })
+    else { throw OperatorError("attribute 'output_padding' is \(rest)") }
+    let op = ConvTranspose(window: window, group: group, outputPadding: rest)
+    return try ImportedOperator(op, first: node.hasInput(2) ? 3 : 2, of: node)
+  }
+
+  package func exported() -> ExportedOperator {
+    var attributes = window.attributes
+    attributes["group"] = .int(group)
+    attributes["output_padding"] = .ints(outputPadding)
+    return ExportedOperator(name, attributes: attributes)
+  }
+
+  package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
+    try inputs.check(count: inputs.count == 3 ? 3 : 2)
+    let (x, w) = (inputs[0], inputs[1])
+    guard x.count == window.kernel.count + 2, x.count > 2, x.count <= 5, w.count == x.count,
+      Array(w.dropFirst(2)) == window.kernel, case .explicit(let begin, let end) = window.padding
+    else {
+      throw OperatorError("an input of shape \(x) and weights of shape \(w) do not fit together")
+    }
+    guard w[0] == x[1], w[0] % group == 0, w[1] > 0 else {
+      throw OperatorError("weights of shape \(w) do not fit \(x[1]) channels in \(group) groups")
+    }
+    var sizes: [Int] = []
+    for axis in window.kernel.indices {
+      guard x[axis + 2] > 0, x[axis + 2] <= Int(Int32.max) else {
+        throw OperatorError("an image of shape \(x) is impossible")
+      }
+      let extent = (window.kernel[axis] - 1) * window.dilations[axis] + 1
+      let size =
+        window.strides[axis] * (x[axis + 2] - 1) + extent + outputPadding[axis] - begin[axis]
+        - end[axis]
+      guard size > 0 else { throw OperatorError("the pads leave nothing of the output") }
+      sizes.append(size)
+    }
+    let (channels, overflow) = w[1].multipliedReportingOverflow(by: group)
+    guard !overflow else { throw OperatorError("the output is too large") }
+    if inputs.count == 3, inputs[2] != [channels] {
+      throw OperatorError("a bias of shape \(inputs[2]) does not fit \(channels) channels")
+    }
+    let shape = [x[0], channels] + sizes
+    _ = try shape.elementCount()
+    guard try window.outputSizes(sizes) == Array(x.dropFirst(2)) else {
+      throw OperatorError("the window does not lead back to an image of shape \(x)")
+    }
+    return [shape]
+  }
+
+  package func link(_ links: inout IndexLinks) {
+    // Seen from the output, it is a convolution.
+    let shapes = links.inputShapes
+    var back = IndexLinks(
+      inputShapes: [links.outputShapes[0], shapes[1]], outputShapes: [shapes[0]])
+    conv.link(&back)
+    func own(_ axis: Axis) -> Axis {
+      switch axis {
+      case .input(0, let axis): .output(0, axis: axis)
+      case .output(_, let axis): .input(0, axis: axis)
+      default: axis
+      }
+    }
+    for (a, b) in back.unions { links.unite(own(a.axis), a.index, own(b.axis), b.index) }
+    for (atoms, reason) in back.frozen {
+      for atom in atoms { links.freeze(own(atom.axis), atom.index, reason) }
+    }
+    if shapes.count == 3 { links.unite(.input(2, axis: 0), .output(0, axis: 1)) }
+  }
+
+  package func adapted(to cut: NodeCut) -> ConvTranspose {
+    guard group > 1 else { return self }
+    var result = self
+    result.group = cut.keptOutputs[0][1].count / cut.inputShapes[1][1]
+    return result
+  }
+
+  package func macs(inputs: [[Int]], outputs: [[Int]]) -> Int {
+    inputs[0].product * inputs[1].dropFirst().product
+  }
+
+  package func role(ofInput index: Int) -> ParameterRole? {
+    index == 1 ? .weight : index == 2 ? .bias : nil
+  }
+
+  package func forward(_ inputs: [Tensor]) -> [Tensor] {
+    let shape = inferred(inputs)[0]
+    let origin = Tensor(shape: shape, repeating: 0)
+    guard var y = conv.pullback([origin, inputs[1]], [inputs[0]], [inputs[0]])[0] else {
+      return [origin]
+    }
+    if inputs.count == 3 {
+      let positions = shape.dropFirst(2).product
+      for i in y.floats.indices { y.floats[i] += inputs[2].floats[i / positions % shape[1]] }
+    }
+    return [y]
+  }
+
+  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
+    -> [Tensor?]
+  {
+    let dy = cotangents[0]
+    let dx = conv.forward([dy, inputs[1]])[0]
+    let dw = conv.pullback([dy, inputs[1]], [inputs[0]], [inputs[0]])[1]
+    guard inputs.count == 3 else { return [dx, dw] }
+    var sums = [Double](repeating: 0, count: dy.shape[1])
+    let positions = dy.shape.dropFirst(2).product
+    for (i, value) in dy.floats.enumerated() { sums[i / positions % dy.shape[1]] += Double(value) }
+    return [dx, dw, Tensor(shape: [dy.shape[1]], floats: sums.map(Float.init))]
+  }
+}
+
+// MARK: Lowering
+extension ConvTranspose: Lowerable {
+  package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
+    let (x, w, y) = (node.inputs[0], node.inputs[1], node.outputs[0])
+    let bias = node.inputs.count > 2 ? node.inputs[2] : nil
+    guard plan.isConstant(w), bias.map(plan.isConstant) ?? true else {
+      throw PlanError("a transposed convolution with computed weights is not supported")
+    }
+    let window = self.window.geometry(Array(plan.shape(y).dropFirst(2)))
+    let shape = plan.shape(w)
+    let view = Layout(dense: group == 1 ? shape : [group, shape[0] / group] + shape[1...])
+    func any(_ shape: [Int]) -> Layout { Layout(any: shape, plan.scalar) }
+    let kernel = try PreparedKernel.convolutionBackwardData(
+      sourceGradient: any(plan.shape(y)), weights: any(view.shape),
+      destinationGradient: any(plan.shape(x)), window: window)
+    let source = try plan.converted(plan.buffer(x), to: kernel.layout(.destinationGradient))
+    let weights = try plan.parameter(w, as: kernel.layout(.weights), through: view)
+    let product = plan.makeBuffer(kernel.layout(.sourceGradient))
+    plan.run(
+      kernel, name,
+      [(.destinationGradient, source), (.weights, weights), (.sourceGradient, product)])
+    let channels = plan.shape(y)[1]
+    if let bias {
+      let sum = plan.define(y, plan.layout(product))
+      let broadcast = Layout(dense: [1, channels] + window.kernel.map { _ in 1 })
+      let shift = plan.viewed(plan.parameter(bias), as: broadcast)
+      plan.run(
+        try .binary(
+          .add, plan.layout(product), broadcast, destination: plan.layout(product)),
+        "ConvTranspose bias", [(.source, product), (.source1, shift), (.destination, sum)])
+    } else {
+      plan.define(y, as: product)
+    }
+    return {
+      if plan.trains(w) {
+        let kernel = try PreparedKernel.convolutionBackwardWeights(
+          source: any(plan.shape(y)), weightsGradient: Layout(any: view.shape, .float32),
+          biasGradient: nil, destinationGradient: any(plan.shape(x)), window: window)
+        guard let gradient = try plan.gradient(y) else { return }
+        let dy = try plan.converted(gradient, to: kernel.layout(.source))
+        let source = try plan.converted(plan.buffer(x), to: kernel.layout(.destinationGradient))
+        try plan.receiveGradient(of: w, kernel.layout(.weightsGradient), through: view) { target in
+          plan.run(
+            kernel, "ConvTranspose weight gradient",
+            [(.source, dy), (.destinationGradient, source), (.weightsGradient, target)])
+        }
+      }
+      if let bias, plan.trains(bias), let gradient = try plan.gradient(y) {
+        let dy = try plan.dense(gradient)
+        let (batch, positions) = (plan.shape(y)[0], plan.shape(y).dropFirst(2).product)
+        try plan.receiveGradient(of: bias, Layout(dense: [channels])) { target in
+          plan.run("ConvTranspose bias gradient", touching: [dy, target]) { memory in
+            let (dy, sums) = (memory.floats(dy), memory.floats(target))
+            for c in 0..<channels {
+              var sum: Float = 0
+              for n in 0..<batch {
+                let plane = dy + (n * channels + c) * positions
+                for p in 0..<positions { sum += plane[p] }
+              }
+              sums[c] = sum
+            }
+          }
+        }
+      }
+      guard plan.needsGradient(x) else { return }
+      let kernel = try PreparedKernel.convolutionForward(
+        source: any(plan.shape(y)), weights: any(view.shape), bias: nil,
+        destination: any(plan.shape(x)), window: window, training: true)
+      guard let gradient = try plan.gradient(y, as: kernel.layout(.source)) else { return }
+      let result = plan.makeBuffer(kernel.layout(.destination))
+      plan.run(
+        kernel, "ConvTranspose input gradient",
+        [
+          (.source, gradient),
+          (.weights, try plan.parameter(w, as: kernel.layout(.weights), through: view)),
+          (.destination, result),
+        ])
+      plan.contribute(result, to: x)
+    }
+  }
+
+  package func fusesRelu(in mode: PlanMode) -> Bool { false }
+}

@@ -1,0 +1,19 @@
+import Foundation
+package import NapGraph
+package import NapKernels
+
+/// The exponential function.
+package struct Exp: KernelElementwiseOperator {
+  package static let name = "Exp"
+
+  package init() {}
+
+  package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    try ImportedOperator(Exp(), of: node)
+  }
+
+  package func value(_ x: Double) -> Double { exp(x) }
+  package func derivative(_ x: Double, _ y: Double) -> Double { y }
+
+  package var activation: Activation? { .exponential }
+}

@@ -1,0 +1,19 @@
+import Foundation
+package import NapGraph
+package import NapKernels
+
+/// The natural logarithm.
+package struct Log: KernelElementwiseOperator {
+  package static let name = "Log"
+
+  package init() {}
+
+  package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    try ImportedOperator(Log(), of: node)
+  }
+
+  package func value(_ x: Double) -> Double { log(x) }
+  package func derivative(_ x: Double, _ y: Double) -> Double { 1 / x }
+
+  package var activation: Activation? { .logarithm }
+}

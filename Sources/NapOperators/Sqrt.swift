@@ -1,0 +1,19 @@
+import Foundation
+package import NapGraph
+package import NapKernels
+
+/// The square root.
+package struct Sqrt: KernelElementwiseOperator {
+  package static let name = "Sqrt"
+
+  package init() {}
+
+  package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    try ImportedOperator(Sqrt(), of: node)
+  }
+
+  package func value(_ x: Double) -> Double { x.squareRoot() }
+  package func derivative(_ x: Double, _ y: Double) -> Double { 0.5 / y }
+
+  package var activation: Activation? { .squareRoot }
+}
