@@ -1,12 +1,12 @@
-"""Training speed of nap against PyTorch: CIFAR ResNet-20, batch 128, same machine, same minutes.
+"""Training speed of nap against PyTorch: the same network, machine and minutes.
 
     swift build -c release --product nap
-    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install torch numpy
-    /tmp/peers/bin/python Benchmarks/training.py [--precision float32|bfloat16] [--network resnet20|resnet56]
+    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install torch torchvision numpy onnx
+    /tmp/peers/bin/python Benchmarks/training.py [--precision float32|bfloat16] [--network NAME]
 
 Machines are noisy, so the rounds of both alternate and the ratio of the medians is printed. nap's
-numbers include loading and augmenting images; PyTorch is given tensors that are in memory already,
-and the better of its two memory layouts counts.
+numbers include loading the images; PyTorch is given tensors that are in memory already, and the
+better of its two memory layouts counts. `--compile` times torch.compile beside it.
 """
 
 import argparse
@@ -15,11 +15,16 @@ import os
 import pathlib
 import statistics
 import subprocess
+import tempfile
 import time
+import warnings
 
+import numpy
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+warnings.filterwarnings("ignore")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -60,69 +65,120 @@ class ResNet(nn.Module):
         return self.classifier(x.mean((2, 3)))
 
 
+def vgg16_bn(classes=10):
+    """VGG16 with normalizations for images of 32x32."""
+    layers, inputs = [], 3
+    for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0):
+        if width == 0:
+            layers.append(nn.MaxPool2d(2))
+        else:
+            layers += [
+                nn.Conv2d(inputs, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            inputs = width
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, classes))
+
+
+def torchvision_model(name):
+    import torchvision
+
+    return getattr(torchvision.models, name)(weights=None)
+
+
+# Network, image size, classes, batch size, batches a round.
+NETWORKS = {
+    "resnet20": (lambda: ResNet(3), 32, 10, 128, 20),
+    "resnet56": (lambda: ResNet(9), 32, 10, 128, 10),
+    "vgg16-bn": (vgg16_bn, 32, 10, 128, 8),
+    "resnet50": (lambda: torchvision_model("resnet50"), 224, 1000, 16, 4),
+    "mobilenet-v2": (lambda: torchvision_model("mobilenet_v2"), 224, 1000, 16, 6),
+}
+
+
 class Peer:
-    def __init__(self, blocks, channels_last, bfloat16):
-        self.bfloat16 = bfloat16
-        self.model = ResNet(blocks).train()
-        self.x, self.y = torch.randn(128, 3, 32, 32), torch.randint(0, 10, (128,))
+    def __init__(self, network, channels_last, bfloat16, compiles=False):
+        build, size, classes, batch, self.steps = NETWORKS[network]
+        self.bfloat16, self.batch = bfloat16, batch
+        self.model = build().train()
+        self.x, self.y = torch.randn(batch, 3, size, size), torch.randint(0, classes, (batch,))
         if channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
             self.x = self.x.contiguous(memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(
-            self.model.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
+            self.model.parameters(), 0.01, momentum=0.9, nesterov=True, weight_decay=5e-4
         )
+        self.forward = torch.compile(self.model) if compiles else self.model
 
     def step(self):
         self.optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            loss = F.cross_entropy(self.model(self.x), self.y)
+            loss = F.cross_entropy(self.forward(self.x), self.y)
         loss.backward()
         self.optimizer.step()
 
-    def images_per_second(self, steps):
-        for _ in range(3):
+    def images_per_second(self):
+        for _ in range(2):
             self.step()
         start = time.perf_counter()
-        for _ in range(steps):
+        for _ in range(self.steps):
             self.step()
-        return 128 * steps / (time.perf_counter() - start)
+        return self.batch * self.steps / (time.perf_counter() - start)
 
 
-def nap(network, precision):
-    output = subprocess.run(
-        [
-            ROOT / ".build/release/nap", "train", network, "--data", "synthetic", "--preset", "synthetic",
-            "--epochs", "1", "--precision", precision, "-o", "/tmp/nap-benchmark.onnx", "--json", "--quiet",
-        ],
-        check=True,
-        capture_output=True,
-    ).stdout
-    return json.loads(output)["images_per_second"]
+class Nap:
+    """`nap train` on the same network, exported, and as many random images."""
+
+    def __init__(self, network, precision, folder):
+        build, size, classes, self.batch, steps = NETWORKS[network]
+        self.command = [
+            str(ROOT / ".build/release/nap"), "train", f"{folder}/model.onnx", "--data",
+            f"{folder}/images.npz", "--preset", "plain", "--epochs", "1", "--batch-size",
+            str(self.batch), "--learning-rate", "0.01", "--precision", precision, "-o",
+            f"{folder}/out.onnx", "--json", "--quiet",
+        ]
+        model = build().eval()
+        torch.onnx.export(
+            model, (torch.randn(2, 3, size, size),), f"{folder}/model.onnx", dynamo=False,
+            input_names=["image"], dynamic_axes={"image": {0: "N"}},
+            training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)
+        count = (steps + 2) * self.batch
+        labels = numpy.arange(count) % classes
+        labels[0] = classes - 1
+        images = numpy.random.randint(0, 256, (count, 3, size, size), numpy.uint8)
+        numpy.savez(f"{folder}/images.npz", images=images, labels=labels)
+
+    def images_per_second(self):
+        output = subprocess.run(self.command, check=True, capture_output=True).stdout
+        return json.loads(output)["images_per_second"]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--network", choices=["resnet20", "resnet56"], default="resnet20")
+    parser.add_argument("--network", choices=list(NETWORKS), default="resnet20")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count())
-    blocks = {"resnet20": 3, "resnet56": 9}[arguments.network]
     bfloat16 = arguments.precision == "bfloat16"
-    peers = {
-        "PyTorch, NCHW": Peer(blocks, False, bfloat16),
-        "PyTorch, channels last": Peer(blocks, True, bfloat16),
-    }
-    rates = {name: [] for name in ["nap", *peers]}
-    for _ in range(arguments.rounds):
-        rates["nap"].append(nap(arguments.network, arguments.precision))
-        for name, peer in peers.items():
-            rates[name].append(peer.images_per_second(20))
+    with tempfile.TemporaryDirectory() as folder:
+        peers = {
+            "nap": Nap(arguments.network, arguments.precision, folder),
+            "PyTorch, NCHW": Peer(arguments.network, False, bfloat16),
+            "PyTorch, channels last": Peer(arguments.network, True, bfloat16),
+        }
+        if arguments.compile:
+            peers["torch.compile"] = Peer(arguments.network, True, bfloat16, compiles=True)
+        rates = {name: [] for name in peers}
+        for _ in range(arguments.rounds):
+            for name, peer in peers.items():
+                rates[name].append(peer.images_per_second())
     medians = {name: statistics.median(values) for name, values in rates.items()}
     for name, value in medians.items():
-        print(f"{name:24} {value:8.0f} images/s")
-    best = max(value for name, value in medians.items() if name != "nap")
-    print(f"{'ratio':24} {medians['nap'] / best:8.2f}  ({arguments.network}, {arguments.precision}, torch {torch.__version__})")
+        print(f"{name:24} {value:8.1f} images/s")
+    best = max(value for name, value in medians.items() if name.startswith("PyTorch"))
+    print(f"{'ratio':24} {medians['nap'] / best:8.2f}  "
+          f"({arguments.network}, {arguments.precision}, torch {torch.__version__})")
 
 
 if __name__ == "__main__":

@@ -480,6 +480,31 @@ nap_kernel *nap_activation_backward(
   });
 }
 
+nap_kernel *nap_softmax_forward(const nap_layout *data, int axis, int logarithmic) {
+  return guarded([&]() -> nap_kernel * {
+    if (logarithmic)
+      return kernel<logsoftmax_forward>(logsoftmax_forward::primitive_desc(
+          {prop_kind::forward_training, data->desc, axis}, attributes(), cpu()));
+    return kernel<softmax_forward>(softmax_forward::primitive_desc(
+        {prop_kind::forward_training, data->desc, axis}, attributes(), cpu()));
+  });
+}
+
+nap_kernel *nap_softmax_backward(const nap_layout *data, int axis, int logarithmic) {
+  return guarded([&]() -> nap_kernel * {
+    if (logarithmic) {
+      logsoftmax_forward::primitive_desc hint(
+          {prop_kind::forward_training, data->desc, axis}, attributes(), cpu());
+      return kernel<logsoftmax_backward>(logsoftmax_backward::primitive_desc(
+          {data->desc, data->desc, axis}, attributes(), cpu(), hint));
+    }
+    softmax_forward::primitive_desc hint(
+        {prop_kind::forward_training, data->desc, axis}, attributes(), cpu());
+    return kernel<softmax_backward>(softmax_backward::primitive_desc(
+        {data->desc, data->desc, axis}, attributes(), cpu(), hint));
+  });
+}
+
 nap_kernel *nap_binary(
     const nap_layout *a, const nap_layout *b, const nap_layout *dst, int operation, int relu) {
   return guarded([&] {

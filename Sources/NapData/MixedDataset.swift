@@ -29,6 +29,19 @@ package struct MixedDataset: Dataset {
   package var imageShape: [Int] { base.imageShape }
   package func label(at index: Int) -> Int { base.label(at: index % base.count) }
 
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
+    guard base.copyNumbers(of: index % base.count, into: numbers) else { return false }
+    let size = base.imageShape.product
+    let weight = Float(share) / 256
+    return withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { other in
+      guard let address = other.baseAddress,
+        base.copyNumbers(of: partners[index], into: address)
+      else { return false }
+      for i in 0..<size { numbers[i] += weight * (address[i] - numbers[i]) }
+      return true
+    }
+  }
+
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
     let size = base.imageShape.product
     try base.copyPixels(of: index % base.count, into: pixels)

@@ -58,6 +58,8 @@ package struct Graph: Sendable {
   /// Metadata properties of the file, in order.
   package var metadata: [(key: String, value: String)] = []
   package var documentation = ""
+  /// Names of nodes whose outputs must keep all their indices.
+  package var frozenNodes: Set<String> = []
 
   package init() {}
 

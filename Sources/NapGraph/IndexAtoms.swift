@@ -66,6 +66,9 @@ package struct IndexAtoms: Sendable {
         for a in atoms { freeze(atom(a, node), "\(reason) (node '\(node.name)')") }
       }
     }
+    for node in graph.nodes where graph.frozenNodes.contains(node.name) {
+      for value in node.outputs { freezeAll(value, "node '\(node.name)' is to be left alone") }
+    }
     for port in graph.inputs { freezeAll(port.value, "it is an input of the network") }
     for port in graph.outputs { freezeAll(port.value, "it is an output of the network") }
   }

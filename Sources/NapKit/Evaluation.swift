@@ -50,7 +50,7 @@ public struct Evaluation: Sendable {
   ) throws -> LossSum {
     let evaluator = try Evaluator(
       graph, parameters: parameters, data: data, preset: preset, teacher: teacher,
-      batchSize: min(graph.batchSize(batchSize), max(1, data.count)),
+      batchSize: graph.batchSize(upTo: min(batchSize, max(1, data.count))),
       scalar: scalar)
     while let sum = try evaluator.next() {
       try progress(
@@ -71,9 +71,14 @@ extension Network {
 }
 
 extension Graph {
-  /// The batch size to use: what is wanted, unless the network has been written for one size only or
-  /// the values and gradients of so many examples would take more than 4 GiB.
+  /// The batch size to use: what is wanted, unless the network has been written for one size only.
   package func batchSize(_ wanted: Int) -> Int {
+    if case .fixed(let size)? = inputs.first?.dimensions.first { size } else { wanted }
+  }
+
+  /// The batch size to use where the user gives none: no more than what is wanted, and no more than
+  /// what fits 4 GiB of values and gradients.
+  package func batchSize(upTo wanted: Int) -> Int {
     if case .fixed(let size)? = inputs.first?.dimensions.first { return size }
     guard let shapes = try? shapes(batch: 1) else { return wanted }
     let elements = nodes.flatMap(\.outputs).reduce(0) { $0 + shapes[$1.index].product }

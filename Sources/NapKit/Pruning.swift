@@ -38,10 +38,16 @@ public struct Pruning: Sendable {
   public var learningRate = 0.02
   /// Added to the Kronecker factors, see `KroneckerFactors`.
   public var damping = 1e-3
-  /// Images the curvature is collected from, each time.
-  public var curvatureImages = 1024
+  /// Images the curvature is collected from, each time; `nil` leaves it to nap.
+  public var curvatureImages: Int?
   /// Rounds in which channels are removed, with the curvature collected anew each time.
   public var rounds = 4
+
+  /// Whether a network without normalizations gets some while it is worked on.
+  public var restoresNormalizations = true
+
+  /// Names of nodes whose outputs must keep all their channels.
+  public var frozenNodes: [String] = []
 
   public init(source: DataSource) { self.source = source }
 
@@ -63,14 +69,25 @@ public struct Pruning: Sendable {
         "there is no criterion '\(criterion)'",
         recovery: "choose one of \(allCriteria.map { $0.name }.joined(separator: ", "))")
     }
-    let original = network.graph.logits
+    var original = network.graph.logits
+    let names = Set(original.nodes.map(\.name))
+    if let unknown = frozenNodes.first(where: { !names.contains($0) }) {
+      throw UsageError(
+        "the network has no node '\(unknown)'", recovery: "nap profile shows the names of all layers"
+      )
+    }
+    original.frozenNodes = Set(frozenNodes)
     let all = try source.open(.train, imageShape: network.imageShape)
     let test = try source.openTest(imageShape: network.imageShape)
     try original.check(fits: all)
     let (rest, heldOut) = all.split(
       holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
+    let restored =
+      restoresNormalizations
+      ? try RestoredNormalizations(original, data: all, preset: source.preset, seed: Seed(seed))
+      : nil
     let session = PruningSession(
-      original: original, preset: source.preset, all: all, training: rest, validation: heldOut,
+      original: restored?.graph ?? original, preset: source.preset, all: all, training: rest, validation: heldOut,
       criterion: criterion, settings: self, progress: progress)
     func accuracy(_ graph: Graph) throws -> Double {
       try Evaluation.measure(
@@ -78,15 +95,18 @@ public struct Pruning: Sendable {
       ).accuracy
     }
     let before = try accuracy(original)
+    func finished(_ graph: Graph) -> Graph { restored?.fold(graph) ?? graph }
     let outcome: PruningOutcome
     do {
       outcome = try prune(session)
     } catch var stopped as TrainingStopped {
-      stopped.lastGood.graph = stopped.lastGood.graph.restoringOutput(of: network.graph)
+      stopped.lastGood.graph = finished(stopped.lastGood.graph)
+        .restoringOutput(of: network.graph)
       throw stopped
     }
-    let after = try accuracy(outcome.state.graph)
-    let result = Network(outcome.state.graph.restoringOutput(of: network.graph))
+    let smaller = finished(outcome.state.graph)
+    let after = try accuracy(smaller)
+    let result = Network(smaller.restoringOutput(of: network.graph))
     let report = PruningReport(
       accuracyBefore: before, accuracyAfter: after, macsBefore: network.macs,
       macsAfter: result.macs,

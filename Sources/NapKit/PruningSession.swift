@@ -47,16 +47,21 @@ extension PruningSession {
       damping: settings.damping)
   }
 
+  /// Large images have so many positions that fewer of them tell as much.
+  private var curvatureImages: Int {
+    settings.curvatureImages ?? (training.imageShape.dropFirst().product > 64 * 64 ? 256 : 1024)
+  }
+
   /// Kronecker factors of all affine nodes, by node.
   private func factors(of graph: Graph, round: Int) throws -> [Int: KroneckerFactors] {
-    let batch = graph.batchSize(min(64, training.count))
+    let batch = graph.batchSize(upTo: min(64, training.count))
     let estimator = try CurvatureEstimator(graph, batch: batch, seed: seed.derived(round))
     let loader = Loader(
       dataset: training, preset: preset, batchSize: batch, shuffle: true, augment: false,
       dropLast: true,
       seed: seed.derived("curvature").derived(round))
     let epoch = loader.epoch(0)
-    let steps = min(loader.batchesPerEpoch, max(1, settings.curvatureImages / batch))
+    let steps = min(loader.batchesPerEpoch, max(1, curvatureImages / batch))
     for step in 0..<steps {
       guard let images = try epoch.next() else { break }
       estimator.add(images.pixels, labels: images.labels)
@@ -106,7 +111,7 @@ extension PruningSession {
 
   /// Whether two networks give the same outputs, to 1e-5 of the largest, on some images.
   private func agrees(_ a: Graph, _ b: Graph) throws -> Bool {
-    let batch = a.batchSize(32)
+    let batch = a.batchSize(upTo: 32)
     let loader = Loader(
       dataset: training, preset: preset, batchSize: batch, shuffle: false, augment: false,
       dropLast: false,
@@ -129,7 +134,7 @@ extension PruningSession {
     let parameters = Parameters(graph)
     let estimation = try StatisticsEstimation(
       graph, parameters: parameters, data: training, preset: preset, images: Self.statisticsImages,
-      batchSize: graph.batchSize(min(128, training.count)), scalar: scalar, seed: seed)
+      batchSize: graph.batchSize(upTo: min(128, training.count)), scalar: scalar, seed: seed)
     var step = 0
     while try estimation.next() {
       step += 1
@@ -149,7 +154,7 @@ extension PruningSession {
     recipe.scalar = scalar
     recipe.seed = seed
     recipe.learningRate = learningRate ?? settings.learningRate
-    recipe.batchSize = original.batchSize(min(128, training.count))
+    recipe.batchSize = original.batchSize(upTo: min(128, training.count))
     recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
     return recipe
   }

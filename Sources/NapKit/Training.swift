@@ -27,6 +27,8 @@ public struct Training: Sendable {
   public var augments = true
   public var seed: UInt64 = 0
   public var precision = Precision.auto
+  /// Whether a network without normalizations gets some while it is trained.
+  public var restoresNormalizations = true
 
   public init(source: DataSource) { self.source = source }
 
@@ -75,8 +77,13 @@ public struct Training: Sendable {
     recipe.augments = augments
     recipe.seed = Seed(seed)
     recipe.scalar = precision.scalar
+    let restored =
+      restoresNormalizations
+      ? try RestoredNormalizations(
+        network.graph.logits, data: data, preset: source.preset, seed: Seed(seed)) : nil
+    func finished(_ graph: Graph) -> Graph { restored?.fold(graph) ?? graph }
     let run = try TrainingRun(
-      network.graph.logits, data: data, preset: source.preset, recipe: recipe,
+      restored?.graph ?? network.graph.logits, data: data, preset: source.preset, recipe: recipe,
       teacher: teacher?.graph.logits)
     let trainingStart = clock.now
     do {
@@ -90,13 +97,15 @@ public struct Training: Sendable {
       }
     } catch let error as TrainingError {
       throw TrainingStopped(
-        lastGood: Network(run.parameters.graph.restoringOutput(of: network.graph)), reason: error)
+        lastGood: Network(finished(run.parameters.graph).restoringOutput(of: network.graph)),
+        reason: error)
     }
     let seconds = (clock.now - trainingStart) / .seconds(1)
-    let result = Network(run.parameters.graph.restoringOutput(of: network.graph))
+    let trained = finished(run.parameters.graph)
+    let result = Network(trained.restoringOutput(of: network.graph))
     let sum = try test.map {
       try Evaluation.measure(
-        run.parameters.graph, $0, source.preset, .float32, progress: progress)
+        trained, $0, source.preset, .float32, progress: progress)
     }
     let report = TrainingReport(
       accuracy: sum.map { $0.accuracy }, loss: sum?.meanLoss, epochs: epochs,

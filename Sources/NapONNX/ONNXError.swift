@@ -42,11 +42,28 @@ package enum ONNXError: RecoverableError, Equatable {
     }
   }
 
+  /// What to do about operators that networks hold for a reason.
+  private static let alternatives = [
+    "QuantizeLinear": quantized, "DequantizeLinear": quantized, "QLinearConv": quantized,
+    "QLinearMatMul": quantized, "ConvInteger": quantized, "MatMulInteger": quantized,
+    "DynamicQuantizeLinear": quantized,
+    "If": branching, "Loop": branching, "Scan": branching,
+    "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent,
+    "NonMaxSuppression": "export the model up to the boxes and scores, without what follows",
+    "SequenceConstruct": sequences, "SequenceAt": sequences, "SplitToSequence": sequences,
+  ]
+  private static let quantized = "prune the float network first, and quantize the result"
+  private static let branching =
+    "export the model with fixed shapes and without control flow, or fold it with onnxsim"
+  private static let recurrent = "recurrent networks cannot be pruned yet"
+  private static let sequences = "export the model without sequences"
+
   package var recovery: String? {
     switch self {
     case .notONNX: "check that the file was downloaded or copied completely"
     case .opset: "convert the model with onnx.version_converter, or export it again with opset 17"
-    case .unsupportedOperator: "export the model without it, or ask for it to be added"
+    case .unsupportedOperator(let name, _, _):
+      Self.alternatives[name] ?? "export the model without it, or ask for it to be added"
     case .unsupportedDomain: "export the model with standard ONNX operators only"
     case .externalData: "keep the data file in the same folder as the model"
     case .unknownInput(_, let known): "its inputs are \(known.joined(separator: ", "))"

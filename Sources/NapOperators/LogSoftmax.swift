@@ -5,6 +5,7 @@ import NapTensor
 /// `x - log Σ exp(x)` along one axis.
 package struct LogSoftmax: SoftmaxOperator {
   package static let name = "LogSoftmax"
+  package static let isLogarithmic = true
 
   package var axis: Int
 

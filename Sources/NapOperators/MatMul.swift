@@ -1,5 +1,6 @@
 package import NapEngine
 package import NapGraph
+import NapKernels
 package import NapTensor
 
 /// Matrix product over the last two axes, the leading ones broadcast as in NumPy.
@@ -93,20 +94,29 @@ package struct MatMul: AffineOperator {
   ) {
     let (a, b) = matrices(inputs)
     let (m, k, n) = (a[a.count - 2], a[a.count - 1], b[b.count - 1])
-    let leading = (try? Add().infer([a.dropLast(2), b.dropLast(2)])[0]) ?? []
-    var starts = [[Int]](repeating: [], count: 2)
-    for (operand, shape) in [a, b].enumerated() {
-      let own = shape.dropLast(2)
-      let strides = zip(own, shape.rowMajorStrides).map { $0 == 1 ? 0 : $1 }
-      let missing = [Int](repeating: 0, count: leading.count - own.count)
-      StridedView(shape: leading, strides: missing + strides).forEach { starts[operand].append($1) }
-    }
+    let starts = starts([a, b])
     for (block, (startA, startB)) in zip(starts[0], starts[1]).enumerated() {
       for i in 0..<m {
         for j in 0..<n {
           for l in 0..<k { body(startA + i * k + l, startB + l * n + j, (block * m + i) * n + j) }
         }
       }
+    }
+  }
+}
+
+extension MatMul {
+  /// Where the matrices begin that are multiplied with each other, for both operands.
+  fileprivate static func starts(_ shapes: [[Int]]) -> [[Int]] {
+    let leading =
+      (try? Add().infer([shapes[0].dropLast(2), shapes[1].dropLast(2)])[0]) ?? []
+    return shapes.map { shape in
+      let own = shape.dropLast(2)
+      let strides = zip(own, shape.rowMajorStrides).map { $0 == 1 ? 0 : $1 }
+      let missing = [Int](repeating: 0, count: leading.count - own.count)
+      var starts: [Int] = []
+      StridedView(shape: leading, strides: missing + strides).forEach { starts.append($1) }
+      return starts
     }
   }
 }
@@ -131,8 +141,72 @@ extension MatMul: Lowerable {
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let (x, w) = (node.inputs[0], node.inputs[1])
     guard plan.isConstant(w), !plan.isConstant(x), plan.shape(w).count == 2, plan.shape(x).count > 1
-    else { return try PlainLowering.lower(node, into: plan) }
+    else { return try lowerStacks(node, into: plan) }
     return try plan.lowerInnerProduct(
       input: x, weight: w, bias: nil, output: node.outputs[0], transposed: true, label: name)
+  }
+}
+
+extension MatMul {
+  /// Products of stacks of matrices, one after the other; the threads share out the stack.
+  private func lowerStacks(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
+    let shapes = node.inputs.map(plan.shape)
+    guard shapes.allSatisfy({ $0.count > 1 }) else {
+      return try PlainLowering.lower(node, into: plan)
+    }
+    let (m, k) = (shapes[0][shapes[0].count - 2], shapes[0][shapes[0].count - 1])
+    let n = shapes[1][shapes[1].count - 1]
+    let starts = Self.starts(shapes)
+    let count = starts[0].count
+    let operands = try node.inputs.map { try plan.dense(plan.buffer($0)) }
+    let output = plan.define(node.outputs[0], Layout(dense: plan.shape(node.outputs[0])))
+    plan.run(name, touching: operands + [output]) { memory in
+      let (a, b) = (memory.floats(operands[0]), memory.floats(operands[1]))
+      let y = memory.floats(output)
+      Self.forEach(count) {
+        multiply(a + starts[0][$0], b + starts[1][$0], into: y + $0 * m * n, m: m, n: n, k: k)
+      }
+    }
+    return {
+      for (operand, value) in node.inputs.enumerated()
+      where plan.needsGradient(value) || plan.trains(value) {
+        guard let gradient = try plan.gradient(node.outputs[0]).map(plan.dense) else { continue }
+        let layout = Layout(dense: shapes[operand])
+        // Matrices that meet several others get the sum of their gradients.
+        let isShared = Set(starts[operand]).count < count
+        func emit(_ result: BufferID) {
+          plan.run("MatMul gradient", touching: operands + [gradient, result]) { memory in
+            let other = memory.floats(operands[1 - operand])
+            let (dy, dx) = (memory.floats(gradient), memory.floats(result))
+            dx.update(repeating: 0, count: layout.shape.product)
+            Self.forEach(count, inOrder: isShared) { i in
+              let (dy, dx) = (dy + i * m * n, dx + starts[operand][i])
+              let other = other + starts[1 - operand][i]
+              if operand == 0 {
+                multiply(dy, other, transposingB: true, into: dx, m: m, n: k, k: n, adding: isShared)
+              } else {
+                multiply(other, transposingA: true, dy, into: dx, m: k, n: n, k: m, adding: isShared)
+              }
+            }
+          }
+        }
+        if plan.trains(value) {
+          try plan.receiveGradient(of: value, layout, emit)
+        } else {
+          let result = plan.makeBuffer(layout)
+          emit(result)
+          plan.contribute(result, to: value)
+        }
+      }
+    }
+  }
+
+  private static func forEach(_ count: Int, inOrder: Bool = false, _ body: (Int) -> Void) {
+    if inOrder || count == 1 { return (0..<count).forEach(body) }
+    let threads = setLinearAlgebraThreads(1)
+    parallel { part, parts in
+      for i in count * part / parts..<count * (part + 1) / parts { body(i) }
+    }
+    setLinearAlgebraThreads(threads)
   }
 }

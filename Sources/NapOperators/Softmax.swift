@@ -5,6 +5,7 @@ import NapTensor
 /// `exp(x) / Σ exp(x)` along one axis.
 package struct Softmax: SoftmaxOperator {
   package static let name = "Softmax"
+  package static let isLogarithmic = false
 
   package var axis: Int
 

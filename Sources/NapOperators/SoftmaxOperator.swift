@@ -1,12 +1,16 @@
 import Foundation
+package import NapEngine
 package import NapGraph
+import NapKernels
 package import NapTensor
 
 /// An operator on the distribution that the exponentials along one axis form.
-package protocol SoftmaxOperator: Operator {
+package protocol SoftmaxOperator: Lowerable {
   /// Negative numbers count from the end.
   var axis: Int { get }
   init(axis: Int)
+  /// Whether the outputs are logarithms.
+  static var isLogarithmic: Bool { get }
   /// The outputs along the axis, given the logits and the logarithm of the sum of exponentials.
   static func values(_ x: [Double], logSum: Double) -> [Double]
   /// The cotangents of the logits, given outputs and their cotangents.
@@ -81,6 +85,32 @@ extension SoftmaxOperator {
     guard shape.product > 0 else { return }
     for outer in 0..<shape[..<own].product {
       for i in 0..<inner { body((0..<size).map { (outer * size + $0) * inner + i }) }
+    }
+  }
+}
+
+// MARK: Lowering
+extension SoftmaxOperator {
+  package func fusesRelu(in mode: PlanMode) -> Bool { false }
+
+  package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
+    let (x, y) = (node.inputs[0], node.outputs[0])
+    let layout = Layout(dense: plan.shape(x))
+    let own = axis < 0 ? axis + layout.shape.count : axis
+    let source = try plan.dense(plan.buffer(x))
+    let output = plan.define(y, layout)
+    let isLogarithmic = Self.isLogarithmic
+    plan.run(
+      try .softmaxForward(data: layout, axis: own, logarithmic: isLogarithmic), name,
+      [(.source, source), (.destination, output)])
+    return {
+      guard plan.needsGradient(x), let gradient = try plan.gradient(y, as: layout) else { return }
+      let result = plan.makeBuffer(layout)
+      plan.run(
+        try .softmaxBackward(data: layout, axis: own, logarithmic: isLogarithmic),
+        "\(name) gradient",
+        [(.destination, output), (.destinationGradient, gradient), (.sourceGradient, result)])
+      plan.contribute(result, to: x)
     }
   }
 }

@@ -24,13 +24,23 @@ package final class LayerModel {
   package let shape: AffineShape
   package let biasHome: BiasHome
   /// `[out, in + 1]` by group; the last column is the bias.
-  package private(set) var weights: [Matrix]
+  package var weights: [Matrix] {
+    removePending()
+    return currentWeights
+  }
+  private var currentWeights: [Matrix]
   /// Kronecker factors as collected; `nil` for criteria without curvature.
   package let factors: KroneckerFactors?
   /// Exact by approximate curvature along the layer's own weights.
   package let calibration: Double
   /// Damped `A⁻¹` by group, without the rows and columns that are gone.
-  package private(set) var inputInverses: [Matrix] = []
+  package var inputInverses: [Matrix] {
+    removePending()
+    return currentInverses
+  }
+  private var currentInverses: [Matrix] = []
+  /// Columns that are to go before anybody looks: many at once cost little more than one.
+  private var pending: (columns: [Int], compensating: Bool) = ([], false)
   let weightShape: [Int]
   private let damping: Double
   private let isShared: Bool
@@ -55,7 +65,7 @@ package final class LayerModel {
       bias = graph.constants[value]?.floats.map { $0 * factor }
     }
     let elements = op.matrices(ofWeight: tensor).floats
-    weights = (0..<shape.groups).map { group in
+    currentWeights = (0..<shape.groups).map { group in
       var matrix = Matrix(rows: shape.outputs, columns: shape.inputs + 1)
       for o in 0..<shape.outputs {
         let row = (group * shape.outputs + o) * shape.inputs
@@ -64,8 +74,8 @@ package final class LayerModel {
       }
       return matrix
     }
-    calibration = factors.map { [weights] in $0.calibration(for: weights) } ?? 1
-    inputInverses =
+    calibration = factors.map { [currentWeights] in $0.calibration(for: currentWeights) } ?? 1
+    currentInverses =
       factors.map { factors in
         factors.groups.map {
           KroneckerFactors.Group.dampedInverse(of: $0.a, damping) ?? .identity($0.a.rows)
@@ -158,27 +168,35 @@ extension LayerModel {
   /// the quadratic model, and `A⁻¹` is down-dated.
   package func remove(columns: [Int], compensating: Bool) {
     isChanged = true
-    if compensating, !inputInverses.isEmpty, !isShared {
+    if pending.compensating != compensating { removePending() }
+    pending = (pending.columns + columns, compensating)
+  }
+
+  private func removePending() {
+    guard !pending.columns.isEmpty else { return }
+    let (columns, compensating) = pending
+    pending.columns = []
+    if compensating, !currentInverses.isEmpty, !isShared {
       let all = Array(0...shape.inputs)
-      let corner = inputInverses[0].selecting(rows: columns, columns: columns)
-      let strip = inputInverses[0].selecting(rows: columns, columns: all)
+      let corner = currentInverses[0].selecting(rows: columns, columns: columns)
+      let strip = currentInverses[0].selecting(rows: columns, columns: all)
       if let solved = corner.solvingPositiveDefinite(strip) {
-        let removed = weights[0].selecting(columns: columns)
-        weights[0].add(removed, solved, factor: -1)
-        inputInverses[0].add(strip.transposed, solved, factor: -1)
+        let removed = currentWeights[0].selecting(columns: columns)
+        currentWeights[0].add(removed, solved, factor: -1)
+        currentInverses[0].add(strip.transposed, solved, factor: -1)
       }
     }
     for j in columns { clear(column: j) }
   }
 
   private func clear(column j: Int) {
-    for i in 0..<shape.outputs { weights[0][i, j] = 0 }
-    guard !inputInverses.isEmpty else { return }
+    for i in 0..<shape.outputs { currentWeights[0][i, j] = 0 }
+    guard !currentInverses.isEmpty else { return }
     for i in 0...shape.inputs {
-      inputInverses[0][i, j] = 0
-      inputInverses[0][j, i] = 0
+      currentInverses[0][i, j] = 0
+      currentInverses[0][j, i] = 0
     }
-    inputInverses[0][j, j] = Self.gone
+    currentInverses[0][j, j] = Self.gone
   }
 
   /// What stands on the diagonal of a down-dated inverse where the column is gone: any positive
@@ -187,13 +205,15 @@ extension LayerModel {
 
   package func remove(row: Int, group: Int) {
     isChanged = true
-    for j in 0...shape.inputs { weights[group][row, j] = 0 }
+    // Columns that are still to go add nothing to a row of zeros.
+    for j in 0...shape.inputs { currentWeights[group][row, j] = 0 }
   }
 
   /// Replaces the weights, such as by masked and compensated ones.
   package func set(_ matrix: Matrix, group: Int) {
     isChanged = true
-    weights[group] = matrix
+    removePending()
+    currentWeights[group] = matrix
   }
 
   /// Writes the weights and biases as they are now.

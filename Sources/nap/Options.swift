@@ -12,7 +12,7 @@ extension Timing.Mode: ExpressibleByArgument {}
 struct DataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The folder with the data: CIFAR-10 binary, MNIST-style IDX, or images by class; or 'synthetic'.",
+      "The data: a folder in CIFAR-10's binary or MNIST's IDX layout, of images by class or without labels, a NumPy file of images, or 'synthetic'.",
       discussion: "Default: the environment variable NAP_DATA.", valueName: "dir"))
   var data: String?
 
@@ -21,7 +21,7 @@ struct DataOptions: ParsableArguments {
 
   func source() throws -> DataSource {
     guard let path = data ?? ProcessInfo.processInfo.environment["NAP_DATA"] else {
-      throw ValidationError("no data: give a folder with --data, or set NAP_DATA")
+      throw ValidationError("no data: give a folder or file with --data, or set NAP_DATA")
     }
     return try DataSource(path: path, preset: preset)
   }

@@ -59,7 +59,7 @@ def attempt(test, work):
     for i, (name, x) in enumerate(runtime.items()):
         numpy.save(f"{work}/{i}.npy", x)
         command += ["--input", f"{name}={work}/{i}.npy"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         known = done.returncode in (1, 2) and lines
@@ -83,7 +83,7 @@ with tempfile.TemporaryDirectory() as work:
         kind = result.split(":")[0]
         counts[kind] += 1
         if kind == "FAIL" or (verbose and kind != "pass"):
-            print(test.name, result)
+            print(test.name, result, flush=True)
 print(f"{counts['pass']} of {sum(counts.values())} node tests that apply pass, "
       f"{counts['refused']} are refused with a reason")
 sys.exit(1 if counts["FAIL"] else 0)

@@ -41,9 +41,10 @@ struct CrossCheckTests {
     try compare(try #require(Network(architecture: name, imageShape: [3, 32, 32], classes: 10)))
   }
 
-  @Test(arguments: SmallNetwork.all.map(\.name))
+  @Test(arguments: (SmallNetwork.all + SmallNetwork.reshaping).map(\.name))
   func smallNetworksComputeTheSame(_ name: String) throws {
-    try compare(Network(try #require(SmallNetwork.all.first { $0.name == name }).network.graph))
+    let found = (SmallNetwork.all + SmallNetwork.reshaping).first { $0.name == name }
+    try compare(Network(try #require(found).network.graph))
   }
 
   @Test(.enabled(if: SharedFiles.models != nil, "no shared models"))

@@ -1,4 +1,6 @@
 import Foundation
+import NapData
+import NapEngine
 import NapGraph
 import NapKit
 import NapOperators
@@ -51,6 +53,46 @@ import Testing
     #expect(abs(Double(nonzero) / Double(weights) - 0.5) < 1e-3)
   }
 
+  @Test func normalizationsAreRestoredAndFoldedAgain() throws {
+    let network = try #require(SmallNetwork.all.first { $0.name == "concatenating" }).network
+    let images = Tensor.noise(try network.graph.shapes(batch: 64)[network.graph.inputs[0].value.index])
+    let path = try SharedFiles.makeTemporaryFolder().appending(path: "images.npy").path
+    try NumPyFile.write(images, to: path)
+    let data = try DataSource(path: path, preset: "plain").open(.train, imageShape: [])
+    let preset = try #require(Preset.named("plain"))
+    let found = try RestoredNormalizations(
+      network.graph, data: data, preset: preset, seed: Seed(0))
+    let restored = try #require(found)
+    #expect(restored.graph.nodes.count > network.graph.nodes.count)
+    let folded = restored.fold(restored.graph)
+    #expect(folded.nodes.map(\.name) == network.graph.nodes.map(\.name))
+    let outputs = try [network.graph, restored.graph, folded].map { graph in
+      let plan = try Plan(graph, parameters: Parameters(graph), mode: .inference, batch: 64)
+      plan.inputs[0].update(from: images.floats, count: images.count)
+      plan.forward()
+      return Array(UnsafeBufferPointer(start: plan.outputs[0], count: plan.outputShapes[0].product))
+    }
+    #expect(relativeDifference(outputs[1], outputs[0]) < 1e-4)
+    #expect(relativeDifference(outputs[2], outputs[0]) < 1e-4)
+  }
+
+  /// Any network, any outputs: here an image that comes out again.
+  @Test func imagesWithoutLabelsWillDo() throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "images.npy").path
+    try NumPyFile.write(Tensor.noise([64, 3, 4, 4]), to: path)
+    var pruning = Pruning(source: try DataSource(path: path, preset: "plain"))
+    pruning.goal = .macs(0.7)
+    pruning.rounds = 1
+    pruning.epochs = 2
+    let (result, report) = try pruning.run(Network(SmallNetwork.shuffled.graph))
+    #expect(report.verified && report.accuracyBefore > 99.9 && report.accuracyAfter > 0)
+    #expect(Double(result.macs) <= 0.7 * Double(report.macsBefore))
+    pruning.frozenNodes = ["nowhere"]
+    #expect(throws: UsageError.self) { try pruning.run(Network(SmallNetwork.shuffled.graph)) }
+  }
+
   @Test func impossibleTargetsAreRefusedAtOnce() throws {
     #expect(throws: UsageError.self) {
       try pruning(.macs(1e-6), .channels).run(
@@ -91,5 +133,12 @@ import Testing
   @Test func cubicSchedulesRiseToTheTarget() {
     let values = (0...10).map { cubicSchedule(Double($0) / 10, target: 0.9) }
     #expect(values == values.sorted() && values[0] == 0 && abs(values[10] - 0.9) < 1e-12)
+  }
+}
+
+extension Tensor {
+  fileprivate static func noise(_ shape: [Int]) -> Tensor {
+    var random = Seed(8).generator()
+    return Tensor(shape: shape, floats: (0..<shape.product).map { _ in random.uniform() * 2 - 1 })
   }
 }

@@ -54,6 +54,30 @@ import Testing
     #expect(Set(try described(.depthwise)) == Set(through + c))
   }
 
+  /// Heads after one projection to queries, keys and values, as exporters write it.
+  @Test func attentionHeadsAreUnits() throws {
+    let units = try described(.attention)
+    let heads = (0..<2).map { head -> [String] in
+      let rows = (0..<3).flatMap { part in (0..<3).map { part * 6 + head * 3 + $0 } }
+      let columns = (0..<3).map { head * 3 + $0 }
+      return ["out.w[0]: \(columns)", "qkv.w[1]: \(rows)"]
+    }
+    for head in heads { #expect(units.contains(head)) }
+  }
+
+  @Test func shuffledChannelsOfAGroupGoTogether() throws {
+    let units = try described(.shuffled)
+    let pairs = (0..<3).map { ["a.w[0]: [\($0), \($0 + 3)]", "b.w[1]: [\(2 * $0), \(2 * $0 + 1)]"] }
+    for pair in pairs { #expect(units.contains(pair)) }
+  }
+
+  @Test func frozenNodesKeepTheirChannels() throws {
+    var network = SmallNetwork.concatenating
+    network.graph.frozenNodes = ["a"]
+    let units = try described(network).flatMap { $0 }
+    #expect(!units.contains { $0.hasPrefix("a.w[0]") } && units.contains { $0.hasPrefix("b.w[0]") })
+  }
+
   @Test func squeezeExciteGatesGoWithTheirChannels() throws {
     let gated = (0..<4).map { i in
       [

@@ -103,6 +103,42 @@ import Testing
     }
   }
 
+  /// Against the minimizer with one more weight held at zero.
+  @Test func remainingLossesCountOnTheWeightsThatAreLeft() throws {
+    let network = SmallNetwork.concatenating
+    let factors = try factors(network)
+    let model = try PruningModel(network.graph, factors: factors, damping: 1e-3)
+    let node = try #require(network.graph.nodes.firstIndex { $0.name == "c" })
+    let layer = try #require(model.layers[node])
+    var weights = layer.weights[0]
+    for i in 0..<weights.rows {
+      weights[i, i % 5] = 0
+      weights[i, (i + 2) % 5] = 0
+    }
+    layer.set(weights, group: 0)
+    let losses = layer.remainingLosses(group: 0)
+    let factor = try #require(factors[node]).groups[0]
+    let a = KroneckerFactors.Group.damped(factor.a, 1e-3)
+    for i in 0..<weights.rows {
+      for j in 0..<5 {
+        guard weights[i, j] != 0 else {
+          #expect(losses[i, j] == 0)
+          continue
+        }
+        let kept = (0..<5).filter { $0 != j && weights[i, $0] != 0 } + [5]
+        let w = weights.selecting(rows: [i], columns: Array(0...5))
+        let right = (a * w.transposed).selecting(rows: kept, columns: [0])
+        let solved = try #require(
+          a.selecting(rows: kept, columns: kept).solvingPositiveDefinite(right))
+        var change = w
+        for c in 0...5 { change[0, c] = -w[0, c] }
+        for (k, c) in kept.enumerated() { change[0, c] += solved[k, 0] }
+        let expected = 0.5 * factor.g[i, i] * (change * a).dot(change)
+        #expect(abs(losses[i, j] - expected) < tolerance * expected)
+      }
+    }
+  }
+
   @Test func thinningMinimizesTheQuadraticModelRowByRow() throws {
     let network = SmallNetwork.concatenating
     let factors = try factors(network)

@@ -4,7 +4,7 @@ package import NapTensor
 
 /// Writes small networks down in a few lines, with random weights.
 package struct SmallNetwork {
-  package private(set) var graph = Graph()
+  package var graph = Graph()
   private var random: SplitMix64
 
   package init(seed: UInt64 = 1) { random = Seed(seed).generator() }
@@ -127,6 +127,49 @@ extension SmallNetwork {
     let pooled = n.apply(GlobalAveragePool(), x, name: "pool")
     let features = n.apply(Flatten(), pooled, name: "flatten")
     n.output(n.linear(features, channels, 3, "classifier"), [3])
+    return n
+  }
+}
+
+extension SmallNetwork {
+  /// Those whose axes are split and merged; they are no classifiers.
+  package static var reshaping: [(name: String, network: SmallNetwork)] {
+    [("attention", attention), ("shuffled", shuffled)]
+  }
+
+  /// Self-attention of two heads of three features over four tokens of five.
+  package static var attention: SmallNetwork {
+    var n = SmallNetwork(seed: 11)
+    let x = n.input([4, 5])
+    func matrix(_ name: String, _ shape: [Int]) -> ValueID {
+      n.graph.addConstant(name, n.tensor(shape))
+    }
+    let all = n.apply(MatMul(), x, matrix("qkv.w", [5, 18]), name: "qkv")
+    let split = n.apply(Reshape(target: [0, 4, 3, 2, 3]), all, name: "split")
+    let parts = n.apply(Transpose(permutation: [2, 0, 3, 1, 4]), split, name: "parts")
+    let (q, k, v) = (
+      n.apply(Gather(axis: 0, indices: [0], indexShape: []), parts, name: "q"),
+      n.apply(Gather(axis: 0, indices: [1], indexShape: []), parts, name: "k"),
+      n.apply(Gather(axis: 0, indices: [2], indexShape: []), parts, name: "v")
+    )
+    let turned = n.apply(Transpose(permutation: [0, 1, 3, 2]), k, name: "turned")
+    let scores = n.apply(Softmax(), n.apply(MatMul(), q, turned, name: "qk"), name: "scores")
+    let mixed = n.apply(MatMul(), scores, v, name: "mixed")
+    let joined = n.apply(
+      Reshape(target: [0, 4, 6]), n.apply(Transpose(permutation: [0, 2, 1, 3]), mixed, name: "back"),
+      name: "joined")
+    n.output(n.apply(MatMul(), joined, matrix("out.w", [6, 5]), name: "out"), [4, 5])
+    return n
+  }
+
+  /// A channel shuffle of two groups of three between two convolutions.
+  package static var shuffled: SmallNetwork {
+    var n = SmallNetwork(seed: 12)
+    let a = n.conv(n.input([3, 4, 4]), [6, 3, 1, 1], "a")
+    let groups = n.apply(Reshape(target: [0, 2, 3, 4, 4]), a, name: "groups")
+    let turned = n.apply(Transpose(permutation: [0, 2, 1, 3, 4]), groups, name: "turned")
+    let mixed = n.apply(Reshape(target: [0, 6, 4, 4]), turned, name: "mixed")
+    n.output(n.conv(mixed, [4, 6, 3, 3], "b"), [4, 4, 4])
     return n
   }
 }

@@ -114,6 +114,9 @@ nap_kernel *nap_activation_forward(const nap_layout *data, int activation, float
 // Reads NAP_SRC, or NAP_DST for NAP_RELU; diff_dst and diff_src may be the same memory.
 nap_kernel *nap_activation_backward(
     const nap_layout *data, const nap_layout *diff, int activation, float alpha, float beta);
+// Along one axis of NAP_SRC; backward reads NAP_DST and NAP_DIFF_DST.
+nap_kernel *nap_softmax_forward(const nap_layout *data, int axis, int logarithmic);
+nap_kernel *nap_softmax_backward(const nap_layout *data, int axis, int logarithmic);
 nap_kernel *nap_binary(
     const nap_layout *a, const nap_layout *b, const nap_layout *dst, int operation, int relu);
 nap_kernel *nap_pooling_forward(

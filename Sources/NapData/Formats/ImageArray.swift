@@ -11,9 +11,11 @@ package struct ImageArray: DatasetFormat, Dataset {
 
   package let classNames: [String]
   package let imageShape: [Int]
-  private let images: Tensor
+  package let count: Int
+  /// Of all images; one of the two is empty.
+  private let bytes: [UInt8]
+  private let floats: [Float]
   private let labels: [Int]
-  package var count: Int { images.shape[0] }
 
   package static func recognizes(_ file: URL) -> Bool {
     ["npy", "npz"].contains(file.pathExtension)
@@ -45,9 +47,11 @@ package struct ImageArray: DatasetFormat, Dataset {
     guard images.isFloat || images.integers.allSatisfy({ (0...255).contains($0) }) else {
       throw .undecodable(path: file.path, reason: "its integers do not lie in 0...255")
     }
-    self.images = images
+    bytes = images.isFloat ? [] : images.integers.map { UInt8($0) }
+    floats = images.isFloat ? images.floats : []
     imageShape = Array(images.shape.dropFirst())
     let count = images.shape[0]
+    self.count = count
     let given = arrays.first { !$0.isFloat && $0.shape == [count] }
     labels = given?.integers.map(Int.init) ?? []
     guard labels.allSatisfy({ (0..<100_000).contains($0) }) else {
@@ -59,16 +63,19 @@ package struct ImageArray: DatasetFormat, Dataset {
   package func label(at index: Int) -> Int { labels.isEmpty ? 0 : labels[index] }
 
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) {
-    let size = imageShape.product
-    for i in 0..<size { pixels[i] = UInt8(truncatingIfNeeded: images.integers[index * size + i]) }
+    copy(bytes, index, into: pixels)
   }
 
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
-    guard images.isFloat else { return false }
-    let size = imageShape.product
-    images.floats.withUnsafeBufferPointer { floats in
-      if let base = floats.baseAddress { numbers.update(from: base + index * size, count: size) }
-    }
+    guard !floats.isEmpty else { return false }
+    copy(floats, index, into: numbers)
     return true
+  }
+
+  private func copy<T>(_ source: [T], _ index: Int, into target: UnsafeMutablePointer<T>) {
+    let size = imageShape.product
+    source.withUnsafeBufferPointer { source in
+      if let base = source.baseAddress { target.update(from: base + index * size, count: size) }
+    }
   }
 }

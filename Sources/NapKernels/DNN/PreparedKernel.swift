@@ -229,6 +229,21 @@ extension PreparedKernel {
       nap_activation_backward(data.handle, gradient.handle, kind, alpha, beta))
   }
 
+  /// `exp(x) / Σ exp(x)` along an axis, or its logarithm.
+  package static func softmaxForward(data: Layout, axis: Int, logarithmic: Bool)
+    throws(KernelError) -> PreparedKernel
+  {
+    try PreparedKernel(
+      "softmax", nap_softmax_forward(data.handle, Int32(axis), logarithmic ? 1 : 0))
+  }
+
+  package static func softmaxBackward(data: Layout, axis: Int, logarithmic: Bool)
+    throws(KernelError) -> PreparedKernel
+  {
+    try PreparedKernel(
+      "softmax, gradient", nap_softmax_backward(data.handle, Int32(axis), logarithmic ? 1 : 0))
+  }
+
   /// `a op b` elementwise, `b` broadcast along its axes of size 1, then optionally max(0, ·).
   package static func binary(
     _ operation: BinaryOperation, _ a: Layout, _ b: Layout, destination: Layout, relu: Bool = false

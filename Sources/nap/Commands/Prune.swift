@@ -8,7 +8,8 @@ struct Prune: ParsableCommand {
     abstract: "Makes a trained network smaller and faster.",
     discussion: """
       Without a target, nap removes as much as can go for one percentage point of accuracy, decided \
-      on training images that it holds out; the test split only serves the final report.
+      on training images that it holds out; the test split only serves the final report. Images \
+      without labels will do, for any network: nap then keeps what the network says about them.
 
       Examples:
         nap prune model.onnx --data DIR --preset cifar10 -o smaller.onnx
@@ -54,6 +55,12 @@ struct Prune: ParsableCommand {
   @Option(help: "How channels are scored: \(Pruning.criteria.map(\.name).joined(separator: ", ")).")
   var criterion = "nap"
 
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "A node whose output must keep all its channels (may be repeated).", valueName: "node"))
+  var freeze: [String] = []
+
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
@@ -69,10 +76,17 @@ struct Prune: ParsableCommand {
   var damping = 1e-3
 
   @Option(help: ArgumentHelp("Images the curvature is collected from.", visibility: .hidden))
-  var curvatureImages = 1024
+  var curvatureImages: Int?
 
   @Option(help: ArgumentHelp("Rounds in which channels are removed.", visibility: .hidden))
   var rounds = 4
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: ArgumentHelp(
+      "Put batch normalizations behind the convolutions of a network that has none while it is worked on.",
+      visibility: .hidden))
+  var restoreNormalization = true
 
   @OptionGroup var outputOptions: OutputOptions
 
@@ -104,7 +118,7 @@ struct Prune: ParsableCommand {
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
     }
-    guard damping > 0, damping.isFinite, curvatureImages > 0, rounds > 0, rounds < 1000,
+    guard damping > 0, damping.isFinite, curvatureImages ?? 1 > 0, rounds > 0, rounds < 1000,
       learningRate > 0, learningRate.isFinite
     else {
       throw ValidationError(
@@ -130,6 +144,8 @@ struct Prune: ParsableCommand {
     pruning.curvatureImages = curvatureImages
     pruning.rounds = rounds
     pruning.learningRate = learningRate
+    pruning.frozenNodes = freeze
+    pruning.restoresNormalizations = restoreNormalization
     let network = try Network(contentsOf: model)
     let terminal = Terminal()
     try Terminal.rescuing(to: output) {

@@ -1,0 +1,147 @@
+package import NapData
+import NapEngine
+package import NapGraph
+import NapOperators
+package import NapTensor
+
+/// Batch normalizations behind the convolutions of a network that was exported without any.
+///
+/// Exporters fold normalizations into convolutions, and a deep network does not train well without.
+/// Those put back have the scale and shift that leave the function as it is; `fold` takes them out
+/// again, so that the network that is written has the nodes of the one that was read.
+package struct RestoredNormalizations {
+  /// The network with normalizations.
+  package let graph: Graph
+  private let names: Set<String>
+
+  /// Images that means and variances are measured on.
+  private static let images = 1024
+  /// In smaller batches, statistics are too noisy to train with.
+  private static let smallestBatch = 16
+
+  /// - Returns: `nil` when the network has normalizations, or nothing to put one behind.
+  package init?(_ original: Graph, data: any Dataset, preset: Preset, seed: Seed) throws {
+    let isNormalized = original.nodes.contains { $0.op is BatchNormalization }
+    let outputs = Set(original.outputs.map(\.value))
+    let convolutions = original.nodes.indices.filter { index in
+      let node = original.nodes[index]
+      return node.op is Conv && original.constants[node.inputs[1]] != nil
+        && !outputs.contains(node.outputs[0])
+    }
+    let batch = original.batchSize(upTo: min(128, data.count))
+    guard !isNormalized, !convolutions.isEmpty, batch >= Self.smallestBatch else { return nil }
+    let statistics = try Self.statistics(
+      of: convolutions.map { original.nodes[$0].outputs[0] }, in: original, data, preset,
+      batch: original.batchSize(upTo: min(32, data.count)), seed)
+    var graph = original
+    var names: Set<String> = []
+    // From the last on, so that indices stay right.
+    for (index, (mean, variance)) in zip(convolutions, statistics).reversed() {
+      let (node, op) = (graph.nodes[index], BatchNormalization())
+      let name = "\(node.name)/normalization"
+      let deviation = variance.map { ($0 + op.epsilon).squareRoot() }
+      func constant(_ what: String, _ values: [Float]) -> ValueID {
+        graph.addConstant("\(name)/\(what)", Tensor(shape: [values.count], floats: values))
+      }
+      let raw = graph.addValue("\(name)/input")
+      let parameters = [
+        constant("scale", deviation), constant("shift", mean), constant("mean", mean),
+        constant("variance", variance),
+      ]
+      graph.nodes[index].outputs = [raw]
+      graph.nodes.insert(
+        Node(name: name, op: op, inputs: [raw] + parameters, outputs: node.outputs),
+        at: index + 1)
+      names.insert(name)
+    }
+    self.graph = graph
+    self.names = names
+  }
+
+  /// Mean and variance of every channel of some values.
+  private static func statistics(
+    of values: [ValueID], in graph: Graph, _ data: any Dataset, _ preset: Preset, batch: Int,
+    _ seed: Seed
+  ) throws -> [(mean: [Float], variance: [Float])] {
+    var watched = graph
+    let shapes = try graph.shapes(batch: batch)
+    watched.outputs = values.map {
+      .init(value: $0, dimensions: shapes[$0.index].map { .fixed($0) })
+    }
+    let plan = try Plan(
+      watched, parameters: Parameters(watched), mode: .inference, batch: batch)
+    let epoch = Loader(
+      dataset: data, preset: preset, batchSize: batch, shuffle: true, augment: true,
+      dropLast: true, seed: seed.derived("normalization")
+    ).epoch(0)
+    var sums = plan.outputShapes.map { [Double](repeating: 0, count: $0[1]) }
+    var squares = sums
+    var seen = 0
+    while seen < images, let images = try epoch.next() {
+      plan.inputs[0].update(from: images.pixels, count: plan.inputShapes[0].product)
+      plan.forward()
+      for (n, shape) in plan.outputShapes.enumerated() {
+        let positions = shape.dropFirst(2).product
+        for row in 0..<shape[0] * shape[1] {
+          let x = plan.outputs[n] + row * positions
+          var (sum, square): (Float, Float) = (0, 0)
+          for i in 0..<positions {
+            sum += x[i]
+            square += x[i] * x[i]
+          }
+          sums[n][row % shape[1]] += Double(sum)
+          squares[n][row % shape[1]] += Double(square)
+        }
+      }
+      seen += batch
+    }
+    return plan.outputShapes.enumerated().map { n, shape in
+      let count = Double(max(1, seen * shape.dropFirst(2).product))
+      let means = sums[n].map { $0 / count }
+      let variances = zip(squares[n], means).map { max(0, $0 / count - $1 * $1) }
+      return (means.map { Float($0) }, variances.map { Float($0) })
+    }
+  }
+
+  /// A network that grew out of `graph`, with the restored normalizations folded into the
+  /// convolutions again.
+  package func fold(_ trained: Graph) -> Graph {
+    var result = trained
+    result.nodes = []
+    var producers: [ValueID: Int] = [:]
+    for node in trained.nodes {
+      guard names.contains(node.name), let op = node.op as? BatchNormalization,
+        let index = producers[node.inputs[0]],
+        var weight = result.constants[result.nodes[index].inputs[1]]
+      else {
+        for output in node.outputs { producers[output] = result.nodes.count }
+        result.nodes.append(node)
+        continue
+      }
+      let parameters = node.inputs.dropFirst().map { trained.constants[$0]?.floats ?? [] }
+      let (scale, shift, mean, variance) = (
+        parameters[0], parameters[1], parameters[2], parameters[3]
+      )
+      let factors = zip(scale, variance).map { $0 / ($1 + op.epsilon).squareRoot() }
+      let inner = weight.shape.dropFirst().product
+      for i in weight.floats.indices { weight.floats[i] *= factors[i / inner] }
+      var conv = result.nodes[index]
+      result.constants[conv.inputs[1]] = weight
+      let bias = conv.inputs.count > 2 ? result.constants[conv.inputs[2]]?.floats : nil
+      let folded = shift.indices.map { c in
+        shift[c] + ((bias?[c] ?? 0) - mean[c]) * factors[c]
+      }
+      let tensor = Tensor(shape: [folded.count], floats: folded)
+      if conv.inputs.count > 2 {
+        result.constants[conv.inputs[2]] = tensor
+      } else {
+        conv.inputs.append(result.addConstant("\(conv.name)/bias", tensor))
+      }
+      conv.outputs = node.outputs
+      result.nodes[index] = conv
+      producers[node.outputs[0]] = index
+      for value in node.inputs.dropFirst() { result.constants[value] = nil }
+    }
+    return result
+  }
+}
