@@ -118,6 +118,10 @@ def export(name, folder, kind, folded):
         program = torch.onnx.export(
             model, (image,), dynamo=True, input_names=["image"], output_names=["output"],
             dynamic_shapes=({0: torch.export.Dim("N")},), optimize=folded, verbose=False)
+        if not folded:
+            # Everything the exporter does by default, but for folding normalizations.
+            import onnxscript.optimizer
+            onnxscript.optimizer.optimize_ir(program.model)
         program.save(path)
     return path
 

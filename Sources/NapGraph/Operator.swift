@@ -8,8 +8,8 @@ package import NapTensor
 package protocol Operator: Sendable {
   /// The ONNX operator type, such as `Gemm`.
   static var name: String { get }
-  /// What older opsets call it.
-  static var formerNames: [String] { get }
+  /// Other ONNX types that are read as this operator, such as what older opsets call it.
+  static var otherNames: [String] { get }
 
   /// Reads a node of an ONNX file.
   /// - Throws: `OperatorError` when an attribute is invalid or not supported.
@@ -45,7 +45,7 @@ package protocol Operator: Sendable {
 
 extension Operator {
   package var name: String { Self.name }
-  package static var formerNames: [String] { [] }
+  package static var otherNames: [String] { [] }
 
   package func link(_ links: inout IndexLinks) {
     links.freezeAll("\(name) does not say how its axes correspond")
@@ -161,7 +161,7 @@ package struct OperatorRegistry: Sendable {
 
   package init(_ types: [any Operator.Type]) {
     self.types = types
-    let names = types.flatMap { type in ([type.name] + type.formerNames).map { ($0, type) } }
+    let names = types.flatMap { type in ([type.name] + type.otherNames).map { ($0, type) } }
     byName = Dictionary(uniqueKeysWithValues: names)
   }
 

@@ -112,7 +112,7 @@ package struct RestoredNormalizations {
     for node in trained.nodes {
       guard names.contains(node.name), let op = node.op as? BatchNormalization,
         let index = producers[node.inputs[0]],
-        var weight = result.constants[result.nodes[index].inputs[1]]
+        let weight = result.constants[result.nodes[index].inputs[1]]
       else {
         for output in node.outputs { producers[output] = result.nodes.count }
         result.nodes.append(node)
@@ -124,9 +124,9 @@ package struct RestoredNormalizations {
       )
       let factors = zip(scale, variance).map { $0 / ($1 + op.epsilon).squareRoot() }
       let inner = weight.shape.dropFirst().product
-      for i in weight.floats.indices { weight.floats[i] *= factors[i / inner] }
+      let scaled = weight.floats.enumerated().map { $1 * factors[$0 / inner] }
       var conv = result.nodes[index]
-      result.constants[conv.inputs[1]] = weight
+      result.constants[conv.inputs[1]] = Tensor(shape: weight.shape, floats: scaled)
       let bias = conv.inputs.count > 2 ? result.constants[conv.inputs[2]]?.floats : nil
       let folded = shift.indices.map { c in
         shift[c] + ((bias?[c] ?? 0) - mean[c]) * factors[c]

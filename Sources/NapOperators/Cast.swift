@@ -4,6 +4,7 @@ package import NapTensor
 /// The same numbers in another element type.
 package struct Cast: Operator {
   package static let name = "Cast"
+  package static let otherNames = ["CastLike"]
 
   package var type: ElementType
 
@@ -19,6 +20,11 @@ package struct Cast: Operator {
   ]
 
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    if node.operatorType == "CastLike" {
+      // What is computed at run time is always of single precision.
+      let type = node.hasInput(1) ? node.inputs[1]?.constant?.elementType ?? .float32 : .float32
+      return try ImportedOperator(Cast(to: type), of: node)
+    }
     guard node.attributes["to"] != nil else { throw OperatorError("attribute 'to' is missing") }
     let number = try node.int("to", default: 0)
     let name = names[number] ?? "element type \(number)"

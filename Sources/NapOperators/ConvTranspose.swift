@@ -124,14 +124,13 @@ package struct ConvTranspose: Operator {
   package func forward(_ inputs: [Tensor]) -> [Tensor] {
     let shape = inferred(inputs)[0]
     let origin = Tensor(shape: shape, repeating: 0)
-    guard var y = conv.pullback([origin, inputs[1]], [inputs[0]], [inputs[0]])[0] else {
+    guard let y = conv.pullback([origin, inputs[1]], [inputs[0]], [inputs[0]])[0] else {
       return [origin]
     }
-    if inputs.count == 3 {
-      let positions = shape.dropFirst(2).product
-      for i in y.floats.indices { y.floats[i] += inputs[2].floats[i / positions % shape[1]] }
-    }
-    return [y]
+    guard inputs.count == 3 else { return [y] }
+    let (positions, bias) = (shape.dropFirst(2).product, inputs[2].floats)
+    let sums = y.floats.enumerated().map { $1 + bias[$0 / positions % shape[1]] }
+    return [Tensor(shape: shape, floats: sums)]
   }
 
   package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])

@@ -5,7 +5,7 @@ package import NapTensor
 /// Images brought to another size by taking the nearest pixel or by interpolation.
 package struct Resize: Operator {
   package static let name = "Resize"
-  package static let formerNames = ["Upsample"]
+  package static let otherNames = ["Upsample"]
 
   package enum Mode: String, Sendable, Hashable, CaseIterable {
     case nearest, linear, cubic

@@ -161,14 +161,14 @@ extension PruningModel {
 extension Tensor {
   /// The tensor with zeros at some indices of an axis.
   fileprivate func zeroing(_ indices: [Int], axis: Int) -> Tensor {
-    var result = self
+    var numbers = floats
     let inner = shape[(axis + 1)...].product
     for outer in 0..<shape[..<axis].product {
       for index in indices {
         let start = (outer * shape[axis] + index) * inner
-        for i in start..<start + inner { result.floats[i] = 0 }
+        for i in start..<start + inner { numbers[i] = 0 }
       }
     }
-    return result
+    return Tensor(shape: shape, floats: numbers)
   }
 }

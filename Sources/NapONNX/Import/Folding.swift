@@ -13,6 +13,7 @@ struct Folding {
   func outputs(of node: NodeDescription) throws(OperatorError) -> [Tensor]? {
     let isKnown =
       Self.readOnlyShapes.contains(node.operatorType)
+      || (node.operatorType == "CastLike" && node.inputs.first??.constant != nil)
       || node.inputs.allSatisfy { $0 == nil || $0?.constant != nil }
     guard isKnown else { return nil }
     if let function = Self.functions[node.operatorType] { return [try function(node)] }
