@@ -33,15 +33,12 @@ package final class Loader {
   fileprivate let batchSize: Int
   fileprivate let shuffle: Bool
   fileprivate let augment: Bool
-  fileprivate let blending: Double
   fileprivate let dropLast: Bool
   fileprivate let seed: Seed
 
-  /// - Parameter blending: the largest share, in `0...0.5`, of another image that is blended into
-  ///   each; the label stays that of the stronger one.
   package init(
     dataset: any Dataset, preset: Preset, batchSize: Int, shuffle: Bool, augment: Bool,
-    blending: Double = 0, dropLast: Bool, seed: Seed
+    dropLast: Bool, seed: Seed
   ) {
     precondition(batchSize > 0)
     self.dataset = dataset
@@ -49,7 +46,6 @@ package final class Loader {
     self.batchSize = batchSize
     self.shuffle = shuffle
     self.augment = augment
-    self.blending = blending
     self.dropLast = dropLast
     self.seed = seed
   }
@@ -75,8 +71,9 @@ package final class LoaderEpoch {
       order.shuffle(using: &generator)
     }
     let filler = BatchFiller(
-      dataset: loader.dataset, preset: loader.preset, augments: loader.augment,
-      blending: loader.blending, seed: loader.seed, epoch: epoch, order: order, batchSize: loader.batchSize, batches: loader.batchesPerEpoch)
+      dataset: loader.dataset, preset: loader.preset, augments: loader.augment, seed: loader.seed,
+      epoch: epoch, order: order,
+      batchSize: loader.batchSize, batches: loader.batchesPerEpoch)
     let thread = Thread { [queue] in filler.fill(queue) }
     thread.stackSize = 1 << 20
     thread.start()
@@ -164,7 +161,6 @@ private struct BatchFiller: Sendable {
   let dataset: any Dataset
   let preset: Preset
   let augments: Bool
-  let blending: Double
   let seed: Seed
   let epoch: Int
   let order: [Int]
@@ -191,27 +187,9 @@ private struct BatchFiller: Sendable {
       } catch {
         return queue.finish(error)
       }
-      if blending > 0 { blend(memory, count: indices.count, imageSize, batch: batch) }
       queue.put(memory, count: indices.count, labels: indices.map(dataset.label))
     }
     queue.finish()
-  }
-
-  /// Blends neighbours in the batch, each into the other by a share of its own.
-  private func blend(
-    _ images: UnsafeMutablePointer<Float>, count: Int, _ size: Int, batch: Int
-  ) {
-    var generator = seed.derived("blend").derived(epoch).derived(batch).generator()
-    for pair in stride(from: 0, to: count - 1, by: 2) {
-      let (a, b) = (images + pair * size, images + (pair + 1) * size)
-      let shareOfB = Float(blending) * generator.uniform()
-      let shareOfA = Float(blending) * generator.uniform()
-      for i in 0..<size {
-        let (x, y) = (a[i], b[i])
-        a[i] = x + shareOfB * (y - x)
-        b[i] = y + shareOfA * (x - y)
-      }
-    }
   }
 
   private func write(

@@ -73,7 +73,8 @@ public struct Pruning: Sendable {
     let names = Set(original.nodes.map(\.name))
     if let unknown = frozenNodes.first(where: { !names.contains($0) }) {
       throw UsageError(
-        "the network has no node '\(unknown)'", recovery: "nap profile shows the names of all layers"
+        "the network has no node '\(unknown)'",
+        recovery: "nap profile shows the names of all layers"
       )
     }
     original.frozenNodes = Set(frozenNodes)
@@ -87,7 +88,8 @@ public struct Pruning: Sendable {
       ? try RestoredNormalizations(original, data: all, preset: source.preset, seed: Seed(seed))
       : nil
     let session = PruningSession(
-      original: restored?.graph ?? original, preset: source.preset, all: all, training: rest, validation: heldOut,
+      original: restored?.graph ?? original, preset: source.preset, all: all, training: rest,
+      validation: heldOut,
       criterion: criterion, settings: self, progress: progress)
     func accuracy(_ graph: Graph) throws -> Double {
       try Evaluation.measure(

@@ -59,7 +59,9 @@ extension BlockMove {
     let placeStep = isColumnRowDepth ? 1 : shallow[1]
     // Axes: image, channel, row, row in the block, column, column in the block.
     let shape = [deep[0], shallow[1], deep[2], b, deep[3], b]
-    let deepStrides = [d[0], channelStep * d[1], d[2], b * placeStep * d[1], d[3], placeStep * d[1]]
+    let deepStrides = [
+      d[0], channelStep * d[1], d[2], b * placeStep * d[1], d[3], placeStep * d[1],
+    ]
     let shallowStrides = [s[0], s[1], b * s[2], s[2], b * s[3], s[3]]
     return [
       DataMove(

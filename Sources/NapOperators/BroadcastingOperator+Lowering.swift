@@ -83,7 +83,9 @@ extension BroadcastingOperator {
         for k in 0..<rows.length { sum += slope(a[i + k * sa], b[j + k * sb]) * dy[place + k] }
         target[0] += sum
       } else {
-        for k in 0..<rows.length { target[k] += slope(a[i + k * sa], b[j + k * sb]) * dy[place + k] }
+        for k in 0..<rows.length {
+          target[k] += slope(a[i + k * sa], b[j + k * sb]) * dy[place + k]
+        }
       }
     }
   }

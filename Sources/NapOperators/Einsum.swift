@@ -57,7 +57,8 @@ package struct Einsum: Operator {
       }
       for (letter, size) in zip(letters, shape) {
         guard sizes[letter] ?? size == size else {
-          throw OperatorError("the axes '\(letter)' have the sizes \(sizes[letter] ?? 0) and \(size)")
+          throw OperatorError(
+            "the axes '\(letter)' have the sizes \(sizes[letter] ?? 0) and \(size)")
         }
         sizes[letter] = size
       }

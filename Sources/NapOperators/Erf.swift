@@ -13,7 +13,9 @@ package struct Erf: KernelElementwiseOperator {
   }
 
   package func value(_ x: Double) -> Double { erf(x) }
-  package func derivative(_ x: Double, _ y: Double) -> Double { 2 / Double.pi.squareRoot() * exp(-x * x) }
+  package func derivative(_ x: Double, _ y: Double) -> Double {
+    2 / Double.pi.squareRoot() * exp(-x * x)
+  }
 
   package var activation: Activation? { nil }
 }

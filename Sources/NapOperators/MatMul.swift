@@ -183,9 +183,11 @@ extension MatMul {
               let (dy, dx) = (dy + i * m * n, dx + starts[operand][i])
               let other = other + starts[1 - operand][i]
               if operand == 0 {
-                multiply(dy, other, transposingB: true, into: dx, m: m, n: k, k: n, adding: isShared)
+                multiply(
+                  dy, other, transposingB: true, into: dx, m: m, n: k, k: n, adding: isShared)
               } else {
-                multiply(other, transposingA: true, dy, into: dx, m: k, n: n, k: m, adding: isShared)
+                multiply(
+                  other, transposingA: true, dy, into: dx, m: k, n: n, k: m, adding: isShared)
               }
             }
           }

@@ -10,7 +10,9 @@ package struct Pow: BroadcastingOperator {
   package init() {}
 
   package static func value(_ a: Float, _ b: Float) -> Float { pow(a, b) }
-  package static func value(_ a: Int64, _ b: Int64) -> Int64 { Int64(truncating: pow(Double(a), Double(b))) }
+  package static func value(_ a: Int64, _ b: Int64) -> Int64 {
+    Int64(truncating: pow(Double(a), Double(b)))
+  }
   package static func derivatives(_ a: Float, _ b: Float) -> (Float, Float) {
     (b * pow(a, b - 1), a > 0 ? pow(a, b) * log(a) : 0)
   }

@@ -25,8 +25,12 @@ package struct Selu: KernelElementwiseOperator {
     ExportedOperator(name, attributes: ["alpha": .float(alpha), "gamma": .float(gamma)])
   }
 
-  package func value(_ x: Double) -> Double { Double(gamma) * (x > 0 ? x : Double(alpha) * expm1(x)) }
-  package func derivative(_ x: Double, _ y: Double) -> Double { Double(gamma) * (x > 0 ? 1 : Double(alpha) * exp(x)) }
+  package func value(_ x: Double) -> Double {
+    Double(gamma) * (x > 0 ? x : Double(alpha) * expm1(x))
+  }
+  package func derivative(_ x: Double, _ y: Double) -> Double {
+    Double(gamma) * (x > 0 ? 1 : Double(alpha) * exp(x))
+  }
 
   package var activation: Activation? { nil }
 }

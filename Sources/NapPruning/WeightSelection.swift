@@ -160,12 +160,14 @@ extension LayerModel {
     {
       if stays.count <= gone.count {
         let right = (damped * w.transposed).selecting(rows: stays, columns: [0])
-        if let solved = damped.selecting(rows: stays, columns: stays).solvingPositiveDefinite(right) {
+        if let solved = damped.selecting(rows: stays, columns: stays).solvingPositiveDefinite(right)
+        {
           for (k, j) in stays.enumerated() { row[0, j] = solved[k, 0] }
         }
       } else {
         let right = w.selecting(columns: gone).transposed
-        if let solved = inverse.selecting(rows: gone, columns: gone).solvingPositiveDefinite(right) {
+        if let solved = inverse.selecting(rows: gone, columns: gone).solvingPositiveDefinite(right)
+        {
           let change =
             solved.transposed
             * inverse.selecting(rows: gone, columns: Array(0...flags.count))

@@ -16,8 +16,6 @@ package struct TrainingRecipe: Sendable {
   package var warmupEpochs = 0.0
   package var loss = CrossEntropy()
   package var augments = true
-  /// The largest share of another image that is blended into each, see `Loader`.
-  package var blending = 0.0
   package var seed = Seed(0)
   package var scalar = Scalar.float32
 
@@ -158,7 +156,7 @@ package final class TrainingRun {
     optimizer = NesterovSGD(plan, recipe.optimizer)
     loader = Loader(
       dataset: data, preset: preset, batchSize: recipe.batchSize, shuffle: true,
-      augment: recipe.augments, blending: recipe.blending, dropLast: true, seed: recipe.seed)
+      augment: recipe.augments, dropLast: true, seed: recipe.seed)
     if let teacher, recipe.loss.teacherWeight > 0 || !data.isLabelled {
       try teacher.check(fits: data)
       self.teacher = try Plan(

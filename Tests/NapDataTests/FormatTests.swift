@@ -150,7 +150,7 @@ import Testing
     #expect(numbers == [4, 5, 6, 7])
   }
 
-  static let compressed = 
+  static let compressed =
     "UEsDBC0AAAAIAAAAIQAA3Ut0//////////8FABQAeC5ucHkBABAAoAAAAAAAAABfAAAAAAAAAJvsF+obEMnIUMZQ"
     + "rZ6SWpxcpG6loG6TZqKuo6Cell9UUpSYF59flJIKEndLzClOBYoXZyQWpAL5GkY6CoY6CkDSSFNHoVaBDMDFAAYN"
     + "9kDCAYiAuAGIFwDxASB+4AAAUEsDBC0AAAAIAAAAIQCM3jPg//////////8FABQAeS5ucHkBABAAkAAAAAAAAABK"

@@ -55,7 +55,8 @@ import Testing
 
   @Test func normalizationsAreRestoredAndFoldedAgain() throws {
     let network = try #require(SmallNetwork.all.first { $0.name == "concatenating" }).network
-    let images = Tensor.noise(try network.graph.shapes(batch: 64)[network.graph.inputs[0].value.index])
+    let images = Tensor.noise(
+      try network.graph.shapes(batch: 64)[network.graph.inputs[0].value.index])
     let path = try SharedFiles.makeTemporaryFolder().appending(path: "images.npy").path
     try NumPyFile.write(images, to: path)
     let data = try DataSource(path: path, preset: "plain").open(.train, imageShape: [])

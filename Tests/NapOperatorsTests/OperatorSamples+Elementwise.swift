@@ -67,7 +67,8 @@ extension OperatorSample {
 
   static let arithmetic =
     pairs(Add()) + pairs(Div()) + pairs(Mul()) + pairs(Sub()) + choices + [
-      OperatorSample("a square", Pow(), [.random([2, 3], in: 0.5...2), .init(shape: [], floats: [2])],
+      OperatorSample(
+        "a square", Pow(), [.random([2, 3], in: 0.5...2), .init(shape: [], floats: [2])],
         constantInputs: [1], differentiable: [0, 1]),
       OperatorSample(
         "computed", Pow(), [.random([2, 3], in: 0.5...2), .random([3], in: 0.5...2, seed: 1)]),
@@ -82,7 +83,9 @@ extension OperatorSample {
       "one slope a channel", PRelu(),
       [.random([2, 3, 2], awayFrom: [0]), .random([3, 1], seed: 1)], constantInputs: [1]),
     OperatorSample(
-      "chosen", Where(condition: Tensor(shape: [2, 1, 3], integers: [1, 0, 1, 0, 0, 1], elementType: .bool)),
+      "chosen",
+      Where(
+        condition: Tensor(shape: [2, 1, 3], integers: [1, 0, 1, 0, 0, 1], elementType: .bool)),
       [.random([2, 4, 3]), .random([4, 1], seed: 1)]),
   ]
 }

@@ -28,13 +28,16 @@ extension OperatorSample {
         kernel: [3, 3], strides: [2, 2], padding: .explicit(begin: [1, 0], end: [1, 1])), group: 2,
       outputPadding: [1, 0]),
     OperatorSample(
-      "tokens", LayerNormalization(), [.random([2, 3, 4]), .random([4], seed: 1), .random([4], seed: 2)],
+      "tokens", LayerNormalization(),
+      [.random([2, 3, 4]), .random([4], seed: 1), .random([4], seed: 2)],
       constantInputs: [1, 2]),
     OperatorSample(
-      "two axes, without bias", LayerNormalization(axis: 1), [.random([2, 3, 4]), .random([3, 4], seed: 1)],
+      "two axes, without bias", LayerNormalization(axis: 1),
+      [.random([2, 3, 4]), .random([3, 4], seed: 1)],
       constantInputs: [1]),
     OperatorSample(
-      "images", InstanceNormalization(), [.random([2, 3, 2, 3]), .random([3], seed: 1), .random([3], seed: 2)],
+      "images", InstanceNormalization(),
+      [.random([2, 3, 2, 3]), .random([3], seed: 1), .random([3], seed: 2)],
       constantInputs: [1, 2]),
     OperatorSample(
       "two groups", GroupNormalization(groups: 2),
@@ -74,7 +77,9 @@ extension OperatorSample {
       name, Conv(window: window, group: group), inputs, constantInputs: bias ? [1, 2] : [1])
   }
 
-  private static func einsum(_ name: String, _ equation: String, _ shapes: [Int]...) -> OperatorSample {
+  private static func einsum(_ name: String, _ equation: String, _ shapes: [Int]...)
+    -> OperatorSample
+  {
     guard let op = try? Einsum(equation: equation) else { preconditionFailure(equation) }
     return OperatorSample(name, op, shapes.enumerated().map { .random($1, seed: $0) })
   }

@@ -20,7 +20,8 @@ extension OperatorSample {
   ]
 
   private static let gathering = [
-    OperatorSample("one index", Gather(axis: 1, indices: [-2], indexShape: []), [.random([2, 4, 3])]),
+    OperatorSample(
+      "one index", Gather(axis: 1, indices: [-2], indexShape: []), [.random([2, 4, 3])]),
     OperatorSample("some channels", Gather(axis: 1, indices: [3, 0, -2]), [.random([2, 4, 3])]),
     OperatorSample("repeated", Gather(axis: -1, indices: [1, 1, 0]), [.random([2, 3])]),
     OperatorSample(
@@ -39,13 +40,16 @@ extension OperatorSample {
 
   private static let resizing = [
     OperatorSample(
-      "nearest", Resize(axes: [2, 3], to: .scales([2, 1.5]), coordinates: .asymmetric, rounding: .floor),
+      "nearest",
+      Resize(axes: [2, 3], to: .scales([2, 1.5]), coordinates: .asymmetric, rounding: .floor),
       [.random([1, 2, 3, 4])]),
-    OperatorSample("nearest, half pixels", Resize(axes: [2], to: .sizes([7])), [.random([1, 2, 3])]),
+    OperatorSample(
+      "nearest, half pixels", Resize(axes: [2], to: .sizes([7])), [.random([1, 2, 3])]),
     OperatorSample(
       "linear", Resize(axes: [2, 3], to: .sizes([5, 2]), mode: .linear), [.random([1, 2, 3, 4])]),
     OperatorSample(
-      "aligned", Resize(axes: [2, 3], to: .scales([2, 2]), mode: .linear, coordinates: .alignCorners),
+      "aligned",
+      Resize(axes: [2, 3], to: .scales([2, 2]), mode: .linear, coordinates: .alignCorners),
       [.random([1, 1, 3, 2])]),
     OperatorSample(
       "cubic", Resize(axes: [2], to: .sizes([6]), mode: .cubic, coordinates: .pytorchHalfPixel),

@@ -44,7 +44,8 @@ extension OperatorSample {
     OperatorSample("positions, kept", ReduceMean(axes: [-1, -2]), [.random([2, 3, 4, 2])]),
     OperatorSample("an inner axis", ReduceMean(axes: [1], keepsAxes: false), [.random([2, 3, 4])]),
     OperatorSample("images", GlobalMaxPool(), [spread([2, 3, 2, 3])]),
-    OperatorSample("positions", ReduceL1(axes: [2], keepsAxes: false), [.random([2, 3, 4], awayFrom: [0])]),
+    OperatorSample(
+      "positions", ReduceL1(axes: [2], keepsAxes: false), [.random([2, 3, 4], awayFrom: [0])]),
     OperatorSample("channels", ReduceL2(axes: [1]), [.random([2, 3, 4])]),
     OperatorSample("positions", ReduceMax(axes: [-1], keepsAxes: false), [spread([2, 3, 4])]),
     OperatorSample("positions", ReduceMin(axes: [2]), [spread([2, 3, 4])]),

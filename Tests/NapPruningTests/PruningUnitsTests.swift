@@ -67,7 +67,9 @@ import Testing
 
   @Test func shuffledChannelsOfAGroupGoTogether() throws {
     let units = try described(.shuffled)
-    let pairs = (0..<3).map { ["a.w[0]: [\($0), \($0 + 3)]", "b.w[1]: [\(2 * $0), \(2 * $0 + 1)]"] }
+    let pairs = (0..<3).map {
+      ["a.w[0]: [\($0), \($0 + 3)]", "b.w[1]: [\(2 * $0), \(2 * $0 + 1)]"]
+    }
     for pair in pairs { #expect(units.contains(pair)) }
   }
 

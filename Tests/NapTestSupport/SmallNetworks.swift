@@ -156,7 +156,8 @@ extension SmallNetwork {
     let scores = n.apply(Softmax(), n.apply(MatMul(), q, turned, name: "qk"), name: "scores")
     let mixed = n.apply(MatMul(), scores, v, name: "mixed")
     let joined = n.apply(
-      Reshape(target: [0, 4, 6]), n.apply(Transpose(permutation: [0, 2, 1, 3]), mixed, name: "back"),
+      Reshape(target: [0, 4, 6]),
+      n.apply(Transpose(permutation: [0, 2, 1, 3]), mixed, name: "back"),
       name: "joined")
     n.output(n.apply(MatMul(), joined, matrix("out.w", [6, 5]), name: "out"), [4, 5])
     return n

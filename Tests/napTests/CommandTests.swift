@@ -108,7 +108,7 @@ import Testing
       }
       let nowhere = try nap("eval", model, "--data", "/nowhere")
       #expect(
-        nowhere.status == 1 && nowhere.errors.contains("the data folder '/nowhere' does not exist"))
+        nowhere.status == 1 && nowhere.errors.contains("the data '/nowhere' do not exist"))
       let out = try nap("train", "mlp", "--data", "synthetic", "-o", "/nowhere/out.onnx")
       #expect(out.status == 1 && out.errors.contains("the folder '/nowhere' does not exist"))
       let same = try nap("prune", model, "--data", "synthetic", "-o", model)

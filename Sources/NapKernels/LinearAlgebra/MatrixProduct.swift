@@ -5,7 +5,8 @@ internal import CNapBLAS
 /// - Shapes: `op(a) [m, k]`, `op(b) [k, n]`, `c [m, n]`, row-major; `op` transposes where told.
 package func multiply(
   _ a: UnsafePointer<Float>, transposingA transposesA: Bool = false, _ b: UnsafePointer<Float>,
-  transposingB transposesB: Bool = false, into c: UnsafeMutablePointer<Float>, m: Int, n: Int, k: Int,
+  transposingB transposesB: Bool = false, into c: UnsafeMutablePointer<Float>, m: Int, n: Int,
+  k: Int,
   adding: Bool = false
 ) {
   cblas_sgemm(

@@ -46,6 +46,46 @@ extension Folding {
     Tensor(shape: [], integers: [Int64(try node.shape(ofInput: 0).product)])
   }
 
+  /// `ScatterND`: a tensor with some elements or slices replaced.
+  static func scatter(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let (x, indices, updates) = (try node.known(0), try node.known(1), try node.known(2))
+    guard try node.string("reduction", default: "none") == "none" else {
+      throw OperatorError("attribute 'reduction' is not supported")
+    }
+    let depth = indices.shape.last ?? 0
+    guard !indices.isFloat, depth > 0, depth <= x.shape.count, x.elementType == updates.elementType
+    else { throw OperatorError("its indices do not fit a tensor of shape \(describe(x.shape))") }
+    let size = x.shape[depth...].product
+    let count = indices.count / depth
+    guard updates.count == count * size else {
+      throw OperatorError("\(updates.count) updates do not fit \(count) indices")
+    }
+    var starts: [Int] = []
+    for n in 0..<count {
+      var start = 0
+      for axis in 0..<depth {
+        let (index, length) = (Int(indices.integers[n * depth + axis]), x.shape[axis])
+        guard index >= -length, index < length else {
+          throw OperatorError("index \(index) is outside an axis of size \(length)")
+        }
+        start += (index < 0 ? index + length : index) * x.shape.rowMajorStrides[axis]
+      }
+      starts.append(start)
+    }
+    func scattered<T>(_ source: [T], _ updates: [T]) -> [T] {
+      var result = source
+      for (n, start) in starts.enumerated() {
+        for i in 0..<size { result[start + i] = updates[n * size + i] }
+      }
+      return result
+    }
+    return x.isFloat
+      ? Tensor(shape: x.shape, floats: scattered(x.floats, updates.floats))
+      : Tensor(
+        shape: x.shape, integers: scattered(x.integers, updates.integers),
+        elementType: x.elementType)
+  }
+
   static func range(_ node: NodeDescription) throws(OperatorError) -> Tensor {
     let (start, limit, delta) = (try node.known(0), try node.known(1), try node.known(2))
     let all = [start, limit, delta]

@@ -83,6 +83,7 @@ extension Folding {
     "ReduceMin": reduction(floats: { min($0, $1) }, integers: { min($0, $1) }),
     "ReduceProd": reduction(floats: { $0 * $1 }, integers: { $0 &* $1 }),
     "ReduceSum": reduction(floats: { $0 + $1 }, integers: { $0 &+ $1 }),
+    "ScatterND": scatter,
     "Shape": shape,
     "Size": size,
   ]

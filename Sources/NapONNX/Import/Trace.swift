@@ -223,7 +223,8 @@ extension Trace {
         constants["zero"] = Tensor(shape: [], floats: [0])
         let bounds = [0, 1, axis].enumerated().map { ($0 + 1, Tensor([$1])) }
         guard
-          let slicing = made("Slice", slice, [batch], constants: Dictionary(uniqueKeysWithValues: bounds)),
+          let slicing = made(
+            "Slice", slice, [batch], constants: Dictionary(uniqueKeysWithValues: bounds)),
           let scaling = made("Mul", zeros, [slice, "zero"]),
           let adding = made("Add", repeated, [zeros, single])
         else { return nil }
