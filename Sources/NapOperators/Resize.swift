@@ -236,7 +236,10 @@ package struct Resize: Operator {
       let offset = Double(size) / 2 * (1 - adjustment)
       return offset + (x + 0.5) / scale - 0.5
     case .pytorchHalfPixel: return count > 1 ? (x + 0.5) / scale - 0.5 : 0
-    case .alignCorners: return count > 1 ? x * Double(size - 1) / Double(count - 1) : 0
+    case .alignCorners:
+      // ONNX takes the length before it is rounded down.
+      let length = scale * Double(size)
+      return length > 1 ? x * Double(size - 1) / (length - 1) : 0
     case .asymmetric: return x / scale
     }
   }
