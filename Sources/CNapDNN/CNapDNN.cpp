@@ -124,12 +124,16 @@ int argument_code(int argument) {
   }
 }
 
+algorithm convolution_algorithm(int winograd) {
+  return winograd ? algorithm::convolution_winograd : algorithm::convolution_direct;
+}
+
 convolution_forward::primitive_desc convolution_hint(
     const memory::desc &src, const memory::desc &weights, const memory::desc *bias,
-    const memory::desc &dst, const nap_window *w, prop_kind kind, const primitive_attr &attr) {
+    const memory::desc &dst, const nap_window *w, algorithm alg, prop_kind kind,
+    const primitive_attr &attr) {
   auto strides = dims_of(w->rank, w->strides), begin = dims_of(w->rank, w->pads_begin),
        end = dims_of(w->rank, w->pads_end), dilations = dilations_of(w);
-  auto alg = algorithm::convolution_direct;
   if (bias)
     return {{kind, alg, src, weights, *bias, dst, strides, dilations, begin, end}, attr, cpu()};
   return {{kind, alg, src, weights, dst, strides, dilations, begin, end}, attr, cpu()};
@@ -352,7 +356,8 @@ void nap_layout_describe(const nap_layout *layout, char *text, size_t capacity) 
 
 nap_kernel *nap_convolution_forward(
     const nap_layout *src, const nap_layout *weights, const nap_layout *bias, const nap_layout *dst,
-    const nap_window *window, int training, int activation, float alpha, float beta, int sum) {
+    const nap_window *window, int winograd, int training, int activation, float alpha, float beta,
+    int sum) {
   return guarded([&] {
     auto attr = attributes();
     post_ops ops;
@@ -362,20 +367,22 @@ nap_kernel *nap_convolution_forward(
     attr.set_post_ops(ops);
     return kernel<convolution_forward>(convolution_hint(
         src->desc, weights->desc, bias ? &bias->desc : nullptr, dst->desc, window,
+        convolution_algorithm(winograd),
         training ? prop_kind::forward_training : prop_kind::forward_inference, attr));
   });
 }
 
 nap_kernel *nap_convolution_backward_data(
     const nap_layout *diff_src, const nap_layout *weights, const nap_layout *diff_dst,
-    const nap_window *w) {
+    const nap_window *w, int winograd) {
   return guarded([&] {
     auto type = diff_dst->desc.data_type();
+    auto alg = convolution_algorithm(winograd);
     auto hint = convolution_hint(
         any_like(diff_src->desc, type), any_like(weights->desc, type), nullptr,
-        any_like(diff_dst->desc, type), w, prop_kind::forward_training, attributes());
+        any_like(diff_dst->desc, type), w, alg, prop_kind::forward_training, attributes());
     return kernel<convolution_backward_data>(convolution_backward_data::primitive_desc(
-        {algorithm::convolution_direct, diff_src->desc, weights->desc, diff_dst->desc,
+        {alg, diff_src->desc, weights->desc, diff_dst->desc,
          dims_of(w->rank, w->strides), dilations_of(w), dims_of(w->rank, w->pads_begin),
          dims_of(w->rank, w->pads_end)},
         attributes(), cpu(), hint));
@@ -384,15 +391,15 @@ nap_kernel *nap_convolution_backward_data(
 
 nap_kernel *nap_convolution_backward_weights(
     const nap_layout *src, const nap_layout *diff_weights, const nap_layout *diff_bias,
-    const nap_layout *diff_dst, const nap_window *w) {
+    const nap_layout *diff_dst, const nap_window *w, int winograd) {
   return guarded([&] {
     auto type = src->desc.data_type();
+    auto alg = convolution_algorithm(winograd);
     auto hint = convolution_hint(
         any_like(src->desc, type), any_like(diff_weights->desc, type), nullptr,
-        any_like(diff_dst->desc, type), w, prop_kind::forward_training, attributes());
+        any_like(diff_dst->desc, type), w, alg, prop_kind::forward_training, attributes());
     auto strides = dims_of(w->rank, w->strides), begin = dims_of(w->rank, w->pads_begin),
          end = dims_of(w->rank, w->pads_end), dilations = dilations_of(w);
-    auto alg = algorithm::convolution_direct;
     using Backward = convolution_backward_weights;
     auto desc = diff_bias
         ? Backward::desc(alg, src->desc, diff_weights->desc, diff_bias->desc, diff_dst->desc,

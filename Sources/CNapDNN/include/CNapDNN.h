@@ -91,13 +91,14 @@ typedef struct {
 // Kernels. Layouts made by nap_layout_any let the kernel choose; ask nap_kernel_layout afterwards.
 nap_kernel *nap_convolution_forward(
     const nap_layout *src, const nap_layout *weights, const nap_layout *bias, const nap_layout *dst,
-    const nap_window *window, int training, int activation, float alpha, float beta, int sum);
+    const nap_window *window, int winograd, int training, int activation, float alpha, float beta,
+    int sum);
 nap_kernel *nap_convolution_backward_data(
     const nap_layout *diff_src, const nap_layout *weights, const nap_layout *diff_dst,
-    const nap_window *window);
+    const nap_window *window, int winograd);
 nap_kernel *nap_convolution_backward_weights(
     const nap_layout *src, const nap_layout *diff_weights, const nap_layout *diff_bias,
-    const nap_layout *diff_dst, const nap_window *window);
+    const nap_layout *diff_dst, const nap_window *window, int winograd);
 nap_kernel *nap_inner_product_forward(
     const nap_layout *src, const nap_layout *weights, const nap_layout *bias, const nap_layout *dst);
 nap_kernel *nap_inner_product_backward_data(

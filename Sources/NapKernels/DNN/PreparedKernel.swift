@@ -27,7 +27,7 @@ package enum Activation: Sendable, Hashable {
   case softRelu
   case squareRoot
 
-  fileprivate var parameters: (kind: Int32, alpha: Float, beta: Float) {
+  var parameters: (kind: Int32, alpha: Float, beta: Float) {
     switch self {
     case .relu(let slope): (Int32(NAP_RELU.rawValue), slope, 0)
     case .clip(let lower, let upper): (Int32(NAP_CLIP.rawValue), lower, upper)
@@ -72,7 +72,7 @@ package struct WindowGeometry: Sendable, Hashable {
     self.padsEnd = padsEnd
   }
 
-  fileprivate func withC<R>(_ body: (UnsafePointer<nap_window>) -> R) -> R {
+  func withC<R>(_ body: (UnsafePointer<nap_window>) -> R) -> R {
     func three(_ values: [Int]) -> (Int64, Int64, Int64) {
       func at(_ i: Int) -> Int64 { i < values.count ? Int64(values[i]) : 0 }
       return (at(0), at(1), at(2))
@@ -95,7 +95,7 @@ package struct KernelError: RecoverableError, Equatable {
 package final class PreparedKernel {
   private let handle: OpaquePointer
 
-  private init(_ what: String, _ handle: OpaquePointer?) throws(KernelError) {
+  init(_ what: String, _ handle: OpaquePointer?) throws(KernelError) {
     guard let handle else { throw KernelError(what) }
     self.handle = handle
   }
@@ -125,45 +125,6 @@ package final class PreparedKernel {
 }
 
 extension PreparedKernel {
-  /// Convolution; `sum` adds to what is already in the destination, before the activation.
-  package static func convolutionForward(
-    source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: WindowGeometry,
-    training: Bool, activation: Activation? = nil, sum: Bool = false
-  ) throws(KernelError) -> PreparedKernel {
-    let (kind, alpha, beta) = activation?.parameters ?? (Int32(NAP_NONE.rawValue), 0, 0)
-    return try PreparedKernel(
-      "convolution",
-      window.withC {
-        nap_convolution_forward(
-          source.handle, weights.handle, bias?.handle, destination.handle, $0, training ? 1 : 0,
-          kind, alpha, beta, sum ? 1 : 0)
-      })
-  }
-
-  package static func convolutionBackwardData(
-    sourceGradient: Layout, weights: Layout, destinationGradient: Layout, window: WindowGeometry
-  ) throws(KernelError) -> PreparedKernel {
-    try PreparedKernel(
-      "convolution, gradient of its input",
-      window.withC {
-        nap_convolution_backward_data(
-          sourceGradient.handle, weights.handle, destinationGradient.handle, $0)
-      })
-  }
-
-  package static func convolutionBackwardWeights(
-    source: Layout, weightsGradient: Layout, biasGradient: Layout?, destinationGradient: Layout,
-    window: WindowGeometry
-  ) throws(KernelError) -> PreparedKernel {
-    try PreparedKernel(
-      "convolution, gradient of its weights",
-      window.withC {
-        nap_convolution_backward_weights(
-          source.handle, weightsGradient.handle, biasGradient?.handle, destinationGradient.handle,
-          $0)
-      })
-  }
-
   /// `source [n, …] · weights [o, …]ᵀ + bias [o]`.
   package static func innerProductForward(
     source: Layout, weights: Layout, bias: Layout?, destination: Layout
