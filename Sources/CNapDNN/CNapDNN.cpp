@@ -223,6 +223,7 @@ struct OpenMP {
   using Parallel = void (*)(void (*)(void *), void *, unsigned, unsigned);
   using Number = int (*)();
   using SetNumber = void (*)(int);
+  Number most = (Number)dlsym(RTLD_DEFAULT, "omp_get_max_threads");
   Parallel parallel = (Parallel)dlsym(RTLD_DEFAULT, "GOMP_parallel");
   Number thread = (Number)dlsym(RTLD_DEFAULT, "omp_get_thread_num");
   Number count = (Number)dlsym(RTLD_DEFAULT, "omp_get_num_threads");
@@ -304,6 +305,13 @@ nap_layout *nap_layout_any(int rank, const int64_t *dims, int type) {
   return guarded([&] {
     return new nap_layout{
         memory::desc(dims_of(rank, dims), data_type(type), memory::format_tag::any)};
+  });
+}
+
+nap_layout *nap_layout_blocked(const int64_t *dims, int type) {
+  return guarded([&] {
+    return new nap_layout{
+        memory::desc(dims_of(4, dims), data_type(type), memory::format_tag::aBcd16b)};
   });
 }
 
@@ -586,12 +594,17 @@ void nap_kernel_free(nap_kernel *kernel) { delete kernel; }
 
 void nap_parallel(void (*body)(void *, int, int), void *context) {
   auto &omp = openmp();
-  if (omp.parallel && omp.thread && omp.count) {
+  if (nap_max_threads() > 1) {
     Loop loop{body, context};
     omp.parallel(enter, &loop, 0, 0);
   } else {
     body(context, 0, 1);
   }
+}
+
+int nap_max_threads(void) {
+  auto &omp = openmp();
+  return omp.parallel && omp.thread && omp.count && omp.most ? omp.most() : 1;
 }
 
 void nap_add_mask(

@@ -191,10 +191,8 @@ extension Plan {
       }
     }
     return zip(all, times).map { step, times in
-      var implementation = ""
-      if case .kernel(let kernel, _) = step.work { implementation = kernel.implementation }
-      return StepTime(
-        label: step.label, implementation: implementation, node: step.node,
+      StepTime(
+        label: step.label, implementation: step.implementation, node: step.node,
         seconds: times.sorted()[times.count / 2])
     }
   }

@@ -25,6 +25,8 @@ struct PlanStep {
   }
   var label: String
   var node: Int?
+  /// What does the work, such as `jit:avx512_core`; empty for plain loops.
+  var implementation: String
   var work: Work
   var touched: [BufferID]
 }
@@ -280,13 +282,29 @@ extension PlanBuilder {
     let scratch = kernel.layout(.scratchpad)
     if scratch.bytes > 0 { arguments.append((.scratchpad, makeBuffer(scratch))) }
     return PlanStep(
-      label: label, node: node, work: .kernel(kernel, arguments), touched: arguments.map(\.1))
+      label: label, node: node, implementation: kernel.implementation,
+      work: .kernel(kernel, arguments), touched: arguments.map(\.1))
+  }
+
+  /// Appends a loop that runs whenever the parameters change.
+  package func prepare(
+    _ label: String, touching touched: [BufferID], _ body: @escaping (PlanMemory) -> Void
+  ) {
+    preparation.append(loop(label, touched, "", body))
   }
 
   /// Appends a loop over memory; `touched` names every buffer it reads or writes.
   package func run(
-    _ label: String, touching touched: [BufferID], _ body: @escaping (PlanMemory) -> Void
+    _ label: String, touching touched: [BufferID], kernel: String = "",
+    _ body: @escaping (PlanMemory) -> Void
   ) {
-    steps.append(PlanStep(label: label, node: node, work: .loop(body), touched: touched))
+    steps.append(loop(label, touched, kernel, body))
+  }
+
+  private func loop(
+    _ label: String, _ touched: [BufferID], _ kernel: String, _ body: @escaping (PlanMemory) -> Void
+  ) -> PlanStep {
+    PlanStep(
+      label: label, node: node, implementation: kernel, work: .loop(body), touched: touched)
   }
 }

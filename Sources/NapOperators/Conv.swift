@@ -1,4 +1,3 @@
-package import NapEngine
 package import NapGraph
 import NapKernels
 package import NapTensor
@@ -236,80 +235,5 @@ extension Conv {
         }
       }
     }
-  }
-}
-
-// MARK: Lowering
-extension Conv: Lowerable {
-  package func fusesRelu(in mode: PlanMode) -> Bool { mode == .inference }
-
-  package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
-    let (x, w, y) = (node.inputs[0], node.inputs[1], node.outputs[0])
-    let bias = node.inputs.count > 2 ? node.inputs[2] : nil
-    guard plan.isConstant(w), bias.map(plan.isConstant) ?? true else {
-      throw PlanError("a convolution with computed weights is not supported")
-    }
-    let window = self.window.geometry(Array(plan.shape(x).dropFirst(2)))
-    let view = Layout(dense: weightShape(plan.shape(w)))
-    func any(_ shape: [Int]) -> Layout { Layout(any: shape, plan.scalar) }
-    let biasLayout = bias.map { Layout(dense: plan.shape($0)) }
-
-    let kernel = try PreparedKernel.convolutionForward(
-      source: any(plan.shape(x)), weights: any(view.shape), bias: biasLayout,
-      destination: any(plan.shape(y)), window: window, training: plan.mode != .inference,
-      activation: node.relu ? .relu(slope: 0) : nil)
-    let source = try plan.converted(plan.buffer(x), to: kernel.layout(.source))
-    let weights = try plan.parameter(w, as: kernel.layout(.weights), through: view)
-    let output = plan.define(y, kernel.layout(.destination))
-    var arguments: [(KernelArgument, BufferID)] = [
-      (.source, source), (.weights, weights), (.destination, output),
-    ]
-    if let bias { arguments.append((.bias, plan.parameter(bias))) }
-    plan.run(kernel, name, arguments)
-
-    return {
-      if plan.trains(w) || (bias.map(plan.trains) ?? false) {
-        let kernel = try PreparedKernel.convolutionBackwardWeights(
-          source: any(plan.shape(x)), weightsGradient: Layout(any: view.shape, .float32),
-          biasGradient: biasLayout, destinationGradient: any(plan.shape(y)), window: window)
-        guard let gradient = try plan.gradient(y, as: kernel.layout(.destinationGradient)) else {
-          return
-        }
-        let source = try plan.converted(plan.buffer(x), to: kernel.layout(.source))
-        try plan.receiveGradient(of: w, kernel.layout(.weightsGradient), through: view) { target in
-          var arguments: [(KernelArgument, BufferID)] = [
-            (.source, source), (.destinationGradient, gradient), (.weightsGradient, target),
-          ]
-          guard let bias, let biasLayout else {
-            return plan.run(kernel, "Conv weight gradient", arguments)
-          }
-          try plan.receiveGradient(of: bias, biasLayout) { target in
-            arguments.append((.biasGradient, target))
-            plan.run(kernel, "Conv weight gradient", arguments)
-          }
-        }
-      }
-      guard plan.needsGradient(x) else { return }
-      let kernel = try PreparedKernel.convolutionBackwardData(
-        sourceGradient: any(plan.shape(x)), weights: any(view.shape),
-        destinationGradient: any(plan.shape(y)), window: window)
-      guard let gradient = try plan.gradient(y, as: kernel.layout(.destinationGradient)) else {
-        return
-      }
-      let result = plan.makeBuffer(kernel.layout(.sourceGradient))
-      plan.run(
-        kernel, "Conv input gradient",
-        [
-          (.destinationGradient, gradient),
-          (.weights, try plan.parameter(w, as: kernel.layout(.weights), through: view)),
-          (.sourceGradient, result),
-        ])
-      plan.contribute(result, to: x)
-    }
-  }
-
-  /// The weight's shape with the groups as an axis of their own, as kernels want it.
-  private func weightShape(_ shape: [Int]) -> [Int] {
-    group == 1 ? shape : [group, shape[0] / group] + shape[1...]
   }
 }

@@ -55,7 +55,7 @@ import Testing
 
 extension OperatorSample {
   /// Samples on floats that have an input computed at run time.
-  static let runnable = all.filter { sample in
+  static let runnable = (all + large).filter { sample in
     sample.inputs.allSatisfy(\.isFloat) && sample.constantInputs.count < sample.inputs.count
       && sample.op.forward(sample.inputs).allSatisfy(\.isFloat)
   }

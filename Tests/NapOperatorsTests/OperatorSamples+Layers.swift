@@ -69,6 +69,16 @@ extension OperatorSample {
     OperatorSample("last axis", LogSoftmax(), [.random([3, 4])]),
   ]
 
+  /// Large enough for Winograd's algorithm; too large for laws that touch every number.
+  static let large: [OperatorSample] = [
+    conv(
+      "padded", [3, 17, 10, 13], [35, 17, 3, 3],
+      Window(kernel: [3, 3], padding: .explicit(begin: [1, 1], end: [1, 1]))),
+    conv(
+      "asymmetric pads", [2, 24, 14, 9], [18, 24, 3, 3],
+      Window(kernel: [3, 3], padding: .explicit(begin: [0, 2], end: [1, 0])), bias: false),
+  ]
+
   private static func conv(
     _ name: String, _ x: [Int], _ w: [Int], _ window: Window, group: Int = 1, bias: Bool = true
   ) -> OperatorSample {

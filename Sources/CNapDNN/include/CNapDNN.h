@@ -68,6 +68,8 @@ void nap_dnn_set_threads(int count);
 nap_layout *nap_layout_dense(int rank, const int64_t *dims, int type);
 nap_layout *nap_layout_any(int rank, const int64_t *dims, int type);
 nap_layout *nap_layout_strided(int rank, const int64_t *dims, const int64_t *strides, int type);
+// Images in blocks of 16 channels, aBcd16b.
+nap_layout *nap_layout_blocked(const int64_t *dims, int type);
 void nap_layout_free(nap_layout *layout);
 size_t nap_layout_bytes(const nap_layout *layout);
 int nap_layout_equal(const nap_layout *a, const nap_layout *b);
@@ -138,6 +140,31 @@ void nap_kernel_free(nap_kernel *kernel);
 void nap_add_mask(int type, size_t count, const void *a, const void *b, const void *mask, void *out);
 // Runs body(context, part, parts) on every thread of oneDNN's pool and waits.
 void nap_parallel(void (*body)(void *context, int part, int parts), void *context);
+// How many parts that may be.
+int nap_max_threads(void);
+
+// A 3x3 convolution with stride 1, without groups, between images in blocks of 16 channels.
+typedef struct {
+  int64_t n, ic, oc;
+  int64_t ih, iw, oh, ow;
+  int64_t top, left;  // padding; what is missing at the other sides follows from the sizes
+  int type;           // of x, y and dy
+} nap_winograd;
+
+// Whether this processor can; nothing below may be called where it can't.
+int nap_winograd_supported(void);
+size_t nap_winograd_weights_bytes(const nap_winograd *c);
+size_t nap_winograd_scratch_bytes(const nap_winograd *c, int gradient);
+// Transforms the weights [oc, ic, 3, 3]. When `rotated`, they are those of the opposite direction,
+// [ic, oc, 3, 3], so that the gradient of an input is computed like an output.
+void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, float *u);
+// bias may be NULL.
+void nap_winograd_forward(
+    const nap_winograd *c, const void *x, const float *u, const float *bias, int relu, void *y,
+    void *scratch);
+// dw is [oc, ic, 3, 3]; db may be NULL.
+void nap_winograd_weight_gradient(
+    const nap_winograd *c, const void *x, const void *dy, float *dw, float *db, void *scratch);
 
 #ifdef __cplusplus
 }

@@ -30,6 +30,11 @@ package final class Layout: Equatable, CustomStringConvertible {
       owning: Self.made(nap_layout_any(Int32(shape.count), shape.map(Int64.init), scalar.rawValue)))
   }
 
+  /// Images `[n, channels, height, width]` in blocks of 16 channels.
+  package convenience init(blocked shape: [Int], _ scalar: Scalar) {
+    self.init(owning: Self.made(nap_layout_blocked(shape.map(Int64.init), scalar.rawValue)))
+  }
+
   /// With gaps or transposed: `strides` count elements.
   package convenience init(_ shape: [Int], strides: [Int], _ scalar: Scalar = .float32) {
     self.init(

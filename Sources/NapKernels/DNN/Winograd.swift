@@ -1,0 +1,100 @@
+internal import CNapDNN
+
+/// A 3x3 convolution of images by Winograd's algorithm F(4x4, 3x3), in our own kernels.
+///
+/// Tiles of 4x4 outputs take a quarter of the multiplications, in `float32` whatever the images are
+/// stored as; rounding errors are about 1e-6 of the largest output. Images lie in `Layout(blocked:)`.
+///
+/// - Source: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.
+package struct WinogradConvolution: @unchecked Sendable {
+  private var sizes: nap_winograd
+  /// Shapes of the images, `[n, channels, height, width]`.
+  package let source: [Int]
+  package let destination: [Int]
+
+  /// What is to be computed.
+  package enum Pass: Sendable {
+    case forward, inputGradient, weightGradient
+  }
+
+  /// - Returns: `nil` where another algorithm is faster, or the only one.
+  package init?(
+    source: [Int], destination: [Int], groups: Int, window: WindowGeometry, scalar: Scalar,
+    pass: Pass
+  ) {
+    guard nap_winograd_supported() != 0, scalar != .byte, groups == 1, source.count == 4,
+      window.kernel == [3, 3], window.strides == [1, 1], window.dilations == [1, 1],
+      (window.padsBegin + window.padsEnd).allSatisfy({ $0 <= 2 })
+    else { return nil }
+    self.init(source, destination, pads: window.padsBegin, scalar)
+    guard pays(pass, scalar) else { return nil }
+  }
+
+  private init(_ source: [Int], _ destination: [Int], pads: [Int], _ scalar: Scalar) {
+    self.source = source
+    self.destination = destination
+    let (x, y) = (source.map(Int64.init), destination.map(Int64.init))
+    sizes = nap_winograd(
+      n: x[0], ic: x[1], oc: y[1], ih: x[2], iw: x[3], oh: y[2], ow: y[3], top: Int64(pads[0]),
+      left: Int64(pads[1]), type: scalar.rawValue)
+  }
+
+  /// The convolution that takes gradients of outputs to gradients of inputs.
+  package var opposite: WinogradConvolution {
+    WinogradConvolution(
+      destination, source, pads: [2 - Int(sizes.top), 2 - Int(sizes.left)],
+      Scalar(rawValue: sizes.type) ?? .float32)
+  }
+
+  /// As measured: tiles have to be full, and more of them than the transformed weights cost; from
+  /// some number of channels on the products are large enough for kernels that cut them up better;
+  /// and with few channels the transforms cost more than bfloat16 products.
+  private func pays(_ pass: Pass, _ scalar: Scalar) -> Bool {
+    let written = pass == .inputGradient ? source : destination
+    let channels = [source[1], destination[1]]
+    let tiles = written[2...].map { ($0 + 3) / 4 }
+    let full = Double(written[2] * written[3]) / Double(16 * tiles[0] * tiles[1])
+    if scalar == .bfloat16, channels.max()! <= 16, pass != .weightGradient { return false }
+    let largest = pass == .weightGradient ? 128 : 256
+    return channels.min()! >= 8 && channels.reduce(1, *) <= largest * largest && full > 0.5
+      && source[0] * tiles[0] * tiles[1] >= channels.max()! / 16
+  }
+
+  package var weightsBytes: Int { withUnsafePointer(to: sizes) { nap_winograd_weights_bytes($0) } }
+
+  package func scratchBytes(_ pass: Pass) -> Int {
+    withUnsafePointer(to: sizes) { nap_winograd_scratch_bytes($0, pass == .weightGradient ? 1 : 0) }
+  }
+
+  /// Transforms weights `[outputs, inputs, 3, 3]`.
+  ///
+  /// - Parameter ofOpposite: they are the weights of the opposite convolution.
+  package func transformWeights(
+    _ weights: UnsafePointer<Float>, ofOpposite: Bool,
+    into transformed: UnsafeMutablePointer<Float>
+  ) {
+    withUnsafePointer(to: sizes) {
+      nap_winograd_weights($0, weights, ofOpposite ? 1 : 0, transformed)
+    }
+  }
+
+  package func forward(
+    _ x: UnsafeRawPointer, transformedWeights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+    relu: Bool, into y: UnsafeMutableRawPointer, scratch: UnsafeMutableRawPointer
+  ) {
+    withUnsafePointer(to: sizes) {
+      nap_winograd_forward($0, x, transformedWeights, bias, relu ? 1 : 0, y, scratch)
+    }
+  }
+
+  /// Gradients of the weights `[outputs, inputs, 3, 3]` and, where wanted, of the bias.
+  package func weightGradient(
+    _ x: UnsafeRawPointer, outputGradient dy: UnsafeRawPointer,
+    into dw: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>?,
+    scratch: UnsafeMutableRawPointer
+  ) {
+    withUnsafePointer(to: sizes) {
+      nap_winograd_weight_gradient($0, x, dy, dw, bias, scratch)
+    }
+  }
+}
