@@ -28,8 +28,8 @@ constexpr int kPoints = 36;
 // Tiles whose products stay in registers.
 constexpr int kRows = 12;
 // Bytes of an image batch that the caches are not likely to hold until it is read again.
-
 constexpr int64_t kFar = 1 << 20;
+constexpr float kInfinity = __builtin_inff();
 
 #define NAP_INLINE static inline __attribute__((always_inline))
 #pragma clang attribute push( \
@@ -244,10 +244,11 @@ void multiply(const Sizes &s, const float *v, const float *u, int64_t count, flo
 
 template <class T>
 void transform_outputs(
-    const Sizes &s, const float *m, int64_t first, int64_t count, const float *bias, bool relu,
-    T *y) {
+    const Sizes &s, const float *m, int64_t first, int64_t count, const float *bias,
+    const T *residual, float lower, float upper, T *y) {
   auto &c = s.c;
   int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes;
+  bool bounded = lower > -kInfinity || upper < kInfinity;
   bool nearby = c.n * s.out * plane * int64_t(sizeof(T)) < kFar;
   for (int64_t t = 0; t < count; ++t) {
     Place place(s, first + t);
@@ -264,9 +265,17 @@ void transform_outputs(
         std::memcpy(&shift, bias + b * kLanes, std::min<int64_t>(kLanes, c.oc - b * kLanes) * 4);
         for (int i = 0; i < 16; ++i) f[i] += shift;
       }
-      if (relu)
-        for (int i = 0; i < 16; ++i) f[i] = __builtin_elementwise_max(f[i], lanes(0));
-      T *to = y + (place.image * s.out + b) * plane + (place.row * c.ow + place.column) * kLanes;
+      int64_t corner =
+          (place.image * s.out + b) * plane + (place.row * c.ow + place.column) * kLanes;
+      if (residual)
+        for (int i = 0; i < rows; ++i)
+          for (int j = 0; j < columns; ++j)
+            f[4 * i + j] += load(residual + corner + (i * c.ow + j) * kLanes);
+      if (bounded)
+        for (int i = 0; i < 16; ++i)
+          f[i] = __builtin_elementwise_min(
+              __builtin_elementwise_max(f[i], lanes(lower)), lanes(upper));
+      T *to = y + corner;
       if (rows == 4 && columns == 4) {
         for (int i = 0; i < 4; ++i) store_row(to + i * c.ow * kLanes, f + 4 * i, nearby);
       } else {
@@ -358,7 +367,8 @@ struct Forward {
   const nap_winograd *c;
   const void *x;
   const float *u, *bias;
-  int relu;
+  const void *residual;
+  float lower, upper;
   void *y;
   float *scratch;
 };
@@ -373,7 +383,8 @@ void forward_part(void *pointer, int part, int parts) {
     int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
     transform_inputs(s, (const T *)job.x, first, count, v);
     multiply(s, v, job.u, count, m);
-    transform_outputs(s, m, first, count, job.bias, job.relu, (T *)job.y);
+    transform_outputs(
+        s, m, first, count, job.bias, (const T *)job.residual, job.lower, job.upper, (T *)job.y);
   }
   __builtin_ia32_sfence();
 }
@@ -459,9 +470,9 @@ void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, fl
 }
 
 void nap_winograd_forward(
-    const nap_winograd *c, const void *x, const float *u, const float *bias, int relu, void *y,
-    void *scratch) {
-  Forward job{c, x, u, bias, relu, y, (float *)scratch};
+    const nap_winograd *c, const void *x, const float *u, const float *bias, const void *residual,
+    float lower, float upper, void *y, void *scratch) {
+  Forward job{c, x, u, bias, residual, lower, upper, y, (float *)scratch};
   nap_parallel(c->type == NAP_FLOAT32 ? forward_part<float> : forward_part<uint16_t>, &job);
 }
 
@@ -483,7 +494,8 @@ size_t nap_winograd_weights_bytes(const nap_winograd *) { return 0; }
 size_t nap_winograd_scratch_bytes(const nap_winograd *, int) { return 0; }
 void nap_winograd_weights(const nap_winograd *, const float *, int, float *) {}
 void nap_winograd_forward(
-    const nap_winograd *, const void *, const float *, const float *, int, void *, void *) {}
+    const nap_winograd *, const void *, const float *, const float *, const void *, float, float,
+    void *, void *) {}
 void nap_winograd_weight_gradient(
     const nap_winograd *, const void *, const void *, float *, float *, void *) {}
 }

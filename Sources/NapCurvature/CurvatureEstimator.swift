@@ -25,11 +25,15 @@ package final class CurvatureEstimator {
   private let workspaces: [FactorAccumulator.Workspace]
   private var generator: SplitMix64
 
+  /// - Parameters:
+  ///   - largestFactor: inputs that `A` is kept in one block for; more are split.
+  ///   - positions: of an image that `A` is summed over, about; a quarter of the pixels of small
+  ///     images changes `A` by less than other images would.
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(
     _ graph: Graph, parameters: Parameters? = nil, kind: CurvatureKind = .model,
-    scalar: Scalar = .float32,
-    batch: Int, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
+    scalar: Scalar = .float32, batch: Int, largestFactor: Int = .max,
+    positions: Int = 256, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
   ) throws {
     self.graph = graph
     self.kind = kind
@@ -44,9 +48,13 @@ package final class CurvatureEstimator {
         let shape = op.affineShape(node.inputs.map { shapes[$0.index] })
       else { continue }
       affine.append(shape)
-      accumulators[index] = FactorAccumulator(op, shape, inputShape: shapes[node.inputs[0].index])
+      accumulators[index] = FactorAccumulator(
+        op, shape, inputShape: shapes[node.inputs[0].index], largestFactor: largestFactor,
+        positionsAtMost: positions)
     }
-    workspaces = (0..<max(1, threads)).map { _ in FactorAccumulator.Workspace(for: affine) }
+    workspaces = (0..<max(1, threads)).map { _ in
+      FactorAccumulator.Workspace(for: affine, largestFactor: largestFactor)
+    }
     plan.tap = { [unowned self] tap in
       self.accumulators[tap.node]?.add(tap, workspaces: self.workspaces)
     }
@@ -124,6 +132,9 @@ package final class CurvatureEstimator {
 
   private func randomSign() -> Float { generator.next() & 1 == 0 ? 1 : -1 }
 
-  /// The factors so far, by node index.
-  package var factors: [Int: KroneckerFactors] { accumulators.mapValues(\.factors) }
+  /// Hands over the factors, by node index, and begins anew.
+  package func takeFactors() -> [Int: KroneckerFactors] {
+    defer { accumulators = [:] }
+    return accumulators.mapValues { $0.takeFactors() }
+  }
 }

@@ -1,5 +1,6 @@
+import Foundation
 import NapEngine
-import NapGraph
+package import NapGraph
 import NapKernels
 import NapTensor
 
@@ -8,57 +9,64 @@ final class FactorAccumulator {
   private let op: any AffineOperator
   private let inputShape: [Int]
   private let shape: AffineShape
-  private var a: [[Double]]
+  /// How many positions of an example `A` is summed over, about.
+  private let positionsAtMost: Int
+  /// Columns of the blocks of `A`.
+  private let blocks: [Range<Int>]
+  /// By group, then by block.
+  private var a: [[[Double]]]
   private var g: [[Double]]
   private var exactCurvature = 0.0
   private var examples = 0
 
-  /// - Parameter inputShape: of the batches to come, the batch axis included.
-  init(_ op: any AffineOperator, _ shape: AffineShape, inputShape: [Int]) {
+  /// - Parameters:
+  ///   - inputShape: of the batches to come, the batch axis included.
+  ///   - largestFactor: inputs of a block of `A` at most.
+  ///   - positionsAtMost: of an example, for `A`.
+  init(
+    _ op: any AffineOperator, _ shape: AffineShape, inputShape: [Int], largestFactor: Int,
+    positionsAtMost: Int
+  ) {
+    self.positionsAtMost = positionsAtMost
     self.op = op
     self.inputShape = inputShape
     self.shape = shape
-    let m = shape.inputs + 1
-    a = [[Double]](repeating: [Double](repeating: 0, count: m * m), count: shape.groups)
+    blocks = shape.blocks(upTo: largestFactor)
+    let empty = blocks.map { [Double](repeating: 0, count: $0.count * $0.count) }
+    a = [[[Double]]](repeating: empty, count: shape.groups)
     g = [[Double]](
       repeating: [Double](repeating: 0, count: shape.outputs * shape.outputs), count: shape.groups)
   }
 
   /// Scratch memory of one thread.
   final class Workspace {
-    fileprivate let a: AlignedBuffer
-    fileprivate let g: AlignedBuffer
+    fileprivate let square: AlignedBuffer
     fileprivate let patches: AlignedBuffer
 
     /// - Parameter shapes: of all nodes it is to serve.
-    init(for shapes: [AffineShape]) {
+    init(for shapes: [AffineShape], largestFactor: Int) {
       func most(_ size: (AffineShape) -> Int) -> AlignedBuffer {
         AlignedBuffer(bytes: 4 * (shapes.map(size).max() ?? 1))
       }
-      a = most { ($0.inputs + 1) * ($0.inputs + 1) }
-      g = most { $0.outputs * $0.outputs }
-      patches = most { 2 * ($0.inputs + 1) * $0.positions }
+      square = most { shape in
+        let largest = shape.blocks(upTo: largestFactor).map(\.count).max() ?? 1
+        return max(largest * largest, shape.outputs * shape.outputs)
+      }
+      patches = most { 2 * ($0.inputs + 1) * $0.positions * $0.examplesAtOnce }
     }
   }
 
   /// Adds a batch; the examples are shared out among the workspaces' threads.
   func add(_ tap: CurvatureTap, workspaces: [Workspace]) {
-    let batch = inputShape[0]
-    let (m, o) = (shape.inputs + 1, shape.outputs)
+    let (batch, o) = (inputShape[0], shape.outputs)
     for group in 0..<shape.groups {
-      parallel { part, parts in
-        for slot in workspaces.indices where slot % parts == part {
-          let space = workspaces[slot]
-          space.a.floats.update(repeating: 0, count: m * m)
-          space.g.floats.update(repeating: 0, count: o * o)
-          let first = batch * slot / workspaces.count
-          let end = batch * (slot + 1) / workspaces.count
-          for n in first..<end { self.addExample(n, group, tap, space) }
+      for (block, columns) in blocks.enumerated() {
+        Self.sum(columns.count, batch, workspaces, into: &a[group][block]) {
+          self.addInputs($0, group, columns, tap, $1)
         }
       }
-      for space in workspaces {
-        Self.add(space.a.floats, to: &a[group])
-        Self.add(space.g.floats, to: &g[group])
+      Self.sum(o, batch, workspaces, into: &g[group]) {
+        self.addGradients($0, group, tap, $1)
       }
     }
     let size = shape.groups * o * shape.positions
@@ -69,50 +77,131 @@ final class FactorAccumulator {
     examples += batch
   }
 
-  private func addExample(_ n: Int, _ group: Int, _ tap: CurvatureTap, _ space: Workspace) {
-    let (inputs, outputs, positions) = (shape.inputs, shape.outputs, shape.positions)
+  /// Adds what `body` adds to the square of each workspace for some of the examples.
+  private static func sum(
+    _ size: Int, _ batch: Int, _ workspaces: [Workspace], into sum: inout [Double],
+    _ body: (Range<Int>, Workspace) -> Void
+  ) {
+    parallel { part, parts in
+      for slot in workspaces.indices where slot % parts == part {
+        let space = workspaces[slot]
+        space.square.floats.update(repeating: 0, count: size * size)
+        let first = batch * slot / workspaces.count
+        body(first..<batch * (slot + 1) / workspaces.count, space)
+      }
+    }
+    sum.withUnsafeMutableBufferPointer { sum in
+      nonisolated(unsafe) let sum = sum
+      parallel { part, parts in
+        for space in workspaces {
+          let square = space.square.floats
+          for i in sum.count * part / parts..<sum.count * (part + 1) / parts {
+            sum[i] += Double(square[i])
+          }
+        }
+      }
+    }
+  }
+
+  private func addInputs(
+    _ examples: Range<Int>, _ group: Int, _ columns: Range<Int>, _ tap: CurvatureTap,
+    _ space: Workspace
+  ) {
+    let (inputs, positions) = (shape.inputs, shape.positions)
     let patches = space.patches.floats
-    if op.patchesArePositionMajor {
-      let plain = patches + (inputs + 1) * positions
+    guard op.patchesArePositionMajor else {
+      for n in examples {
+        let count = op.writePatches(
+          of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, grid: grid(n),
+          into: patches)
+        (patches + inputs * count).update(repeating: 1, count: count)
+        addSelfProduct(
+          of: patches + columns.lowerBound * count, rows: columns.count, columns: count,
+          factor: Float(positions) / Float(count), into: space.square.floats)
+      }
+      return
+    }
+    for first in stride(from: examples.lowerBound, to: examples.upperBound, by: shape.examplesAtOnce)
+    {
+      let chunk = first..<min(first + shape.examplesAtOnce, examples.upperBound)
+      let rows = chunk.count * positions
+      let plain = patches + (inputs + 1) * rows
       op.writePatches(
-        of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, into: plain)
-      for t in 0..<positions {
+        of: tap.input, shape: inputShape, examples: chunk, group: group, grid: .all, into: plain)
+      for t in 0..<rows {
         let row = patches + t * (inputs + 1)
         row.update(from: plain + t * inputs, count: inputs)
         row[inputs] = 1
       }
       addSelfProduct(
-        of: patches, rows: positions, columns: inputs + 1, transposed: true, into: space.a.floats)
+        of: patches + columns.lowerBound, rows: rows, columns: columns.count, stride: inputs + 1,
+        transposed: true, into: space.square.floats)
+    }
+  }
+
+  /// Every few positions of an example, from a first one that changes from example to example.
+  ///
+  /// Neighbouring patches share most of their numbers and tell nearly the same.
+  private func grid(_ example: Int) -> PositionGrid {
+    let axes = max(1, inputShape.count - 2)
+    let share = Double(shape.positions) / Double(max(1, positionsAtMost))
+    let step = max(1, Int(pow(share, 1 / Double(axes)).rounded(.up)))
+    var rest = examples + example
+    let phases = (0..<axes).map { _ in
+      defer { rest /= step }
+      return rest % step
+    }
+    return PositionGrid(step: step, phases: phases)
+  }
+
+  private func addGradients(
+    _ examples: Range<Int>, _ group: Int, _ tap: CurvatureTap, _ space: Workspace
+  ) {
+    let (outputs, positions) = (shape.outputs, shape.positions)
+    if op.patchesArePositionMajor {
       addSelfProduct(
-        of: tap.outputGradient + n * positions * outputs, rows: positions, columns: outputs,
-        transposed: true, into: space.g.floats)
+        of: tap.outputGradient + examples.lowerBound * positions * outputs,
+        rows: examples.count * positions, columns: outputs, transposed: true,
+        into: space.square.floats)
     } else {
-      op.writePatches(
-        of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, into: patches)
-      (patches + inputs * positions).update(repeating: 1, count: positions)
-      addSelfProduct(of: patches, rows: inputs + 1, columns: positions, into: space.a.floats)
-      let gradient = tap.outputGradient + (n * shape.groups + group) * outputs * positions
-      addSelfProduct(of: gradient, rows: outputs, columns: positions, into: space.g.floats)
+      for n in examples {
+        let gradient = tap.outputGradient + (n * shape.groups + group) * outputs * positions
+        addSelfProduct(of: gradient, rows: outputs, columns: positions, into: space.square.floats)
+      }
     }
   }
 
-  private static func add(_ source: UnsafePointer<Float>, to sum: inout [Double]) {
-    sum.withUnsafeMutableBufferPointer { sum in
-      for i in sum.indices { sum[i] += Double(source[i]) }
-    }
-  }
-
-  var factors: KroneckerFactors {
-    let (m, o, count) = (shape.inputs + 1, shape.outputs, Double(max(1, examples)))
-    func mean(_ sums: [Double], _ size: Int, over count: Double) -> Matrix {
-      var matrix = Matrix(rows: size, columns: size, elements: sums.map { $0 / count })
+  /// Hands over the factors; the accumulator is empty then.
+  func takeFactors() -> KroneckerFactors {
+    let count = Double(max(1, examples))
+    func mean(_ sums: inout [Double], _ size: Int, over count: Double) -> Matrix {
+      // Moved, not copied: the largest factors take gigabytes.
+      var matrix = Matrix(rows: size, columns: size, elements: sums)
+      sums = []
+      for i in matrix.elements.indices { matrix.elements[i] /= count }
       matrix.mirrorLowerTriangle()
       return matrix
     }
-    let groups = zip(a, g).map { a, g in
+    let groups = a.indices.map { group in
       KroneckerFactors.Group(
-        a: mean(a, m, over: count), g: mean(g, o, over: count * Double(shape.positions)))
+        a: BlockDiagonalMatrix(
+          blocks.indices.map { mean(&a[group][$0], blocks[$0].count, over: count) }),
+        g: mean(&g[group], shape.outputs, over: count * Double(shape.positions)))
     }
     return KroneckerFactors(groups: groups, exactCurvature: exactCurvature / count)
+  }
+}
+
+extension AffineShape {
+  /// Products of few rows are slow: as many examples as have some hundred positions go together.
+  fileprivate var examplesAtOnce: Int { max(1, 512 / max(1, positions)) }
+
+  /// The columns of the weight, bias included, as blocks of about the same size.
+  package func blocks(upTo largest: Int) -> [Range<Int>] {
+    let count = 1 + max(0, inputs - 1) / largest
+    return (0..<count).map { block in
+      let end = inputs * (block + 1) / count
+      return inputs * block / count..<(block == count - 1 ? end + 1 : end)
+    }
   }
 }

@@ -10,10 +10,12 @@ package import NapKernels
 /// - Source: Martens & Grosse 2015, arXiv:1503.05671; Grosse & Martens 2016, arXiv:1602.01407.
 package struct KroneckerFactors: Sendable {
   package struct Group: Sendable {
-    package var a: Matrix
+    /// In blocks where the whole would be too large: inputs in different blocks then count as
+    /// uncorrelated.
+    package var a: BlockDiagonalMatrix
     package var g: Matrix
 
-    package init(a: Matrix, g: Matrix) {
+    package init(a: BlockDiagonalMatrix, g: Matrix) {
       self.a = a
       self.g = g
     }
@@ -51,14 +53,18 @@ package struct KroneckerFactors: Sendable {
 }
 
 extension KroneckerFactors.Group {
-  /// The inverse of a damped factor; `nil` when even strong damping does not make it definite.
-  package static func dampedInverse(of factor: Matrix, _ damping: Double) -> Matrix? {
+  /// The inverse of a damped factor; the identity when even strong damping does not make it
+  /// definite.
+  package static func dampedInverse(of factor: BlockDiagonalMatrix, _ damping: Double)
+    -> BlockDiagonalMatrix
+  {
     var strength = damping
     for _ in 0..<8 {
-      if let inverse = damped(factor, strength).inverseOfPositiveDefinite { return inverse }
+      let inverse = damped(factor, strength).mapBlocks(\.inverseOfPositiveDefinite)
+      if let inverse { return inverse }
       strength *= 100
     }
-    return nil
+    return BlockDiagonalMatrix(factor.blocks.map { .identity($0.rows) })
   }
 
   /// A factor with factored Tikhonov damping.
@@ -66,11 +72,16 @@ extension KroneckerFactors.Group {
   /// With `π² = (tr A / m) / (tr G / o)` and `λ = damping · (tr A / m) (tr G / o)`, the factors are
   /// `A + π √λ I` and `G + √λ/π I`: each gets `√damping` times its mean eigenvalue.
   /// - Source: Martens & Grosse 2015, section 6.3.
-  package static func damped(_ factor: Matrix, _ damping: Double) -> Matrix {
-    let mean = factor.trace / Double(max(1, factor.rows))
+  package static func damped(_ factor: BlockDiagonalMatrix, _ damping: Double)
+    -> BlockDiagonalMatrix
+  {
+    let mean = factor.trace / Double(max(1, factor.size))
     var result = factor
-    // A factor that is zero (a dead layer) has no scale of its own.
-    result.add(toDiagonal: mean > 0 && mean.isFinite ? damping.squareRoot() * mean : 1)
+    for block in result.blocks.indices {
+      // A factor that is zero (a dead layer) has no scale of its own.
+      result.blocks[block].add(
+        toDiagonal: mean > 0 && mean.isFinite ? damping.squareRoot() * mean : 1)
+    }
     return result
   }
 }

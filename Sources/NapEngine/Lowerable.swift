@@ -11,13 +11,6 @@ package protocol Lowerable: Operator {
   /// The returned closure runs when all gradients of the outputs are known; it contributes
   /// gradients to the inputs that need one. It is not called for inference.
   func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering
-
-  /// Whether a following `Relu` may be computed by this operator's own kernels in this mode.
-  func fusesRelu(in mode: PlanMode) -> Bool
-}
-
-extension Lowerable {
-  package func fusesRelu(in mode: PlanMode) -> Bool { false }
 }
 
 /// Emits the backward steps of one node.
@@ -28,6 +21,24 @@ package protocol ActivationOperator: Operator {
   /// The function in the kernels' terms; `nil` when they have none.
   var activation: Activation? { get }
 }
+
+/// An operator whose own kernels can compute a function that follows.
+package protocol FusingOperator: Lowerable {
+  func fuses(_ activation: Activation, in mode: PlanMode) -> Bool
+}
+
+/// An operator that scales and shifts channels by constants where nothing is trained: its inputs are
+/// `x`, scale, bias, mean and variance.
+package protocol FoldableNormalization: Operator {
+  var epsilon: Float { get }
+}
+
+/// An affine operator whose kernels take folded normalizations and add a residual on the way out,
+/// in inference plans.
+package protocol FoldingOperator: AffineOperator, FusingOperator {}
+
+/// An operator that adds two values elementwise.
+package protocol ResidualOperator: Operator {}
 
 /// What a plan is for.
 package enum PlanMode: Sendable, Hashable {
@@ -46,8 +57,12 @@ package struct PlanNode {
   package let op: any Operator
   package let inputs: [ValueID]
   package var outputs: [ValueID]
-  /// A `Relu` that followed and is to be applied by this node.
-  package var relu: Bool
+  /// A normalization that followed: its operator, and its inputs from the scale on.
+  package var normalization: (op: any FoldableNormalization, parameters: [ValueID])?
+  /// What is to be added to this node's result, after the normalization.
+  package var residual: ValueID?
+  /// A function that followed and is to be applied last.
+  package var activation: Activation?
 
   package init(
     index: Int, name: String, op: any Operator, inputs: [ValueID], outputs: [ValueID],
@@ -58,7 +73,6 @@ package struct PlanNode {
     self.op = op
     self.inputs = inputs
     self.outputs = outputs
-    self.relu = relu
   }
 }
 

@@ -53,6 +53,7 @@ package final class Plan {
   private let steps: [PlanStep]
   private let backwardStart: Int
   private let memory: PlanMemory
+  private let layouts: [Layout]
   private let owned: [AlignedBuffer]
   private let arena: AlignedBuffer
 
@@ -69,7 +70,11 @@ package final class Plan {
       builder.define(port.value, as: buffer)
       return buffer
     }
-    let nodes = Self.fusedNodes(graph, mode)
+    let nodes = Self.fusedNodes(
+      graph,
+      FusionContext(
+        kept: Set(graph.outputs.map(\.value)), mode: mode, shapes: shapes,
+        isConstant: parameters.contains))
     Self.markDifferentiable(nodes, builder)
 
     var backward: [(node: Int, emit: BackwardLowering)] = []
@@ -116,6 +121,7 @@ package final class Plan {
     arena = layoutOfMemory.arena
     arenaBytes = layoutOfMemory.arena.bytes
     owned = builder.owned
+    layouts = builder.buffers.map(\.layout)
     preparation = builder.preparation
     steps = builder.steps
     for step in preparation + steps {
@@ -172,6 +178,8 @@ extension Plan {
     package var label: String
     /// What does it, such as `jit:avx512_core`; empty for loops of our own.
     package var implementation: String
+    /// Of the result, such as `aBcd16b`; empty where there is none.
+    package var layout: String
     /// Index of the node in the graph it belongs to.
     package var node: Int?
     /// Median over the runs.
@@ -192,7 +200,8 @@ extension Plan {
     }
     return zip(all, times).map { step, times in
       StepTime(
-        label: step.label, implementation: step.implementation, node: step.node,
+        label: step.label, implementation: step.implementation,
+        layout: step.output.map { layouts[$0.index].description } ?? "", node: step.node,
         seconds: times.sorted()[times.count / 2])
     }
   }
@@ -200,12 +209,12 @@ extension Plan {
 
 // MARK: Compilation
 extension Plan {
-  private static func fusedNodes(_ graph: Graph, _ mode: PlanMode) -> [PlanNode] {
+  private static func fusedNodes(_ graph: Graph, _ context: FusionContext) -> [PlanNode] {
     let nodes = graph.nodes.enumerated().map { index, node in
       PlanNode(
         index: index, name: node.name, op: node.op, inputs: node.inputs, outputs: node.outputs)
     }
-    return ReluFusion.fused(nodes, keeping: Set(graph.outputs.map(\.value)), mode: mode)
+    return allFusions.reduce(nodes) { nodes, fusion in fusion.fused(nodes, context) }
   }
 
   private static func located<R>(_ node: PlanNode, _ body: () throws -> R) throws -> R {

@@ -27,6 +27,8 @@ struct PlanStep {
   var node: Int?
   /// What does the work, such as `jit:avx512_core`; empty for plain loops.
   var implementation: String
+  /// Where the result goes, where there is one.
+  var output: BufferID?
   var work: Work
   var touched: [BufferID]
 }
@@ -184,7 +186,13 @@ extension PlanBuilder {
   package func parameter(_ value: ValueID, as layout: Layout, through view: Layout? = nil) throws
     -> BufferID
   {
-    let plain = parameter(value)
+    try prepared(parameter(value), as: layout, through: view)
+  }
+
+  /// Like `parameter(_:as:through:)`, of memory that preparation writes.
+  package func prepared(_ plain: BufferID, as layout: Layout, through view: Layout? = nil) throws
+    -> BufferID
+  {
     let source = view.map { viewed(plain, as: $0) } ?? plain
     if self.layout(source) == layout { return source }
     if let known = reordered[plain.index]?.first(where: { $0.0 == layout }) { return known.1 }
@@ -281,30 +289,38 @@ extension PlanBuilder {
     var arguments = arguments
     let scratch = kernel.layout(.scratchpad)
     if scratch.bytes > 0 { arguments.append((.scratchpad, makeBuffer(scratch))) }
+    let results: [KernelArgument] = [.destination, .sourceGradient, .weightsGradient]
     return PlanStep(
       label: label, node: node, implementation: kernel.implementation,
-      work: .kernel(kernel, arguments), touched: arguments.map(\.1))
+      output: arguments.first { results.contains($0.0) }?.1, work: .kernel(kernel, arguments),
+      touched: arguments.map(\.1))
   }
 
   /// Appends a loop that runs whenever the parameters change.
   package func prepare(
     _ label: String, touching touched: [BufferID], _ body: @escaping (PlanMemory) -> Void
   ) {
-    preparation.append(loop(label, touched, "", body))
+    preparation.append(loop(label, touched, "", nil, body))
   }
 
   /// Appends a loop over memory; `touched` names every buffer it reads or writes.
+  ///
+  /// - Parameters:
+  ///   - kernel: its name, where it is one.
+  ///   - output: where its result goes; for those who measure.
   package func run(
-    _ label: String, touching touched: [BufferID], kernel: String = "",
+    _ label: String, touching touched: [BufferID], kernel: String = "", output: BufferID? = nil,
     _ body: @escaping (PlanMemory) -> Void
   ) {
-    steps.append(loop(label, touched, kernel, body))
+    steps.append(loop(label, touched, kernel, output, body))
   }
 
   private func loop(
-    _ label: String, _ touched: [BufferID], _ kernel: String, _ body: @escaping (PlanMemory) -> Void
+    _ label: String, _ touched: [BufferID], _ kernel: String, _ output: BufferID?,
+    _ body: @escaping (PlanMemory) -> Void
   ) -> PlanStep {
     PlanStep(
-      label: label, node: node, implementation: kernel, work: .loop(body), touched: touched)
+      label: label, node: node, implementation: kernel, output: output, work: .loop(body),
+      touched: touched)
   }
 }

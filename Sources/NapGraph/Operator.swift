@@ -98,9 +98,13 @@ package protocol AffineOperator: Operator {
   /// - Shapes: `x` is input 0, dense and row-major with shape `shape`; `rows` receives
   ///   `[examples · positions, in]` when `patchesArePositionMajor`, else for each example
   ///   `[in, positions]`.
+  /// - Parameter grid: which positions; all of them when `patchesArePositionMajor`.
+  /// - Returns: the number of positions of each example.
+  @discardableResult
   func writePatches(
-    of x: UnsafePointer<Float>, shape: [Int], examples: Range<Int>, group: Int,
-    into rows: UnsafeMutablePointer<Float>)
+    of x: UnsafePointer<Float>, shape: [Int], examples: Range<Int>, group: Int, grid: PositionGrid,
+    into rows: UnsafeMutablePointer<Float>
+  ) -> Int
   var patchesArePositionMajor: Bool { get }
   /// Whether a bias vector may be given as input 2.
   var acceptsBias: Bool { get }
@@ -129,6 +133,20 @@ package struct AffineShape: Sendable, Hashable {
     self.outputs = outputs
     self.positions = positions
   }
+}
+
+/// Some of a layer's positions: every few along each spatial axis.
+package struct PositionGrid: Sendable, Hashable {
+  package var step: Int
+  /// The first position along each axis, smaller than `step`; 0 where it is not given.
+  package var phases: [Int]
+
+  package init(step: Int, phases: [Int]) {
+    self.step = step
+    self.phases = phases
+  }
+
+  package static let all = PositionGrid(step: 1, phases: [])
 }
 
 /// An operator whose attributes may hold the batch size, such as the target of a `Reshape`.

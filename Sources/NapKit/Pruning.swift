@@ -40,6 +40,8 @@ public struct Pruning: Sendable {
   public var damping = 1e-3
   /// Images the curvature is collected from, each time; `nil` leaves it to nap.
   public var curvatureImages: Int?
+  /// Inputs of a layer that are taken for correlated with each other; more are split into blocks.
+  public var largestFactor = 4608
   /// Rounds in which channels are removed, with the curvature collected anew each time.
   public var rounds = 4
 
@@ -87,6 +89,10 @@ public struct Pruning: Sendable {
       restoresNormalizations
       ? try RestoredNormalizations(original, data: all, preset: source.preset, seed: Seed(seed))
       : nil
+    if criterion.needsCurvature {
+      try MemoryNeed(original, largestFactor: largestFactor, granularity: granularity)
+        .check(against: .available)
+    }
     let session = PruningSession(
       original: restored?.graph ?? original, preset: source.preset, all: all, training: rest,
       validation: heldOut,

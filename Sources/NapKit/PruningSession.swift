@@ -55,7 +55,8 @@ extension PruningSession {
   /// Kronecker factors of all affine nodes, by node.
   private func factors(of graph: Graph, round: Int) throws -> [Int: KroneckerFactors] {
     let batch = graph.batchSize(upTo: min(64, training.count))
-    let estimator = try CurvatureEstimator(graph, batch: batch, seed: seed.derived(round))
+    let estimator = try CurvatureEstimator(
+      graph, batch: batch, largestFactor: settings.largestFactor, seed: seed.derived(round))
     let loader = Loader(
       dataset: training, preset: preset, batchSize: batch, shuffle: true, augment: false,
       dropLast: true,
@@ -69,7 +70,7 @@ extension PruningSession {
         WorkProgress(
           stage: "collecting curvature", step: step + 1, steps: steps, images: (step + 1) * batch))
     }
-    return estimator.factors
+    return estimator.takeFactors()
   }
 }
 

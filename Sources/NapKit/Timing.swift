@@ -1,5 +1,7 @@
 import NapEngine
+import NapGraph
 public import NapReport
+import NapTraining
 
 /// Where the time of one pass goes.
 public struct Timing: Sendable {
@@ -11,6 +13,8 @@ public struct Timing: Sendable {
   public var mode: Mode
   public var precision: Precision
   public var batchSize: Int
+  /// Whether every step of every node is shown, instead of sums by kind of step.
+  public var byNode = false
 
   public init(mode: Mode, precision: Precision, batchSize: Int) {
     self.mode = mode
@@ -18,28 +22,55 @@ public struct Timing: Sendable {
     self.batchSize = batchSize
   }
 
-  /// Times by kind of step, the largest first, and the whole.
+  /// Times of the steps, the largest first, and of the whole.
   public func run(_ network: Network) throws -> TimingReport {
     let graph = network.graph
     let plan = try Plan(
       graph, parameters: Parameters(graph), mode: mode == .inference ? .inference : .training,
       scalar: precision.scalar, batch: graph.batchSize(batchSize))
-    _ = plan.stepTimes(runs: 2)
-    let steps = plan.stepTimes(runs: 5)
+    let whole = wholePass(plan)
+    let macs = graph.macsByNode(shapes: try graph.shapes(inputs: plan.inputShapes))
     var entries: [String: TimingReport.Entry] = [:]
-    for step in steps {
-      let key = "\(step.label) \(step.implementation)"
+    for step in plan.stepTimes(runs: 5) {
+      let node = step.node.map { graph.nodes[$0] }
+      let key =
+        "\(step.label) \(step.implementation) \(byNode ? "\(step.node ?? -1) \(step.layout)" : "")"
       var entry =
         entries[key]
-        ?? .init(step: step.label, implementation: step.implementation, count: 0, milliseconds: 0)
+        ?? .init(
+          node: byNode ? node?.name : nil, step: step.label, implementation: step.implementation,
+          layout: byNode ? step.layout : nil)
       entry.count += 1
       entry.milliseconds += 1000 * step.seconds
+      if let index = step.node, let node, node.op is any AffineOperator,
+        step.label.hasPrefix(node.op.name)
+      {
+        entry.operations += 2 * Double(macs[index])
+      }
       entries[key] = entry
     }
-    let total = steps.reduce(0) { $0 + $1.seconds }
+    let sorted = entries.values.sorted {
+      ($1.milliseconds, $0.step, $0.node ?? "") < ($0.milliseconds, $1.step, $1.node ?? "")
+    }
     return TimingReport(
-      entries: entries.values.sorted { ($1.milliseconds, $0.step) < ($0.milliseconds, $1.step) },
-      milliseconds: 1000 * total, imagesPerSecond: Double(plan.batch) / total,
+      entries: sorted, milliseconds: 1000 * whole, imagesPerSecond: Double(plan.batch) / whole,
       arenaBytes: plan.arenaBytes)
+  }
+
+  /// The median time of a pass as it is in earnest, in seconds: nothing measured in between, and
+  /// with the update of the weights after a backward pass.
+  private func wholePass(_ plan: Plan) -> Double {
+    let optimizer = mode == .training ? NesterovSGD(plan, NesterovSGD.Options()) : nil
+    let clock = ContinuousClock()
+    let times = (0..<9).map { _ in
+      let start = clock.now
+      plan.forward()
+      if let optimizer {
+        plan.backward()
+        optimizer.step(learningRate: 0)
+      }
+      return (clock.now - start) / .seconds(1)
+    }
+    return times.dropFirst(2).sorted()[3]
   }
 }

@@ -1,9 +1,9 @@
 package import NapEngine
 package import NapGraph
-import NapKernels
+package import NapKernels
 
 /// The sum of two tensors.
-package struct Add: BroadcastingOperator {
+package struct Add: BroadcastingOperator, ResidualOperator, FusingOperator {
   package static let name = "Add"
   package static let operandRole = ParameterRole.bias
 
@@ -15,7 +15,9 @@ package struct Add: BroadcastingOperator {
 }
 
 extension Add {
-  package func fusesRelu(in mode: PlanMode) -> Bool { true }
+  package func fuses(_ activation: Activation, in mode: PlanMode) -> Bool {
+    activation == .relu(slope: 0)
+  }
 
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let (a, b, y) = (node.inputs[0], node.inputs[1], node.outputs[0])
@@ -28,7 +30,7 @@ extension Add {
     let layout = plan.layout(first) == dense ? plan.layout(second) : plan.layout(first)
     let output = plan.define(y, layout)
     plan.run(
-      try .binary(.add, layout, layout, destination: layout, relu: node.relu), name,
+      try .binary(.add, layout, layout, destination: layout, relu: node.activation != nil), name,
       [
         (.source, try plan.converted(first, to: layout)),
         (.source1, try plan.converted(second, to: layout)), (.destination, output),
@@ -37,7 +39,7 @@ extension Add {
       let operands = [a, b].filter(plan.needsGradient)
       guard !operands.isEmpty else { return }
       let gradient: BufferID
-      if node.relu {
+      if node.activation != nil {
         var terms = try plan.gradientTerms(y, as: layout)
         if terms.count > 2, let sum = try plan.gradient(y, as: layout) { terms = [sum] }
         guard !terms.isEmpty else { return }
@@ -53,10 +55,10 @@ extension Add {
 
   /// The general case; a fused `Relu` follows as a kernel of its own.
   private func lowerGeneral(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
-    guard node.relu else { return try lowerBroadcast(node, into: plan) }
+    guard node.activation != nil else { return try lowerBroadcast(node, into: plan) }
     let sum = plan.makeValue(like: node.outputs[0])
     var plain = node
-    plain.relu = false
+    plain.activation = nil
     plain.outputs = [sum]
     let backward = try lowerBroadcast(plain, into: plan)
     let activation = try Relu().lower(

@@ -1,12 +1,12 @@
 package import NapEngine
 package import NapGraph
-import NapKernels
+package import NapKernels
 package import NapTensor
 
 /// `y = scale · (x - mean) / √(variance + ε) + bias`, channel by channel, with running statistics.
 ///
 /// A training plan uses the statistics of the batch instead and updates the running ones.
-package struct BatchNormalization: Operator {
+package struct BatchNormalization: FoldableNormalization {
   package static let name = "BatchNormalization"
 
   package var epsilon: Float
@@ -107,8 +107,10 @@ package struct BatchNormalization: Operator {
 
 // MARK: Lowering
 
-extension BatchNormalization: Lowerable {
-  package func fusesRelu(in mode: PlanMode) -> Bool { true }
+extension BatchNormalization: FusingOperator {
+  package func fuses(_ activation: Activation, in mode: PlanMode) -> Bool {
+    activation == .relu(slope: 0)
+  }
 
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     guard node.inputs[1...].allSatisfy(plan.isConstant) else {
@@ -120,7 +122,7 @@ extension BatchNormalization: Lowerable {
     let usesBatch = plan.mode == .training
     let kernel = try PreparedKernel.normalizationForward(
       data: layout, epsilon: epsilon, globalStatistics: !usesBatch,
-      training: plan.mode != .inference, relu: node.relu)
+      training: plan.mode != .inference, relu: node.activation != nil)
     let (scale, shift) = (plan.parameter(node.inputs[1]), plan.parameter(node.inputs[2]))
     let running = [plan.parameter(node.inputs[3]), plan.parameter(node.inputs[4])]
     let channels = plan.layout(scale)
@@ -132,7 +134,7 @@ extension BatchNormalization: Lowerable {
     ]
     let workspaceLayout = kernel.layout(.workspace)
     if workspaceLayout.bytes > 0 { shared.append((.workspace, plan.makeBuffer(workspaceLayout))) }
-    plan.run(kernel, node.relu ? "\(name)+Relu" : name, shared + [(.destination, output)])
+    plan.run(kernel, node.activation != nil ? "\(name)+Relu" : name, shared + [(.destination, output)])
     if usesBatch { updateRunning(running, from: statistics, shape: plan.shape(x), in: plan) }
 
     return {
@@ -142,7 +144,7 @@ extension BatchNormalization: Lowerable {
       }
       let kernel = try PreparedKernel.normalizationBackward(
         data: layout, gradient: layout, epsilon: epsilon, globalStatistics: !usesBatch,
-        relu: node.relu)
+        relu: node.activation != nil)
       let result = plan.makeBuffer(layout)
       func run(_ scaleGradient: BufferID, _ shiftGradient: BufferID) {
         plan.run(

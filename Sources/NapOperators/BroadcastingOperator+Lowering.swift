@@ -4,8 +4,6 @@ import NapKernels
 import NapTensor
 
 extension BroadcastingOperator {
-  package func fusesRelu(in mode: PlanMode) -> Bool { false }
-
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     try lowerBroadcast(node, into: plan)
   }

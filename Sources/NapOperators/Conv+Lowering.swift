@@ -1,23 +1,30 @@
 package import NapEngine
 import NapGraph
-import NapKernels
+package import NapKernels
+import NapTensor
 
-extension Conv: Lowerable {
-  package func fusesRelu(in mode: PlanMode) -> Bool { mode == .inference }
+extension Conv: FoldingOperator {
+  package func fuses(_ activation: Activation, in mode: PlanMode) -> Bool { mode == .inference }
 
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
-    let (x, w, y) = (node.inputs[0], node.inputs[1], node.outputs[0])
+    let (x, w) = (node.inputs[0], node.inputs[1])
     let bias = node.inputs.count > 2 ? node.inputs[2] : nil
     guard plan.isConstant(w), bias.map(plan.isConstant) ?? true else {
       throw PlanError("a convolution with computed weights is not supported")
     }
-    let values = Values(x: x, w: w, bias: bias, y: y)
-    if let winograd = winograd(.forward, values, plan) {
-      runForward(winograd, values, relu: node.relu, try source(winograd, x, plan), plan)
-    } else {
-      try runForward(values, relu: node.relu, plan)
+    var values = Values(
+      x: x, w: w, bias: bias, y: node.outputs[0], weights: plan.parameter(w),
+      shift: bias.map(plan.parameter))
+    if let (op, parameters) = node.normalization {
+      (values.weights, values.shift) = plan.folded(
+        values.weights, bias: values.shift, into: op, parameters.map(plan.parameter))
     }
-    return {
+    if let winograd = winograd(.forward, values, plan), let range = Self.range(node.activation) {
+      try runForward(winograd, values, residual: node.residual, range: range, plan)
+    } else {
+      try runForward(values, residual: node.residual, activation: node.activation, plan)
+    }
+    return { [values] in
       if plan.trains(w) || (bias.map(plan.trains) ?? false) {
         if let winograd = winograd(.weightGradient, values, plan) {
           try runWeightGradient(winograd, values, plan)
@@ -34,11 +41,50 @@ extension Conv: Lowerable {
     }
   }
 
+  /// Activations that only limit numbers, as their limits.
+  private static func range(_ activation: Activation?) -> ClosedRange<Float>? {
+    switch activation {
+    case nil: -.infinity ... .infinity
+    case .relu(slope: 0): 0 ... .infinity
+    case .clip(let lower, let upper) where lower <= 0 && upper >= 0: lower...upper
+    default: nil
+    }
+  }
+
   private struct Values {
     let x: ValueID
     let w: ValueID
     let bias: ValueID?
     let y: ValueID
+    /// Dense weights and bias: the parameters, or what they are together with a normalization.
+    var weights: BufferID
+    var shift: BufferID?
+  }
+}
+
+extension PlanBuilder {
+  /// Weights `[outputs, …]` and bias of `normalization ∘ convolution`.
+  fileprivate func folded(
+    _ weights: BufferID, bias: BufferID?, into normalization: any FoldableNormalization,
+    _ parameters: [BufferID]
+  ) -> (weights: BufferID, bias: BufferID) {
+    let shape = layout(weights).shape
+    let result = (makeFixedBuffer(Layout(dense: shape)), makeFixedBuffer(Layout(dense: [shape[0]])))
+    let (outputs, size, epsilon) = (shape[0], shape.dropFirst().product, normalization.epsilon)
+    prepare(
+      "fold normalization",
+      touching: [weights, result.0, result.1] + parameters + (bias.map { [$0] } ?? [])
+    ) { memory in
+      let (w, old) = (memory.floats(weights), bias.map(memory.floats))
+      let (scale, shift) = (memory.floats(parameters[0]), memory.floats(parameters[1]))
+      let (mean, variance) = (memory.floats(parameters[2]), memory.floats(parameters[3]))
+      for o in 0..<outputs {
+        let factor = scale[o] / (variance[o] + epsilon).squareRoot()
+        for i in o * size..<(o + 1) * size { memory.floats(result.0)[i] = factor * w[i] }
+        memory.floats(result.1)[o] = shift[o] + factor * ((old?[o] ?? 0) - mean[o])
+      }
+    }
+    return result
   }
 }
 
@@ -58,22 +104,29 @@ extension Conv {
     return Layout(dense: group == 1 ? shape : [group, shape[0] / group] + shape[1...])
   }
 
-  private func runForward(_ values: Values, relu: Bool, _ plan: PlanBuilder) throws {
+  private func runForward(
+    _ values: Values, residual: ValueID?, activation: Activation?, _ plan: PlanBuilder
+  ) throws {
     let (x, y) = (values.x, values.y)
     let view = view(values, plan)
-    let kernel = try PreparedKernel.convolutionForward(
-      source: any(plan.shape(x), plan), weights: any(view.shape, plan),
-      bias: values.bias.map { Layout(dense: plan.shape($0)) },
-      destination: any(plan.shape(y), plan), window: geometry(values, plan),
-      training: plan.mode != .inference, activation: relu ? .relu(slope: 0) : nil)
-    let source = try plan.converted(plan.buffer(x), to: kernel.layout(.source))
-    let weights = try plan.parameter(values.w, as: kernel.layout(.weights), through: view)
-    let output = plan.define(y, kernel.layout(.destination))
-    var arguments: [(KernelArgument, BufferID)] = [
-      (.source, source), (.weights, weights), (.destination, output),
-    ]
-    if let bias = values.bias { arguments.append((.bias, plan.parameter(bias))) }
-    plan.run(kernel, name, arguments)
+    func kernel(_ destination: Layout, adding residual: Layout? = nil) throws -> PreparedKernel {
+      try .convolutionForward(
+        source: any(plan.shape(x), plan), weights: any(view.shape, plan),
+        bias: values.shift.map(plan.layout), destination: destination,
+        window: geometry(values, plan), training: plan.mode != .inference, residual: residual,
+        activation: activation)
+    }
+    var prepared = try kernel(any(plan.shape(y), plan))
+    let layout = prepared.layout(.destination)
+    if residual != nil { prepared = try kernel(layout, adding: layout) }
+    let source = try plan.converted(plan.buffer(x), to: prepared.layout(.source))
+    let weights = try plan.prepared(values.weights, as: prepared.layout(.weights), through: view)
+    var arguments: [(KernelArgument, BufferID)] = [(.source, source), (.weights, weights)]
+    if let shift = values.shift { arguments.append((.bias, shift)) }
+    if let residual {
+      arguments.append((.residual, try plan.converted(plan.buffer(residual), to: layout)))
+    }
+    plan.run(prepared, name, arguments + [(.destination, plan.define(y, layout))])
   }
 
   private func runWeightGradient(_ values: Values, _ plan: PlanBuilder) throws {
@@ -116,7 +169,7 @@ extension Conv {
       kernel, "Conv input gradient",
       [
         (.destinationGradient, gradient),
-        (.weights, try plan.parameter(values.w, as: kernel.layout(.weights), through: view)),
+        (.weights, try plan.prepared(values.weights, as: kernel.layout(.weights), through: view)),
         (.sourceGradient, result),
       ])
     plan.contribute(result, to: values.x)
@@ -149,7 +202,7 @@ extension Conv {
   private func weights(
     _ winograd: WinogradConvolution, _ values: Values, ofOpposite: Bool, _ plan: PlanBuilder
   ) -> BufferID {
-    let plain = plan.parameter(values.w)
+    let plain = values.weights
     let transformed = plan.makeFixedBuffer(Layout(dense: [winograd.weightsBytes / 4]))
     plan.prepare("prepare weights", touching: [plain, transformed]) { memory in
       winograd.transformWeights(
@@ -159,20 +212,24 @@ extension Conv {
   }
 
   private func runForward(
-    _ winograd: WinogradConvolution, _ values: Values, relu: Bool, _ source: BufferID,
-    _ plan: PlanBuilder
-  ) {
+    _ winograd: WinogradConvolution, _ values: Values, residual: ValueID?,
+    range: ClosedRange<Float>, _ plan: PlanBuilder
+  ) throws {
+    let source = try source(winograd, values.x, plan)
+    let layout = Layout(blocked: winograd.destination, plan.scalar)
     let weights = weights(winograd, values, ofOpposite: false, plan)
-    let bias = values.bias.map(plan.parameter)
+    let added = try residual.map { try plan.converted(plan.buffer($0), to: layout) }
     let scratch = scratch(winograd, .forward, plan)
-    let output = plan.define(values.y, Layout(blocked: winograd.destination, plan.scalar))
+    let output = plan.define(values.y, layout)
+    let shift = values.shift
     plan.run(
-      name, touching: [source, weights, output, scratch] + (bias.map { [$0] } ?? []),
-      kernel: "winograd"
+      name, touching: [source, weights, output, scratch] + [shift, added].compactMap { $0 },
+      kernel: "winograd", output: output
     ) { memory in
       winograd.forward(
-        memory[source], transformedWeights: memory.floats(weights), bias: bias.map(memory.floats),
-        relu: relu, into: memory[output], scratch: memory[scratch])
+        memory[source], transformedWeights: memory.floats(weights), bias: shift.map(memory.floats),
+        adding: added.map { memory[$0] }, range: range, into: memory[output],
+        scratch: memory[scratch])
     }
   }
 
@@ -187,7 +244,7 @@ extension Conv {
       plan.run(
         "Conv weight gradient",
         touching: [source, gradient, target, scratch] + (bias.map { [$0] } ?? []),
-        kernel: "winograd"
+        kernel: "winograd", output: target
       ) { memory in
         winograd.weightGradient(
           memory[source], outputGradient: memory[gradient], into: memory.floats(target),
@@ -210,11 +267,12 @@ extension Conv {
     let scratch = scratch(opposite, .inputGradient, plan)
     let result = plan.makeBuffer(Layout(blocked: opposite.destination, plan.scalar))
     plan.run(
-      "Conv input gradient", touching: [gradient, weights, result, scratch], kernel: "winograd"
+      "Conv input gradient", touching: [gradient, weights, result, scratch], kernel: "winograd",
+      output: result
     ) { memory in
       opposite.forward(
-        memory[gradient], transformedWeights: memory.floats(weights), bias: nil, relu: false,
-        into: memory[result], scratch: memory[scratch])
+        memory[gradient], transformedWeights: memory.floats(weights), into: memory[result],
+        scratch: memory[scratch])
     }
     plan.contribute(result, to: values.x)
   }

@@ -183,12 +183,19 @@ extension Conv {
   package var patchesArePositionMajor: Bool { false }
 
   package func writePatches(
-    of x: UnsafePointer<Float>, shape: [Int], examples: Range<Int>, group: Int,
+    of x: UnsafePointer<Float>, shape: [Int], examples: Range<Int>, group: Int, grid: PositionGrid,
     into rows: UnsafeMutablePointer<Float>
-  ) {
+  ) -> Int {
     let sizes = Array(shape.dropFirst(2))
-    let g = window.geometry(sizes)
-    let outputs = (try? window.outputSizes(sizes)) ?? []
+    var g = window.geometry(sizes)
+    var outputs = (try? window.outputSizes(sizes)) ?? []
+    // Some positions of a convolution are all positions of one with larger strides.
+    for axis in outputs.indices {
+      let phase = axis < grid.phases.count ? min(grid.phases[axis], outputs[axis] - 1) : 0
+      g.padsBegin[axis] -= phase * g.strides[axis]
+      g.strides[axis] *= grid.step
+      outputs[axis] = (outputs[axis] - phase + grid.step - 1) / grid.step
+    }
     // One to three spatial axes, seen as three.
     func three(_ values: [Int], _ filler: Int) -> [Int] {
       [Int](repeating: filler, count: 3 - values.count) + values
@@ -235,5 +242,6 @@ extension Conv {
         }
       }
     }
+    return positions
   }
 }

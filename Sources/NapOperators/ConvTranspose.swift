@@ -227,6 +227,4 @@ extension ConvTranspose: Lowerable {
       plan.contribute(result, to: x)
     }
   }
-
-  package func fusesRelu(in mode: PlanMode) -> Bool { false }
 }

@@ -6,8 +6,6 @@ import NapKernels
 package protocol KernelElementwiseOperator: ElementwiseOperator, ActivationOperator, Lowerable {}
 
 extension KernelElementwiseOperator {
-  package func fusesRelu(in mode: PlanMode) -> Bool { false }
-
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     guard let activation else { return try PlainLowering.lower(node, into: plan) }
     let (x, y) = (node.inputs[0], node.outputs[0])

@@ -20,8 +20,6 @@ package protocol MovingOperator: Lowerable {
 extension MovingOperator {
   package var filling: Float { 0 }
 
-  package func fusesRelu(in mode: PlanMode) -> Bool { false }
-
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let (inputShapes, outputShapes) = (node.inputs.map(plan.shape), node.outputs.map(plan.shape))
     let moves = moves(inputs: inputShapes, outputs: outputShapes)

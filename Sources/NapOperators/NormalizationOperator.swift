@@ -75,8 +75,6 @@ extension NormalizationOperator {
 
 // MARK: Lowering
 extension NormalizationOperator {
-  package func fusesRelu(in mode: PlanMode) -> Bool { false }
-
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     guard node.inputs.dropFirst().allSatisfy(plan.isConstant) else {
       return try PlainLowering.lower(node, into: plan)

@@ -11,11 +11,12 @@ extension PositionMajorOperator {
   package var patchesArePositionMajor: Bool { true }
 
   package func writePatches(
-    of x: UnsafePointer<Float>, shape: [Int], examples: Range<Int>, group: Int,
+    of x: UnsafePointer<Float>, shape: [Int], examples: Range<Int>, group: Int, grid: PositionGrid,
     into rows: UnsafeMutablePointer<Float>
-  ) {
+  ) -> Int {
     let size = shape.dropFirst().product
     rows.update(from: x + examples.lowerBound * size, count: examples.count * size)
+    return size / max(1, shape[shape.count - 1])
   }
 
   package func matrices(ofWeight weight: Tensor) -> Tensor {

@@ -3,8 +3,6 @@ import NapGraph
 import NapKernels
 
 extension ReshapingOperator {
-  package func fusesRelu(in mode: PlanMode) -> Bool { false }
-
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let (x, y) = (node.inputs[0], node.outputs[0])
     let source = plan.buffer(x)

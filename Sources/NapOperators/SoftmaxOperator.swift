@@ -91,8 +91,6 @@ extension SoftmaxOperator {
 
 // MARK: Lowering
 extension SoftmaxOperator {
-  package func fusesRelu(in mode: PlanMode) -> Bool { false }
-
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let (x, y) = (node.inputs[0], node.outputs[0])
     let layout = Layout(dense: plan.shape(x))

@@ -34,11 +34,11 @@ package final class LayerModel {
   /// Exact by approximate curvature along the layer's own weights.
   package let calibration: Double
   /// Damped `A⁻¹` by group, without the rows and columns that are gone.
-  package var inputInverses: [Matrix] {
+  package var inputInverses: [BlockDiagonalMatrix] {
     removePending()
     return currentInverses
   }
-  private var currentInverses: [Matrix] = []
+  private var currentInverses: [BlockDiagonalMatrix] = []
   /// Columns that are to go before anybody looks: many at once cost little more than one.
   private var pending: (columns: [Int], compensating: Bool) = ([], false)
   let weightShape: [Int]
@@ -75,21 +75,18 @@ package final class LayerModel {
       return matrix
     }
     calibration = factors.map { [currentWeights] in $0.calibration(for: currentWeights) } ?? 1
-    currentInverses =
-      factors.map { factors in
-        factors.groups.map {
-          KroneckerFactors.Group.dampedInverse(of: $0.a, damping) ?? .identity($0.a.rows)
-        }
-      } ?? []
+    currentInverses = (factors?.groups ?? []).map {
+      KroneckerFactors.Group.dampedInverse(of: $0.a, damping)
+    }
   }
 
   /// Damped `G⁻¹` by group.
   package lazy var outputInverses: [Matrix] = (factors?.groups ?? []).map {
-    KroneckerFactors.Group.dampedInverse(of: $0.g, damping) ?? .identity($0.g.rows)
+    KroneckerFactors.Group.dampedInverse(of: BlockDiagonalMatrix($0.g), damping).blocks[0]
   }
 
   /// The damped `A` of a group.
-  func dampedInput(_ group: Int) -> Matrix? {
+  func dampedInput(_ group: Int) -> BlockDiagonalMatrix? {
     factors.map { KroneckerFactors.Group.damped($0.groups[group].a, damping) }
   }
 
@@ -111,12 +108,14 @@ extension LayerModel {
   /// they can: `½ tr(G W_J ([A⁻¹]_JJ)⁻¹ W_Jᵀ)`, calibrated.
   package func loss(removingColumns columns: [Int]) -> Double {
     guard let g = factors?.groups.first?.g, shape.groups == 1 else { return 0 }
-    let removed = weights[0].selecting(columns: columns)
-    let corner = inputInverses[0].selecting(rows: columns, columns: columns)
-    guard let solved = corner.solvingPositiveDefinite(removed.transposed) else {
-      return 0.5 * calibration * (g * removed).dot(removed)
+    let inverse = inputInverses[0]
+    return inverse.split(columns).reduce(0) { sum, part in
+      let first = inverse.bounds[part.block]
+      let removed = currentWeights[0].selecting(columns: part.local.map { first + $0 })
+      let corner = inverse.blocks[part.block].selecting(rows: part.local, columns: part.local)
+      let solved = corner.solvingPositiveDefinite(removed.transposed)?.transposed ?? removed
+      return sum + 0.5 * calibration * (g * removed).dot(solved)
     }
-    return 0.5 * calibration * (g * removed).dot(solved.transposed)
   }
 
   /// The increase of the loss when an output goes and the other outputs make up for it:
@@ -135,7 +134,7 @@ extension LayerModel {
     for i in rows {
       let output = outputInverses[group][i, i]
       for j in columns {
-        let input = inputInverses[group][j, j]
+        let input = inputInverses[group].diagonal(j)
         if input > 0 { sum += weights[group][i, j] * weights[group][i, j] / (2 * output * input) }
       }
     }
@@ -149,7 +148,7 @@ extension LayerModel {
       let output = outputInverses[group][i, i]
       for j in 0..<shape.inputs {
         let w = weights[group][i, j]
-        result[i, j] = w * w / (2 * output * inputInverses[group][j, j])
+        result[i, j] = w * w / (2 * output * inputInverses[group].diagonal(j))
       }
     }
     return result
@@ -177,26 +176,32 @@ extension LayerModel {
     let (columns, compensating) = pending
     pending.columns = []
     if compensating, !currentInverses.isEmpty, !isShared {
-      let all = Array(0...shape.inputs)
-      let corner = currentInverses[0].selecting(rows: columns, columns: columns)
-      let strip = currentInverses[0].selecting(rows: columns, columns: all)
-      if let solved = corner.solvingPositiveDefinite(strip) {
-        let removed = currentWeights[0].selecting(columns: columns)
-        currentWeights[0].add(removed, solved, factor: -1)
-        currentInverses[0].add(strip.transposed, solved, factor: -1)
-      }
+      for (block, local) in currentInverses[0].split(columns) { compensate(local, inBlock: block) }
     }
     for j in columns { clear(column: j) }
   }
 
-  private func clear(column j: Int) {
-    for i in 0..<shape.outputs { currentWeights[0][i, j] = 0 }
+  private func compensate(_ columns: [Int], inBlock block: Int) {
+    let inverse = currentInverses[0].blocks[block]
+    let corner = inverse.selecting(rows: columns, columns: columns)
+    let strip = inverse.selecting(rows: columns, columns: Array(0..<inverse.columns))
+    guard let solved = corner.solvingPositiveDefinite(strip) else { return }
+    let range = currentInverses[0].range(block)
+    let removed = currentWeights[0].selecting(columns: columns.map { range.lowerBound + $0 })
+    currentWeights[0].add(removed, solved, factor: -1, columns: range)
+    currentInverses[0].blocks[block].add(strip.transposed, solved, factor: -1)
+  }
+
+  private func clear(column: Int) {
+    for i in 0..<shape.outputs { currentWeights[0][i, column] = 0 }
     guard !currentInverses.isEmpty else { return }
-    for i in 0...shape.inputs {
-      currentInverses[0][i, j] = 0
-      currentInverses[0][j, i] = 0
+    let block = currentInverses[0].block(of: column)
+    let j = column - currentInverses[0].bounds[block]
+    for i in 0..<currentInverses[0].blocks[block].rows {
+      currentInverses[0].blocks[block][i, j] = 0
+      currentInverses[0].blocks[block][j, i] = 0
     }
-    currentInverses[0][j, j] = Self.gone
+    currentInverses[0].blocks[block][j, j] = Self.gone
   }
 
   /// What stands on the diagonal of a down-dated inverse where the column is gone: any positive

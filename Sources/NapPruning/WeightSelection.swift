@@ -32,26 +32,25 @@ package struct WeightSelection {
     guard target < weightCount else { return [:] }
     let threads = setLinearAlgebraThreads(1)
     defer { setLinearAlgebraThreads(threads) }
-    if type(of: criterion).compensates {
-      var left = layers.reduce(0) { $0 + $1.nonzeroCount }
-      while left > target {
-        left = max(target, Int(Self.keptAtOnce * Double(left)))
-        _ = remove(downTo: left, criterion)
-      }
-    }
-    return remove(downTo: target, criterion)
+    guard type(of: criterion).compensates else { return remove(downTo: target, criterion) }
+    var left = layers.reduce(0) { $0 + $1.nonzeroCount }
+    var masks: [ValueID: [Bool]] = [:]
+    repeat {
+      left = max(target, Int(Self.keptAtOnce * Double(left)))
+      masks = remove(downTo: left, criterion)
+    } while left > target
+    return masks
   }
 
   private static let keptAtOnce = 0.9
 
   private func remove(downTo left: Int, _ criterion: any Criterion) -> [ValueID: [Bool]] {
     let scores = layers.map { criterion.weightScores(in: $0) }
-    let ranking = scores.flatMap { $0.flatMap(\.elements) }.sorted()
-    let count = ranking.count - left
+    let count = weightCount - left
     guard count > 0 else { return [:] }
-    let threshold = ranking[count - 1]
+    let (threshold, smaller) = Self.smallest(count, of: scores.flatMap { $0 })
     // Of equal scores, only as many as are needed.
-    var ties = count - ranking.prefix { $0 < threshold }.count
+    var ties = count - smaller
     var masks: [ValueID: [Bool]] = [:]
     for (layer, scores) in zip(layers, scores) {
       let kept = scores.map { matrix in
@@ -69,6 +68,37 @@ package struct WeightSelection {
       masks[layer.weight] = layer.mask(kept)
     }
     return masks
+  }
+}
+
+extension WeightSelection {
+  /// The `count`-th smallest of all elements, and how many are smaller than it.
+  ///
+  /// - Cost: a few passes over the elements, where sorting millions of them takes many.
+  private static func smallest(_ count: Int, of matrices: [Matrix])
+    -> (threshold: Double, smaller: Int)
+  {
+    // The bits of floating point numbers that are not negative are in order; found 16 at a time.
+    func key(_ x: Double) -> UInt64 { max(0, x).bitPattern }
+    var (prefix, smaller) = (UInt64(0), 0)
+    for shift in [48, 32, 16, 0] as [UInt64] {
+      var counts = [Int](repeating: 0, count: 1 << 16)
+      for matrix in matrices {
+        for x in matrix.elements {
+          let key = key(x)
+          if shift == 48 || key >> (shift + 16) == prefix {
+            counts[Int(key >> shift & 0xffff)] += 1
+          }
+        }
+      }
+      var digit = 0
+      while smaller + counts[digit] < count {
+        smaller += counts[digit]
+        digit += 1
+      }
+      prefix = prefix << 16 | UInt64(digit)
+    }
+    return (Double(bitPattern: prefix), smaller)
   }
 }
 
@@ -99,15 +129,20 @@ extension LayerModel {
       nonisolated(unsafe) let losses = losses
       parallel { part, parts in
         for i in stride(from: part, to: matrix.rows, by: parts) {
-          let kept = (0..<width).filter { matrix[i, $0] != 0 }
-          let all = kept + [width]
-          let own =
-            kept.count < width && kept.count <= Self.largestSystem
-            ? damped.selecting(rows: all, columns: all).inverseOfPositiveDefinite : nil
-          for (k, j) in kept.enumerated() {
-            let freedom = own.map { $0[k, k] } ?? shared[j, j]
-            losses[i * width + j] =
-              0.5 * factors.groups[group].g[i, i] * matrix[i, j] * matrix[i, j] / freedom
+          let slope = 0.5 * factors.groups[group].g[i, i]
+          for (block, factor) in damped.blocks.enumerated() {
+            let first = damped.bounds[block]
+            let kept = (0..<factor.rows).filter {
+              first + $0 == width || matrix[i, first + $0] != 0
+            }
+            let own =
+              kept.count < factor.rows && kept.count <= Self.largestSystem
+              ? factor.selecting(rows: kept, columns: kept).inverseOfPositiveDefinite : nil
+            for (k, j) in kept.enumerated() where first + j < width {
+              let freedom = own.map { $0[k, k] } ?? shared.blocks[block][j, j]
+              let w = matrix[i, first + j]
+              losses[i * width + first + j] = slope * w * w / freedom
+            }
           }
         }
       }
@@ -128,55 +163,56 @@ extension LayerModel {
   /// `(w' - w) A (w' - w)ᵀ` is `w'_K = [A_KK]⁻¹ (A wᵀ)_K`; equivalently, over the removed columns `J`,
   /// `w' = w - w_J ([A⁻¹]_JJ)⁻¹ [A⁻¹]_J,:`. The smaller of the two systems is solved.
   fileprivate func keep(_ kept: [Bool], group: Int, compensating: Bool) {
-    let matrix = weights[group]
+    var matrix = weights[group]
+    let (inputs, width) = (shape.inputs, shape.inputs + 1)
     let inverse = compensating ? inputInverses[group] : nil
-    let damped = compensating ? dampedInput(group) : nil
-    var rows = [[Double]](repeating: [], count: shape.outputs)
-    rows.withUnsafeMutableBufferPointer { rows in
-      nonisolated(unsafe) let rows = rows
+    // `W A`: what the weights that stay are to make up for.
+    let pulls = (compensating ? dampedInput(group) : nil).map { (matrix * $0, $0) }
+    matrix.elements.withUnsafeMutableBufferPointer { weights in
+      nonisolated(unsafe) let weights = weights
       parallel { part, parts in
-        for i in stride(from: part, to: matrix.rows, by: parts) {
-          let flags = Array(kept[(i * shape.inputs)..<((i + 1) * shape.inputs)])
-          let w = matrix.selecting(rows: [i], columns: Array(0...shape.inputs))
-          rows[i] = Self.kept(flags, of: w, damped: damped, inverse: inverse).elements
+        for i in stride(from: part, to: shape.outputs, by: parts) {
+          let row = UnsafeMutableBufferPointer(rebasing: weights[i * width..<(i + 1) * width])
+          if let inverse, let (pulls, damped) = pulls {
+            for block in damped.blocks.indices {
+              let range = damped.range(block)
+              // The constant 1, the last column of all, always stays.
+              let flags = range.map { $0 == inputs || kept[i * inputs + $0] }
+              Self.compensate(
+                UnsafeMutableBufferPointer(rebasing: row[range]), keeping: flags,
+                pulls: range.map { pulls[i, $0] }, damped.blocks[block], inverse.blocks[block])
+            }
+          }
+          for j in 0..<inputs where !kept[i * inputs + j] { row[j] = 0 }
         }
       }
     }
-    set(
-      Matrix(rows: shape.outputs, columns: shape.inputs + 1, elements: rows.flatMap { $0 }),
-      group: group)
+    set(matrix, group: group)
   }
 
-  /// One row after the columns whose flag is false are gone.
-  private static func kept(_ flags: [Bool], of w: Matrix, damped: Matrix?, inverse: Matrix?)
-    -> Matrix
-  {
-    var row = w
+  /// Changes the weights of one row that stay, so that they make up for those that go.
+  private static func compensate(
+    _ row: UnsafeMutableBufferPointer<Double>, keeping flags: [Bool], pulls: [Double],
+    _ damped: Matrix, _ inverse: Matrix
+  ) {
     let gone = flags.indices.filter { !flags[$0] }
-    let stays = flags.indices.filter { flags[$0] } + [flags.count]
-    if gone.contains(where: { w[0, $0] != 0 }), let inverse, let damped,
-      // Training makes up for what would take too long to solve.
-      min(gone.count, stays.count) <= largestSystem
-    {
-      if stays.count <= gone.count {
-        let right = (damped * w.transposed).selecting(rows: stays, columns: [0])
-        if let solved = damped.selecting(rows: stays, columns: stays).solvingPositiveDefinite(right)
-        {
-          for (k, j) in stays.enumerated() { row[0, j] = solved[k, 0] }
-        }
-      } else {
-        let right = w.selecting(columns: gone).transposed
-        if let solved = inverse.selecting(rows: gone, columns: gone).solvingPositiveDefinite(right)
-        {
-          let change =
-            solved.transposed
-            * inverse.selecting(rows: gone, columns: Array(0...flags.count))
-          for j in 0...flags.count { row[0, j] -= change[0, j] }
-        }
-      }
+    let stays = flags.indices.filter { flags[$0] }
+    // Training makes up for what would take too long to solve.
+    guard gone.contains(where: { row[$0] != 0 }), min(gone.count, stays.count) <= largestSystem
+    else { return }
+    if stays.count <= gone.count {
+      let right = Matrix(rows: stays.count, columns: 1, elements: stays.map { pulls[$0] })
+      let system = damped.selecting(rows: stays, columns: stays)
+      guard let solved = system.solvingPositiveDefinite(right) else { return }
+      for (k, j) in stays.enumerated() { row[j] = solved[k, 0] }
+    } else {
+      let right = Matrix(rows: gone.count, columns: 1, elements: gone.map { row[$0] })
+      let system = inverse.selecting(rows: gone, columns: gone)
+      guard let solved = system.solvingPositiveDefinite(right) else { return }
+      let all = Array(flags.indices)
+      let change = solved.transposed * inverse.selecting(rows: gone, columns: all)
+      for j in all { row[j] -= change[0, j] }
     }
-    for j in gone { row[0, j] = 0 }
-    return row
   }
 
   private static let largestSystem = 1024

@@ -1,54 +1,79 @@
 import Foundation
 
-/// Where the time of one pass goes, by kind of step.
+/// Where the time of one pass goes.
 public struct TimingReport: Codable, Sendable, Equatable {
   public struct Entry: Codable, Sendable, Equatable {
+    /// The node the step belongs to; `nil` in sums over nodes.
+    public var node: String?
     public var step: String
-    /// The kernel, such as `jit:avx512_core`; empty for loops of nap's own.
+    /// The kernel, such as `jit:avx512_core`; empty for plain loops.
     public var implementation: String
-    public var count: Int
-    public var milliseconds: Double
+    /// Of the result, such as `aBcd16b`; `nil` in sums over nodes.
+    public var layout: String?
+    public var count = 0
+    public var milliseconds = 0.0
+    /// Floating point operations that the convolution or product takes when it is written out.
+    public var operations = 0.0
 
-    public init(step: String, implementation: String, count: Int, milliseconds: Double) {
+    public init(node: String?, step: String, implementation: String, layout: String?) {
+      self.node = node
       self.step = step
       self.implementation = implementation
-      self.count = count
-      self.milliseconds = milliseconds
+      self.layout = layout
     }
   }
 
   public var entries: [Entry]
+  /// Of the whole pass, run as it is in earnest.
   public var milliseconds: Double
   public var imagesPerSecond: Double
   /// Memory of activations, gradients and scratch.
   public var arenaBytes: Int
+  /// Of the bare kernels, each timed for itself.
+  public var kernelMilliseconds: Double
+  /// `kernelMilliseconds` by `milliseconds`: 1 is as fast as these kernels can be.
+  public var kernelShare: Double
 
   public init(entries: [Entry], milliseconds: Double, imagesPerSecond: Double, arenaBytes: Int) {
     self.entries = entries
     self.milliseconds = milliseconds
     self.imagesPerSecond = imagesPerSecond
     self.arenaBytes = arenaBytes
+    let kernels = entries.filter { !$0.implementation.isEmpty && $0.step != "reorder" }
+    kernelMilliseconds = kernels.reduce(0) { $0 + $1.milliseconds }
+    kernelShare = kernelMilliseconds / milliseconds
   }
 
   enum CodingKeys: String, CodingKey {
     case entries, milliseconds
     case imagesPerSecond = "images_per_second"
     case arenaBytes = "arena_bytes"
+    case kernelMilliseconds = "kernel_milliseconds"
+    case kernelShare = "kernel_share"
   }
 
   public func renderedAsText() -> String {
-    var table = Table(["step", "kernel", "count", "ms", "share"])
+    let byNode = entries.contains { $0.layout != nil }
+    var table = Table(
+      byNode
+        ? ["node", "step", "kernel", "layout", "ms", "GFLOP/s", "share"]
+        : ["step", "kernel", "count", "ms", "GFLOP/s", "share"])
     for entry in entries {
-      table.rows.append([
-        entry.step, entry.implementation, String(entry.count),
+      let speed = entry.operations / (1e6 * max(entry.milliseconds, 1e-6))
+      let numbers = [
         String(format: "%.2f", entry.milliseconds),
+        entry.operations > 0 ? String(format: "%.0f", speed) : "",
         String(format: "%.1f %%", 100 * entry.milliseconds / milliseconds),
-      ])
+      ]
+      table.rows.append(
+        (byNode
+          ? [entry.node ?? "", entry.step, entry.implementation, entry.layout ?? ""]
+          : [entry.step, entry.implementation, String(entry.count)]) + numbers)
     }
     return table.rendered()
       + String(
-        format: "\n\n%.1f ms, %.0f images/s, %.0f MiB of planned memory", milliseconds,
-        imagesPerSecond,
-        Double(arenaBytes) / 1_048_576)
+        format: "\n\n%.1f ms, %.0f images/s, %.0f MiB of planned memory; kernels alone %.1f ms (%.2f)",
+        milliseconds, imagesPerSecond, Double(arenaBytes) / 1_048_576, kernelMilliseconds,
+        kernelShare)
   }
 }

@@ -17,7 +17,10 @@ import Testing
     return rows.transposed * rows
   }
 
-  private func factors(_ network: SmallNetwork) throws -> [Int: KroneckerFactors] {
+  /// Inputs of one block of a factor: all of them, or so few that factors fall apart.
+  private static let blockSizes = [Int.max, 3]
+
+  private func factors(_ network: SmallNetwork, _ blockSize: Int) throws -> [Int: KroneckerFactors] {
     var random = Seed(4).generator()
     let shapes = try network.graph.shapes(batch: 1)
     var result: [Int: KroneckerFactors] = [:]
@@ -27,7 +30,10 @@ import Testing
       else { continue }
       let groups = (0..<shape.groups).map { _ in
         KroneckerFactors.Group(
-          a: randomMatrix(shape.inputs + 1, samples: 2 * shape.inputs + 2, &random),
+          a: BlockDiagonalMatrix(
+            shape.blocks(upTo: blockSize).map {
+              randomMatrix($0.count, samples: 2 * $0.count, &random)
+            }),
           g: randomMatrix(shape.outputs, samples: 2 * shape.outputs, &random))
       }
       result[index] = KroneckerFactors(groups: groups, exactCurvature: 1)
@@ -44,14 +50,14 @@ import Testing
     Matrix(rows: a.rows, columns: a.columns, elements: zip(a.elements, b.elements).map { $0 - $1 })
   }
 
-  @Test func compensationMinimizesTheQuadraticModel() throws {
+  @Test(arguments: blockSizes) func compensationMinimizesTheQuadraticModel(_ blockSize: Int) throws {
     let network = SmallNetwork.concatenating
-    let factors = try factors(network)
+    let factors = try factors(network, blockSize)
     let model = try PruningModel(network.graph, factors: factors, damping: 1e-3)
     let node = try #require(network.graph.nodes.firstIndex { $0.name == "c" })
     let layer = try #require(model.layers[node])
     let g = try #require(factors[node]).groups[0].g
-    let a = KroneckerFactors.Group.damped(try #require(factors[node]).groups[0].a, 1e-3)
+    let a = KroneckerFactors.Group.damped(try #require(factors[node]).groups[0].a, 1e-3).dense
     let before = layer.weights[0]
     let predicted = layer.loss(removingColumns: [1, 3]) / layer.calibration
     layer.remove(columns: [1, 3], compensating: true)
@@ -70,9 +76,9 @@ import Testing
     }
   }
 
-  @Test func removingOneByOneIsRemovingAtOnce() throws {
+  @Test(arguments: blockSizes) func removingOneByOneIsRemovingAtOnce(_ blockSize: Int) throws {
     let network = SmallNetwork.concatenating
-    let factors = try factors(network)
+    let factors = try factors(network, blockSize)
     let node = try #require(network.graph.nodes.firstIndex { $0.name == "c" })
     let once = try #require(try PruningModel(network.graph, factors: factors).layers[node])
     let twice = try #require(try PruningModel(network.graph, factors: factors).layers[node])
@@ -88,9 +94,9 @@ import Testing
     }
   }
 
-  @Test func singleLossesAreTheBlockLossOfOneColumn() throws {
+  @Test(arguments: blockSizes) func singleLossesAreTheBlockLossOfOneColumn(_ blockSize: Int) throws {
     let network = SmallNetwork.concatenating
-    var factors = try factors(network)
+    var factors = try factors(network, blockSize)
     let node = try #require(network.graph.nodes.firstIndex { $0.name == "c" })
     // With G = I the rows are independent, and a column's loss is the sum over its rows.
     factors[node]?.groups[0].g = .identity(4)
@@ -104,9 +110,9 @@ import Testing
   }
 
   /// Against the minimizer with one more weight held at zero.
-  @Test func remainingLossesCountOnTheWeightsThatAreLeft() throws {
+  @Test(arguments: blockSizes) func remainingLossesCountOnTheWeightsThatAreLeft(_ blockSize: Int) throws {
     let network = SmallNetwork.concatenating
-    let factors = try factors(network)
+    let factors = try factors(network, blockSize)
     let model = try PruningModel(network.graph, factors: factors, damping: 1e-3)
     let node = try #require(network.graph.nodes.firstIndex { $0.name == "c" })
     let layer = try #require(model.layers[node])
@@ -118,7 +124,7 @@ import Testing
     layer.set(weights, group: 0)
     let losses = layer.remainingLosses(group: 0)
     let factor = try #require(factors[node]).groups[0]
-    let a = KroneckerFactors.Group.damped(factor.a, 1e-3)
+    let a = KroneckerFactors.Group.damped(factor.a, 1e-3).dense
     for i in 0..<weights.rows {
       for j in 0..<5 {
         guard weights[i, j] != 0 else {
@@ -139,9 +145,9 @@ import Testing
     }
   }
 
-  @Test func thinningMinimizesTheQuadraticModelRowByRow() throws {
+  @Test(arguments: blockSizes) func thinningMinimizesTheQuadraticModelRowByRow(_ blockSize: Int) throws {
     let network = SmallNetwork.concatenating
-    let factors = try factors(network)
+    let factors = try factors(network, blockSize)
     let model = try PruningModel(network.graph, factors: factors, damping: 1e-3)
     let before = model.layers.mapValues { $0.weights[0] }
     let masks = WeightSelection(model).prune(to: 0.5, criterion: BlockLoss())
@@ -151,7 +157,7 @@ import Testing
         == Int((0.5 * Double(total)).rounded()))
     for (node, layer) in model.layers {
       let factor = try #require(factors[node])
-      let a = KroneckerFactors.Group.damped(factor.groups[0].a, 1e-3)
+      let a = KroneckerFactors.Group.damped(factor.groups[0].a, 1e-3).dense
       let gradient = difference(layer.weights[0], try #require(before[node])) * a
       let mask = try #require(masks[layer.weight])
       let scale = max(gradient.elements.map(abs).max() ?? 1, 1e-3)

@@ -21,7 +21,7 @@ import Testing
     if criterion.needsCurvature {
       let estimator = try CurvatureEstimator(network.graph, batch: 3, seed: Seed(1))
       estimator.add(x.floats)
-      factors = estimator.factors
+      factors = estimator.takeFactors()
     }
     let model = try PruningModel(network.graph, factors: factors)
     var selection = UnitSelection(model, criterion: criterion.init(), cost: .macs)

@@ -36,6 +36,7 @@ enum nap_argument {
   NAP_DIFF_DST,
   NAP_DIFF_SCALE,
   NAP_DIFF_SHIFT,
+  NAP_RESIDUAL,     // what a convolution adds to its result
 };
 
 enum nap_activation {
@@ -93,8 +94,8 @@ typedef struct {
 // Kernels. Layouts made by nap_layout_any let the kernel choose; ask nap_kernel_layout afterwards.
 nap_kernel *nap_convolution_forward(
     const nap_layout *src, const nap_layout *weights, const nap_layout *bias, const nap_layout *dst,
-    const nap_window *window, int winograd, int training, int activation, float alpha, float beta,
-    int sum);
+    const nap_window *window, int winograd, int training, const nap_layout *residual,
+    int activation, float alpha, float beta);
 nap_kernel *nap_convolution_backward_data(
     const nap_layout *diff_src, const nap_layout *weights, const nap_layout *diff_dst,
     const nap_window *window, int winograd);
@@ -158,10 +159,10 @@ size_t nap_winograd_scratch_bytes(const nap_winograd *c, int gradient);
 // Transforms the weights [oc, ic, 3, 3]. When `rotated`, they are those of the opposite direction,
 // [ic, oc, 3, 3], so that the gradient of an input is computed like an output.
 void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, float *u);
-// bias may be NULL.
+// y = min(max(conv(x) + bias + residual, lower), upper); bias and residual may be NULL.
 void nap_winograd_forward(
-    const nap_winograd *c, const void *x, const float *u, const float *bias, int relu, void *y,
-    void *scratch);
+    const nap_winograd *c, const void *x, const float *u, const float *bias, const void *residual,
+    float lower, float upper, void *y, void *scratch);
 // dw is [oc, ic, 3, 3]; db may be NULL.
 void nap_winograd_weight_gradient(
     const nap_winograd *c, const void *x, const void *dy, float *dw, float *db, void *scratch);

@@ -1,10 +1,10 @@
 internal import CNapDNN
 
 extension PreparedKernel {
-  /// Convolution; `sum` adds to what is already in the destination, before the activation.
+  /// Convolution, plus a residual, through an activation.
   package static func convolutionForward(
     source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: WindowGeometry,
-    training: Bool, activation: Activation? = nil, sum: Bool = false
+    training: Bool, residual: Layout? = nil, activation: Activation? = nil
   ) throws(KernelError) -> PreparedKernel {
     let (kind, alpha, beta) = activation?.parameters ?? (Int32(NAP_NONE.rawValue), 0, 0)
     let shape = ConvolutionShape(source, weights, destination, window)
@@ -13,7 +13,7 @@ extension PreparedKernel {
       window.withC {
         nap_convolution_forward(
           source.handle, weights.handle, bias?.handle, destination.handle, $0, winograd,
-          training ? 1 : 0, kind, alpha, beta, sum ? 1 : 0)
+          training ? 1 : 0, residual?.handle, kind, alpha, beta)
       }
     }
   }

@@ -78,12 +78,17 @@ package struct WinogradConvolution: @unchecked Sendable {
     }
   }
 
+  /// - Parameters:
+  ///   - residual: what is added to the result, before it is limited to `range`.
   package func forward(
-    _ x: UnsafeRawPointer, transformedWeights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-    relu: Bool, into y: UnsafeMutableRawPointer, scratch: UnsafeMutableRawPointer
+    _ x: UnsafeRawPointer, transformedWeights: UnsafePointer<Float>,
+    bias: UnsafePointer<Float>? = nil, adding residual: UnsafeRawPointer? = nil,
+    range: ClosedRange<Float> = -.infinity ... .infinity, into y: UnsafeMutableRawPointer,
+    scratch: UnsafeMutableRawPointer
   ) {
     withUnsafePointer(to: sizes) {
-      nap_winograd_forward($0, x, transformedWeights, bias, relu ? 1 : 0, y, scratch)
+      nap_winograd_forward(
+        $0, x, transformedWeights, bias, residual, range.lowerBound, range.upperBound, y, scratch)
     }
   }
 

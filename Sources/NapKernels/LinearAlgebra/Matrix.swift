@@ -67,14 +67,21 @@ package struct Matrix: Sendable, Equatable {
     return result
   }
 
-  /// `self += factor · a · b`.
-  package mutating func add(_ a: Matrix, _ b: Matrix, factor: Double) {
-    precondition(a.columns == b.rows && rows == a.rows && columns == b.columns)
-    guard !elements.isEmpty, a.columns > 0 else { return }
-    cblas_dgemm(
-      CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(a.columns),
-      factor,
-      a.elements, Int32(a.columns), b.elements, Int32(columns), 1, &elements, Int32(columns))
+  /// `self += factor · a · b`, on some neighbouring columns of `self`.
+  package mutating func add(
+    _ a: Matrix, _ b: Matrix, factor: Double, columns chosen: Range<Int>? = nil
+  ) {
+    let chosen = chosen ?? 0..<columns
+    precondition(a.columns == b.rows && rows == a.rows && chosen.count == b.columns)
+    guard rows > 0, !chosen.isEmpty, a.columns > 0 else { return }
+    let width = columns
+    elements.withUnsafeMutableBufferPointer { target in
+      guard let base = target.baseAddress else { return }
+      cblas_dgemm(
+        CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(a.rows), Int32(b.columns),
+        Int32(a.columns), factor, a.elements, Int32(a.columns), b.elements, Int32(b.columns), 1,
+        base + chosen.lowerBound, Int32(width))
+    }
   }
 
   /// The sum of the products of corresponding elements, `tr(a bᵀ)`.

@@ -1,16 +1,17 @@
 internal import CNapBLAS
 
-/// The lower triangle of `c += a · aᵀ`, or of `c += aᵀ · a` when `transposed`.
+/// The lower triangle of `c += factor · a · aᵀ`, or of `c += factor · aᵀ · a` when `transposed`.
 ///
-/// - Shapes: `a [rows, columns]`, `c [n, n]` with `n = transposed ? columns : rows`; row-major.
+/// - Shapes: `a [rows, columns]`, its rows `stride` numbers apart, `c [n, n]` with
+///   `n = transposed ? columns : rows`; row-major.
 package func addSelfProduct(
-  of a: UnsafePointer<Float>, rows: Int, columns: Int, transposed: Bool = false,
-  into c: UnsafeMutablePointer<Float>
+  of a: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int? = nil,
+  transposed: Bool = false, factor: Float = 1, into c: UnsafeMutablePointer<Float>
 ) {
   let (n, k) = transposed ? (columns, rows) : (rows, columns)
   cblas_ssyrk(
-    CblasRowMajor, CblasLower, transposed ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), 1, a,
-    Int32(columns), 1, c, Int32(n))
+    CblasRowMajor, CblasLower, transposed ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), factor, a,
+    Int32(stride ?? columns), 1, c, Int32(n))
 }
 
 /// The sum of products, accumulated in double precision block by block.

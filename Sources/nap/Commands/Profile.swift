@@ -9,6 +9,10 @@ struct Profile: ParsableCommand {
       Examples:
         nap profile model.onnx
         nap profile model.onnx --time training --batch-size 128
+        nap profile model.onnx --time inference --batch-size 1 --by-node
+
+      With --time, GFLOP/s count the products of a convolution written out; Winograd's algorithm
+      needs fewer, and may show more than the machine can do. Steps without a kernel are loops.
       """)
 
   @Argument(help: "The network, an ONNX file.")
@@ -25,6 +29,9 @@ struct Profile: ParsableCommand {
   @Option(help: "With --time: images that go through the network at once.")
   var batchSize = 128
 
+  @Flag(help: "With --time: show every step of every node, not sums by kind of step.")
+  var byNode = false
+
   @Flag(help: "Print exactly one JSON object on standard output.")
   var json = false
 
@@ -37,7 +44,9 @@ struct Profile: ParsableCommand {
   func run() throws {
     let network = try Network(contentsOf: model, inputShapes: try shapeOptions.shapes())
     if let time {
-      let report = try Timing(mode: time, precision: precision, batchSize: batchSize).run(network)
+      var timing = Timing(mode: time, precision: precision, batchSize: batchSize)
+      timing.byNode = byNode
+      let report = try timing.run(network)
       print(json ? try report.renderedAsJSON() : report.renderedAsText())
     } else {
       let report = try network.profile()

@@ -78,6 +78,12 @@ struct Prune: ParsableCommand {
   @Option(help: ArgumentHelp("Images the curvature is collected from.", visibility: .hidden))
   var curvatureImages: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Inputs of a layer that are taken for correlated; less needs less memory and time.",
+      valueName: "inputs"))
+  var maxFactor = 4608
+
   @Option(help: ArgumentHelp("Rounds in which channels are removed.", visibility: .hidden))
   var rounds = 4
 
@@ -118,11 +124,11 @@ struct Prune: ParsableCommand {
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
     }
-    guard damping > 0, damping.isFinite, curvatureImages ?? 1 > 0, rounds > 0, rounds < 1000,
+    guard damping > 0, damping.isFinite, curvatureImages ?? 1 > 0, rounds > 0, rounds < 1000, maxFactor > 0,
       learningRate > 0, learningRate.isFinite
     else {
       throw ValidationError(
-        "--damping, --curvature-images, --rounds and --learning-rate must be positive")
+        "--damping, --curvature-images, --max-factor, --rounds and --learning-rate must be positive")
     }
     guard Pruning.criteria.contains(where: { $0.name == criterion }) else {
       throw ValidationError(
@@ -142,6 +148,7 @@ struct Prune: ParsableCommand {
     pruning.precision = precision
     pruning.damping = damping
     pruning.curvatureImages = curvatureImages
+    pruning.largestFactor = maxFactor
     pruning.rounds = rounds
     pruning.learningRate = learningRate
     pruning.frozenNodes = freeze
