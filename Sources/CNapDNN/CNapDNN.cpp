@@ -120,7 +120,6 @@ int argument_code(int argument) {
     case NAP_DIFF_BIAS: return DNNL_ARG_DIFF_BIAS;
     case NAP_DIFF_DST: return DNNL_ARG_DIFF_DST;
     case NAP_DIFF_SCALE: return DNNL_ARG_DIFF_SCALE;
-    case NAP_RESIDUAL: return DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
     default: return DNNL_ARG_DIFF_SHIFT;
   }
 }
@@ -365,12 +364,12 @@ void nap_layout_describe(const nap_layout *layout, char *text, size_t capacity) 
 
 nap_kernel *nap_convolution_forward(
     const nap_layout *src, const nap_layout *weights, const nap_layout *bias, const nap_layout *dst,
-    const nap_window *window, int winograd, int training, const nap_layout *residual,
-    int activation, float alpha, float beta) {
+    const nap_window *window, int winograd, int training, int sum, int activation, float alpha,
+    float beta) {
   return guarded([&] {
     auto attr = attributes();
     post_ops ops;
-    if (residual) ops.append_binary(algorithm::binary_add, residual->desc);
+    if (sum) ops.append_sum();
     if (activation != NAP_NONE)
       ops.append_eltwise(1.f, activation_algorithm(activation), alpha, beta);
     attr.set_post_ops(ops);
@@ -576,9 +575,7 @@ const char *nap_kernel_name(const nap_kernel *kernel) { return kernel->name.c_st
 int nap_kernel_bind(nap_kernel *kernel, int argument, void *pointer) {
   bool bound = guarded([&] {
     int code = argument_code(argument);
-    // What is added is laid out like the result.
-    auto desc = kernel->description.query_md(
-        query::exec_arg_md, argument == NAP_RESIDUAL ? DNNL_ARG_DST : code);
+    auto desc = kernel->description.query_md(query::exec_arg_md, code);
     kernel->arguments[code] = memory(desc, cpu(), pointer);
     return true;
   });

@@ -76,6 +76,14 @@ package final class Plan {
         kept: Set(graph.outputs.map(\.value)), mode: mode, shapes: shapes,
         isConstant: parameters.contains))
     Self.markDifferentiable(nodes, builder)
+    if mode == .inference {
+      for node in nodes {
+        for value in node.inputs + [node.residual].compactMap({ $0 }) {
+          builder.lastReaders[value] = node.index
+        }
+      }
+      for port in graph.outputs { builder.lastReaders[port.value] = nil }
+    }
 
     var backward: [(node: Int, emit: BackwardLowering)] = []
     for node in nodes {

@@ -66,6 +66,8 @@ package final class PlanBuilder {
   private var differentiable: Set<ValueID> = []
   private var parameterBuffers: [ValueID: BufferID] = [:]
   var node: Int?
+  /// The last node that reads a value; none for values that have to exist after the run.
+  var lastReaders: [ValueID: Int] = [:]
 
   init(mode: PlanMode, scalar: Scalar, shapes: [[Int]], parameters: Parameters) {
     self.mode = mode
@@ -159,6 +161,15 @@ extension PlanBuilder {
     let result = ValueID(shapes.count - 1)
     if needsGradient(value) { setNeedsGradient(result) }
     return result
+  }
+
+  /// The buffer of a value that only the node at work still reads: its memory may be overwritten.
+  package func reusable(_ value: ValueID) -> BufferID? {
+    guard lastReaders[value] == node, let buffer = current[value],
+      buffers[buffer.index].fixed == nil
+    else { return nil }
+    let root = buffers[buffer.index].root
+    return buffers.filter { $0.root == root }.count == 1 ? buffer : nil
   }
 
   /// Makes a buffer for a value.

@@ -109,24 +109,43 @@ extension Conv {
   ) throws {
     let (x, y) = (values.x, values.y)
     let view = view(values, plan)
-    func kernel(_ destination: Layout, adding residual: Layout? = nil) throws -> PreparedKernel {
+    func kernel(_ destination: Layout, sum: Bool, _ activation: Activation?) throws
+      -> PreparedKernel
+    {
       try .convolutionForward(
         source: any(plan.shape(x), plan), weights: any(view.shape, plan),
         bias: values.shift.map(plan.layout), destination: destination,
-        window: geometry(values, plan), training: plan.mode != .inference, residual: residual,
+        window: geometry(values, plan), training: plan.mode != .inference, sum: sum,
         activation: activation)
     }
-    var prepared = try kernel(any(plan.shape(y), plan))
+    var prepared = try kernel(
+      any(plan.shape(y), plan), sum: false, residual == nil ? activation : nil)
     let layout = prepared.layout(.destination)
-    if residual != nil { prepared = try kernel(layout, adding: layout) }
+    // The sum is computed in the memory of the residual, where nobody else needs that.
+    let target = residual.flatMap(plan.reusable).flatMap { plan.layout($0) == layout ? $0 : nil }
+    if target != nil { prepared = try kernel(layout, sum: true, activation) }
     let source = try plan.converted(plan.buffer(x), to: prepared.layout(.source))
     let weights = try plan.prepared(values.weights, as: prepared.layout(.weights), through: view)
-    var arguments: [(KernelArgument, BufferID)] = [(.source, source), (.weights, weights)]
+    let output = target ?? plan.makeBuffer(layout)
+    var arguments: [(KernelArgument, BufferID)] = [
+      (.source, source), (.weights, weights), (.destination, output),
+    ]
     if let shift = values.shift { arguments.append((.bias, shift)) }
-    if let residual {
-      arguments.append((.residual, try plan.converted(plan.buffer(residual), to: layout)))
-    }
-    plan.run(prepared, name, arguments + [(.destination, plan.define(y, layout))])
+    plan.run(prepared, name, arguments)
+    plan.define(y, as: output)
+    guard let residual, target == nil else { return }
+    let isRelu = activation == .relu(slope: 0)
+    let sum = plan.define(y, layout)
+    plan.run(
+      try .binary(.add, layout, layout, destination: layout, relu: isRelu), "residual",
+      [
+        (.source, output), (.source1, try plan.converted(plan.buffer(residual), to: layout)),
+        (.destination, sum),
+      ])
+    guard let activation, !isRelu else { return }
+    plan.run(
+      try .activationForward(activation, data: layout), "activation",
+      [(.source, sum), (.destination, plan.define(y, layout))])
   }
 
   private func runWeightGradient(_ values: Values, _ plan: PlanBuilder) throws {

@@ -36,7 +36,6 @@ enum nap_argument {
   NAP_DIFF_DST,
   NAP_DIFF_SCALE,
   NAP_DIFF_SHIFT,
-  NAP_RESIDUAL,     // what a convolution adds to its result
 };
 
 enum nap_activation {
@@ -94,8 +93,8 @@ typedef struct {
 // Kernels. Layouts made by nap_layout_any let the kernel choose; ask nap_kernel_layout afterwards.
 nap_kernel *nap_convolution_forward(
     const nap_layout *src, const nap_layout *weights, const nap_layout *bias, const nap_layout *dst,
-    const nap_window *window, int winograd, int training, const nap_layout *residual,
-    int activation, float alpha, float beta);
+    const nap_window *window, int winograd, int training, int sum, int activation, float alpha,
+    float beta);
 nap_kernel *nap_convolution_backward_data(
     const nap_layout *diff_src, const nap_layout *weights, const nap_layout *diff_dst,
     const nap_window *window, int winograd);

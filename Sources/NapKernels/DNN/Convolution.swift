@@ -1,10 +1,10 @@
 internal import CNapDNN
 
 extension PreparedKernel {
-  /// Convolution, plus a residual, through an activation.
+  /// Convolution; `sum` adds to what is already in the destination, before the activation.
   package static func convolutionForward(
     source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: WindowGeometry,
-    training: Bool, residual: Layout? = nil, activation: Activation? = nil
+    training: Bool, sum: Bool = false, activation: Activation? = nil
   ) throws(KernelError) -> PreparedKernel {
     let (kind, alpha, beta) = activation?.parameters ?? (Int32(NAP_NONE.rawValue), 0, 0)
     let shape = ConvolutionShape(source, weights, destination, window)
@@ -13,7 +13,7 @@ extension PreparedKernel {
       window.withC {
         nap_convolution_forward(
           source.handle, weights.handle, bias?.handle, destination.handle, $0, winograd,
-          training ? 1 : 0, residual?.handle, kind, alpha, beta)
+          training ? 1 : 0, sum ? 1 : 0, kind, alpha, beta)
       }
     }
   }

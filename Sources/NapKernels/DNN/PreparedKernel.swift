@@ -6,7 +6,7 @@ package enum KernelArgument: UInt32, Sendable, Hashable {
   case source, source1, weights, bias, destination, mean, variance, scale, shift, workspace,
     scratchpad
   case sourceGradient, weightsGradient, biasGradient, destinationGradient, scaleGradient,
-    shiftGradient, residual
+    shiftGradient
 }
 
 /// A pointwise function that kernels can apply on the way out.
