@@ -94,6 +94,13 @@ extension Conv {
     Layout(any: shape, plan.scalar)
   }
 
+  /// What kernels like to read and write. Left alone, they choose channels last for inference, which
+  /// is slower as soon as the images do not fit the caches.
+  private func images(_ shape: [Int], _ plan: PlanBuilder) -> Layout {
+    let isLarge = plan.mode == .inference && shape.count == 4 && shape[0] >= 4 && shape[1] >= 16
+    return isLarge ? Layout(blocked: shape, plan.scalar) : any(shape, plan)
+  }
+
   private func geometry(_ values: Values, _ plan: PlanBuilder) -> WindowGeometry {
     window.geometry(Array(plan.shape(values.x).dropFirst(2)))
   }
@@ -113,13 +120,13 @@ extension Conv {
       -> PreparedKernel
     {
       try .convolutionForward(
-        source: any(plan.shape(x), plan), weights: any(view.shape, plan),
+        source: images(plan.shape(x), plan), weights: any(view.shape, plan),
         bias: values.shift.map(plan.layout), destination: destination,
         window: geometry(values, plan), training: plan.mode != .inference, sum: sum,
         activation: activation)
     }
     var prepared = try kernel(
-      any(plan.shape(y), plan), sum: false, residual == nil ? activation : nil)
+      images(plan.shape(y), plan), sum: false, residual == nil ? activation : nil)
     let layout = prepared.layout(.destination)
     // The sum is computed in the memory of the residual, where nobody else needs that.
     let target = residual.flatMap(plan.reusable).flatMap { plan.layout($0) == layout ? $0 : nil }
