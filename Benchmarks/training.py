@@ -89,7 +89,7 @@ NETWORKS = {
     "resnet20": (lambda: ResNet(3), 32, 10, 128, 20),
     "resnet56": (lambda: ResNet(9), 32, 10, 128, 10),
     "vgg16-bn": (vgg16_bn, 32, 10, 128, 8),
-    "resnet50": (lambda: torchvision_model("resnet50"), 224, 1000, 16, 4),
+    "resnet50": (lambda: torchvision_model("resnet50"), 224, 1000, 16, 3),
     "mobilenet-v2": (lambda: torchvision_model("mobilenet_v2"), 224, 1000, 16, 6),
 }
 

@@ -51,27 +51,30 @@ package final class NesterovSGD {
     let buffer = AlignedBuffer(bytes: mask.count * 4)
     for (i, keep) in mask.enumerated() { buffer.floats[i] = keep ? 1 : 0 }
     slots[index].mask = buffer
-    applyMask(slots[index])
+    Self.applyMask(slots[index], 0..<mask.count)
   }
 
   package func step(learningRate: Float) {
-    for slot in slots {
-      let (w, g, v) = (slot.weights, slot.gradient, slot.velocity.floats)
-      let decay = slot.decay
-      for i in 0..<slot.count {
-        let d = g[i] + decay * w[i]
-        let next = momentum * v[i] + d
-        v[i] = next
-        w[i] -= learningRate * (d + momentum * next)
+    parallel { part, parts in
+      for slot in self.slots {
+        let range = slot.count * part / parts..<slot.count * (part + 1) / parts
+        let (w, g, v) = (slot.weights, slot.gradient, slot.velocity.floats)
+        let (decay, momentum) = (slot.decay, self.momentum)
+        for i in range {
+          let d = g[i] + decay * w[i]
+          let next = momentum * v[i] + d
+          v[i] = next
+          w[i] -= learningRate * (d + momentum * next)
+        }
+        Self.applyMask(slot, range)
       }
-      applyMask(slot)
     }
   }
 
-  private func applyMask(_ slot: Slot) {
+  private static func applyMask(_ slot: Slot, _ range: Range<Int>) {
     guard let mask = slot.mask?.floats else { return }
     let (w, v) = (slot.weights, slot.velocity.floats)
-    for i in 0..<slot.count {
+    for i in range {
       w[i] *= mask[i]
       v[i] *= mask[i]
     }
