@@ -20,6 +20,8 @@ package enum CurvatureKind: Sendable, Hashable {
 package final class CurvatureEstimator {
   package let graph: Graph
   package let kind: CurvatureKind
+  /// Spent on the factors so far, not counting the passes through the network.
+  package private(set) var factorSeconds = 0.0
   private let plan: Plan
   private var accumulators: [Int: FactorAccumulator] = [:]
   private let workspaces: [FactorAccumulator.Workspace]
@@ -55,12 +57,16 @@ package final class CurvatureEstimator {
     workspaces = (0..<max(1, threads)).map { _ in
       FactorAccumulator.Workspace(for: affine, largestFactor: largestFactor)
     }
+    let clock = ContinuousClock()
     plan.tap = { [unowned self] tap in
+      let start = clock.now
       self.accumulators[tap.node]?.add(tap, workspaces: self.workspaces)
+      self.factorSeconds += (clock.now - start) / .seconds(1)
     }
   }
 
   package var inputShape: [Int] { plan.inputShapes[0] }
+  package var arenaBytes: Int { plan.arenaBytes }
 
   /// Adds a batch of examples.
   ///
@@ -80,7 +86,7 @@ package final class CurvatureEstimator {
   /// The gradient of every example's own loss, not divided by the batch size.
   private func writeCotangents(_ labels: [Int]) {
     for (n, shape) in plan.outputShapes.enumerated() {
-      if shape.count == 2, shape[1] > 1 {
+      if areLogits(shape) {
         writeClassCotangents(plan.outputs[n], plan.outputGradients[n], shape, labels)
       } else {
         writeMeanCotangents(plan.outputs[n], plan.outputGradients[n], shape)

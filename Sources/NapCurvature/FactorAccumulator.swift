@@ -13,8 +13,9 @@ final class FactorAccumulator {
   private let positionsAtMost: Int
   /// Columns of the blocks of `A`.
   private let blocks: [Range<Int>]
-  /// By group, then by block.
+  /// By group, then by block; unused where there is a correlation.
   private var a: [[[Double]]]
+  private let correlation: PatchCorrelation?
   private var g: [[Double]]
   private var exactCurvature = 0.0
   private var examples = 0
@@ -32,7 +33,11 @@ final class FactorAccumulator {
     self.inputShape = inputShape
     self.shape = shape
     blocks = shape.blocks(upTo: largestFactor)
-    let empty = blocks.map { [Double](repeating: 0, count: $0.count * $0.count) }
+    let correlates = (op as? any PatchOperator)?.correlatesPatches(of: inputShape) ?? false
+    correlation =
+      correlates
+      ? PatchCorrelation(channels: inputShape[1], height: inputShape[2], width: inputShape[3]) : nil
+    let empty = correlates ? [] : blocks.map { [Double](repeating: 0, count: $0.count * $0.count) }
     a = [[[Double]]](repeating: empty, count: shape.groups)
     g = [[Double]](
       repeating: [Double](repeating: 0, count: shape.outputs * shape.outputs), count: shape.groups)
@@ -59,8 +64,9 @@ final class FactorAccumulator {
   /// Adds a batch; the examples are shared out among the workspaces' threads.
   func add(_ tap: CurvatureTap, workspaces: [Workspace]) {
     let (batch, o) = (inputShape[0], shape.outputs)
+    correlation?.add(tap.input, count: batch)
     for group in 0..<shape.groups {
-      for (block, columns) in blocks.enumerated() {
+      for (block, columns) in blocks.enumerated() where correlation == nil {
         Self.sum(columns.count, batch, workspaces, into: &a[group][block]) {
           self.addInputs($0, group, columns, tap, $1)
         }
@@ -174,19 +180,27 @@ final class FactorAccumulator {
   /// Hands over the factors; the accumulator is empty then.
   func takeFactors() -> KroneckerFactors {
     let count = Double(max(1, examples))
-    func mean(_ sums: inout [Double], _ size: Int, over count: Double) -> Matrix {
-      // Moved, not copied: the largest factors take gigabytes.
-      var matrix = Matrix(rows: size, columns: size, elements: sums)
-      sums = []
+    func mean(_ sum: consuming Matrix, over count: Double) -> Matrix {
+      var matrix = sum
       for i in matrix.elements.indices { matrix.elements[i] /= count }
       matrix.mirrorLowerTriangle()
       return matrix
     }
+    // Moved, not copied: the largest factors take gigabytes.
+    func taken(_ sums: inout [Double], _ size: Int) -> Matrix {
+      defer { sums = [] }
+      return Matrix(rows: size, columns: size, elements: sums)
+    }
     let groups = a.indices.map { group in
       KroneckerFactors.Group(
         a: BlockDiagonalMatrix(
-          blocks.indices.map { mean(&a[group][$0], blocks[$0].count, over: count) }),
-        g: mean(&g[group], shape.outputs, over: count * Double(shape.positions)))
+          blocks.indices.map {
+            mean(
+              correlation?.moments(blocks[$0]) ?? taken(&a[group][$0], blocks[$0].count),
+              over: count)
+          }),
+        g: mean(
+          taken(&g[group], shape.outputs), over: count * Double(shape.positions)))
     }
     return KroneckerFactors(groups: groups, exactCurvature: exactCurvature / count)
   }

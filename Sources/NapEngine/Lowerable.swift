@@ -40,6 +40,13 @@ package protocol FoldingOperator: AffineOperator, FusingOperator {}
 /// An operator that adds two values elementwise.
 package protocol ResidualOperator: Operator {}
 
+/// An affine operator whose input may be seen as 3x3 patches of images, all of them.
+package protocol PatchOperator: AffineOperator {
+  /// Whether `PatchCorrelation` gives the second moments of its patches; curvature plans then hand
+  /// on the input in `Layout(blocked:)`.
+  func correlatesPatches(of input: [Int]) -> Bool
+}
+
 /// What a plan is for.
 package enum PlanMode: Sendable, Hashable {
   /// Forward only, with running statistics.

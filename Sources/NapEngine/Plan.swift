@@ -6,7 +6,7 @@ import NapTensor
 package struct CurvatureTap {
   /// Index of the node in the graph.
   package let node: Int
-  /// The node's first input.
+  /// The node's first input; in blocks where a `PatchOperator` correlates.
   package let input: UnsafePointer<Float>
   /// Gradient of the loss with respect to the node's output, before any activation.
   package let outputGradient: UnsafePointer<Float>
@@ -253,7 +253,11 @@ extension Plan {
   private static func emitTap(_ node: PlanNode, _ builder: PlanBuilder, _ box: TapBox) throws {
     guard let gradient = try builder.gradient(node.outputs[0]) else { return }
     let g = try builder.dense(gradient)
-    let x = try builder.dense(builder.buffer(node.inputs[0]))
+    let shape = builder.shape(node.inputs[0])
+    let isBlocked = (node.op as? any PatchOperator)?.correlatesPatches(of: shape) ?? false
+    let x = try builder.converted(
+      builder.buffer(node.inputs[0]),
+      to: isBlocked ? Layout(blocked: shape, .float32) : Layout(dense: shape))
     let z = try builder.dense(builder.buffer(node.outputs[0]))
     let index = node.index
     builder.run("curvature", touching: [x, g, z]) { memory in

@@ -66,6 +66,8 @@ package final class PlanBuilder {
   private var differentiable: Set<ValueID> = []
   private var parameterBuffers: [ValueID: BufferID] = [:]
   var node: Int?
+  /// Buffers whose memory holds something else by now.
+  private var overwritten: Set<BufferID> = []
   /// The last node that reads a value; none for values that have to exist after the run.
   var lastReaders: [ValueID: Int] = [:]
 
@@ -163,13 +165,27 @@ extension PlanBuilder {
     return result
   }
 
-  /// The buffer of a value that only the node at work still reads: its memory may be overwritten.
+  /// The buffer of a value that only the node at work still reads, and reads only once: its memory may
+  /// be overwritten.
   package func reusable(_ value: ValueID) -> BufferID? {
     guard lastReaders[value] == node, let buffer = current[value],
       buffers[buffer.index].fixed == nil
     else { return nil }
-    let root = buffers[buffer.index].root
-    return buffers.filter { $0.root == root }.count == 1 ? buffer : nil
+    func sharesMemory(_ other: BufferID) -> Bool {
+      buffers[other.index].root == buffers[buffer.index].root && !overwritten.contains(other)
+    }
+    let views = buffers.indices.count { sharesMemory(BufferID(index: $0)) }
+    let names = current.values.count { sharesMemory($0) }
+    return views == 1 && names == 1 ? buffer : nil
+  }
+
+  /// The memory of a reusable buffer under a new name: what is known of the old contents, such as
+  /// copies in other layouts, is not true of the new ones.
+  package func takeOver(_ buffer: BufferID) -> BufferID {
+    overwritten.insert(buffer)
+    let old = buffers[buffer.index]
+    buffers.append(Buffer(layout: old.layout, root: old.root, fixed: nil))
+    return BufferID(index: buffers.count - 1)
   }
 
   /// Makes a buffer for a value.

@@ -42,8 +42,9 @@ public struct Pruning: Sendable {
   public var curvatureImages: Int?
   /// Inputs of a layer that are taken for correlated with each other; more are split into blocks.
   public var largestFactor = 4608
-  /// Rounds in which channels are removed, with the curvature collected anew each time.
-  public var rounds = 4
+  /// Rounds in which channels are removed, with the curvature collected anew each time; single
+  /// weights take twice as many. `nil` leaves it to nap.
+  public var rounds: Int?
 
   /// Whether a network without normalizations gets some while it is worked on.
   public var restoresNormalizations = true
@@ -85,16 +86,14 @@ public struct Pruning: Sendable {
     try original.check(fits: all)
     let (rest, heldOut) = all.split(
       holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
-    let restored =
-      restoresNormalizations
-      ? try RestoredNormalizations(original, data: all, preset: source.preset, seed: Seed(seed))
-      : nil
+    let restored = try RestoredNormalizations(
+      original, if: restoresNormalizations, data: all, preset: source.preset, seed: Seed(seed))
     if criterion.needsCurvature {
       try MemoryNeed(original, largestFactor: largestFactor, granularity: granularity)
         .check(against: .available)
     }
     let session = PruningSession(
-      original: restored?.graph ?? original, preset: source.preset, all: all, training: rest,
+      original: restored.graph, preset: source.preset, all: all, training: rest,
       validation: heldOut,
       criterion: criterion, settings: self, progress: progress)
     func accuracy(_ graph: Graph) throws -> Double {
@@ -103,16 +102,15 @@ public struct Pruning: Sendable {
       ).accuracy
     }
     let before = try accuracy(original)
-    func finished(_ graph: Graph) -> Graph { restored?.fold(graph) ?? graph }
     let outcome: PruningOutcome
     do {
       outcome = try prune(session)
     } catch var stopped as TrainingStopped {
-      stopped.lastGood.graph = finished(stopped.lastGood.graph)
+      stopped.lastGood.graph = restored.fold(stopped.lastGood.graph)
         .restoringOutput(of: network.graph)
       throw stopped
     }
-    let smaller = finished(outcome.state.graph)
+    let smaller = restored.fold(outcome.state.graph)
     let after = try accuracy(smaller)
     let result = Network(smaller.restoringOutput(of: network.graph))
     let report = PruningReport(

@@ -30,9 +30,10 @@ extension PruningSession {
           share, cost.rawValue, Double(smallest) / Double(whole)))
     }
     var state = State(graph: original)
-    for round in 1...settings.rounds {
-      let level = pow(share, Double(round) / Double(settings.rounds))
-      let next = round == settings.rounds ? target : Int(level * Double(whole))
+    let rounds = try rounds(Self.channelRounds)
+    for round in 1...rounds {
+      let level = pow(share, Double(round) / Double(rounds))
+      let next = round == rounds ? target : Int(level * Double(whole))
       state = try cut(state, cost: cost, downTo: next, round: round)
     }
     let epochs = settings.epochs ?? Self.defaultEpochs
@@ -44,9 +45,10 @@ extension PruningSession {
   func pruneWeights(sparsity: Double) throws -> PruningOutcome {
     let epochs = settings.epochs ?? Self.defaultEpochs
     var state = State(graph: original)
+    let wanted = try rounds(2 * Self.channelRounds)
     guard epochs > 0 else {
-      for round in 1...2 * settings.rounds {
-        let level = cubicSchedule(Double(round) / Double(2 * settings.rounds), target: sparsity)
+      for round in 1...wanted {
+        let level = cubicSchedule(Double(round) / Double(wanted), target: sparsity)
         state = try thin(state, toDensity: 1 - level, round: round)
       }
       return PruningOutcome(state: state)
@@ -54,7 +56,7 @@ extension PruningSession {
     let recipe = recipe(epochs: epochs)
     let run = try TrainingRun(
       original, data: all, preset: preset, recipe: recipe, teacher: original)
-    let rounds = min(run.steps, max(2, 2 * settings.rounds))
+    let rounds = min(run.steps, max(2, wanted))
     let lastStep = Int(Self.pruningShare * Double(run.steps))
     var round = 0
     try keepingLastGood(run) {
@@ -77,6 +79,19 @@ extension PruningSession {
     state.graph = run.parameters.graph
     return PruningOutcome(state: state)
   }
+
+  private static let channelRounds = 4
+
+  /// As many rounds as are wanted, or as can be afforded: large networks would spend hours on
+  /// curvature.
+  private func rounds(_ wanted: Int) throws -> Int {
+    if let chosen = settings.rounds { return chosen * wanted / Self.channelRounds }
+    let macs = Double(try CostModel(original).macs) * Double(curvatureImages)
+    return min(wanted, max(1, Int(Self.curvatureMACs / max(1, macs))))
+  }
+
+  /// MACs of the images that all curvature is collected from, forward, at most: some minutes.
+  private static let curvatureMACs = 1e13
 
   /// Lets a running training go on with thinned weights.
   private func take(_ state: State, into run: TrainingRun) {

@@ -48,7 +48,7 @@ extension PruningSession {
   }
 
   /// Large images have so many positions that fewer of them tell as much.
-  private var curvatureImages: Int {
+  var curvatureImages: Int {
     settings.curvatureImages ?? (training.imageShape.dropFirst().product > 64 * 64 ? 256 : 1024)
   }
 

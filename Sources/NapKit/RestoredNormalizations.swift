@@ -19,8 +19,12 @@ package struct RestoredNormalizations {
   /// In smaller batches, statistics are too noisy to train with.
   private static let smallestBatch = 16
 
-  /// - Returns: `nil` when the network has normalizations, or nothing to put one behind.
-  package init?(_ original: Graph, data: any Dataset, preset: Preset, seed: Seed) throws {
+  /// Puts nothing where the network has normalizations, or nothing to put one behind.
+  ///
+  /// - Parameter isWanted: whether to put back any.
+  package init(
+    _ original: Graph, if isWanted: Bool = true, data: any Dataset, preset: Preset, seed: Seed
+  ) throws {
     let isNormalized = original.nodes.contains { $0.op is BatchNormalization }
     let outputs = Set(original.outputs.map(\.value))
     let convolutions = original.nodes.indices.filter { index in
@@ -29,7 +33,10 @@ package struct RestoredNormalizations {
         && !outputs.contains(node.outputs[0])
     }
     let batch = original.batchSize(upTo: min(128, data.count))
-    guard !isNormalized, !convolutions.isEmpty, batch >= Self.smallestBatch else { return nil }
+    guard isWanted, !isNormalized, !convolutions.isEmpty, batch >= Self.smallestBatch else {
+      (graph, names) = (original, [])
+      return
+    }
     let statistics = try Self.statistics(
       of: convolutions.map { original.nodes[$0].outputs[0] }, in: original, data, preset,
       batch: original.batchSize(upTo: min(32, data.count)), seed)

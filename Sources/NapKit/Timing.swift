@@ -1,6 +1,8 @@
+import NapCurvature
 import NapEngine
 import NapGraph
 public import NapReport
+import NapTensor
 import NapTraining
 
 /// Where the time of one pass goes.
@@ -8,6 +10,7 @@ public struct Timing: Sendable {
   public enum Mode: String, Sendable, CaseIterable {
     case inference
     case training
+    case curvature
   }
 
   public var mode: Mode
@@ -24,6 +27,7 @@ public struct Timing: Sendable {
 
   /// Times of the steps, the largest first, and of the whole.
   public func run(_ network: Network) throws -> TimingReport {
+    if mode == .curvature { return try collection(network.graph) }
     let graph = network.graph
     let plan = try Plan(
       graph, parameters: Parameters(graph), mode: mode == .inference ? .inference : .training,
@@ -55,6 +59,29 @@ public struct Timing: Sendable {
     return TimingReport(
       entries: sorted, milliseconds: 1000 * whole, imagesPerSecond: Double(plan.batch) / whole,
       arenaBytes: plan.arenaBytes)
+  }
+
+  /// The time of collecting Kronecker factors from random images.
+  private func collection(_ graph: Graph) throws -> TimingReport {
+    let estimator = try CurvatureEstimator(
+      graph, scalar: precision.scalar, batch: graph.batchSize(batchSize), seed: Seed(0))
+    var generator = Seed(1).generator()
+    let images = (0..<estimator.inputShape.product).map { _ in generator.uniform() - 0.5 }
+    estimator.add(images)
+    let (clock, repeats) = (ContinuousClock(), 4)
+    let before = estimator.factorSeconds
+    let start = clock.now
+    for _ in 0..<repeats { estimator.add(images) }
+    let whole = (clock.now - start) / .seconds(1) / Double(repeats)
+    let factors = (estimator.factorSeconds - before) / Double(repeats)
+    let entries = [("factors", factors), ("passes", whole - factors)].map { step, seconds in
+      var entry = TimingReport.Entry(node: nil, step: step, implementation: "", layout: nil)
+      (entry.count, entry.milliseconds) = (1, 1000 * seconds)
+      return entry
+    }
+    return TimingReport(
+      entries: entries, milliseconds: 1000 * whole,
+      imagesPerSecond: Double(estimator.inputShape[0]) / whole, arenaBytes: estimator.arenaBytes)
   }
 
   /// The median time of a pass as it is in earnest, in seconds: nothing measured in between, and

@@ -77,13 +77,11 @@ public struct Training: Sendable {
     recipe.augments = augments
     recipe.seed = Seed(seed)
     recipe.scalar = precision.scalar
-    let restored =
-      restoresNormalizations
-      ? try RestoredNormalizations(
-        network.graph.logits, data: data, preset: source.preset, seed: Seed(seed)) : nil
-    func finished(_ graph: Graph) -> Graph { restored?.fold(graph) ?? graph }
+    let restored = try RestoredNormalizations(
+      network.graph.logits, if: restoresNormalizations, data: data, preset: source.preset,
+      seed: Seed(seed))
     let run = try TrainingRun(
-      restored?.graph ?? network.graph.logits, data: data, preset: source.preset, recipe: recipe,
+      restored.graph, data: data, preset: source.preset, recipe: recipe,
       teacher: teacher?.graph.logits)
     let trainingStart = clock.now
     do {
@@ -97,11 +95,11 @@ public struct Training: Sendable {
       }
     } catch let error as TrainingError {
       throw TrainingStopped(
-        lastGood: Network(finished(run.parameters.graph).restoringOutput(of: network.graph)),
+        lastGood: Network(restored.fold(run.parameters.graph).restoringOutput(of: network.graph)),
         reason: error)
     }
     let seconds = (clock.now - trainingStart) / .seconds(1)
-    let trained = finished(run.parameters.graph)
+    let trained = restored.fold(run.parameters.graph)
     let result = Network(trained.restoringOutput(of: network.graph))
     let sum = try test.map {
       try Evaluation.measure(

@@ -88,6 +88,17 @@ extension PlanBuilder {
   }
 }
 
+extension Conv: PatchOperator {
+  package func correlatesPatches(of input: [Int]) -> Bool {
+    guard PatchCorrelation.isSupported, group == 1, input.count == 4, input[1] > 3 else {
+      return false
+    }
+    let geometry = window.geometry(Array(input.dropFirst(2)))
+    return geometry.kernel == [3, 3] && geometry.strides == [1, 1] && geometry.dilations == [1, 1]
+      && geometry.padsBegin == [1, 1] && geometry.padsEnd == [1, 1]
+  }
+}
+
 // MARK: oneDNN
 extension Conv {
   private func any(_ shape: [Int], _ plan: PlanBuilder) -> Layout {
@@ -129,11 +140,12 @@ extension Conv {
       images(plan.shape(y), plan), sum: false, residual == nil ? activation : nil)
     let layout = prepared.layout(.destination)
     // The sum is computed in the memory of the residual, where nobody else needs that.
-    let target = residual.flatMap(plan.reusable).flatMap { plan.layout($0) == layout ? $0 : nil }
+    let target = residual.flatMap { $0 == x ? nil : plan.reusable($0) }
+      .flatMap { plan.layout($0) == layout ? $0 : nil }
     if target != nil { prepared = try kernel(layout, sum: true, activation) }
     let source = try plan.converted(plan.buffer(x), to: prepared.layout(.source))
     let weights = try plan.prepared(values.weights, as: prepared.layout(.weights), through: view)
-    let output = target ?? plan.makeBuffer(layout)
+    let output = target.map(plan.takeOver) ?? plan.makeBuffer(layout)
     var arguments: [(KernelArgument, BufferID)] = [
       (.source, source), (.weights, weights), (.destination, output),
     ]

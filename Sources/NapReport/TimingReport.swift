@@ -70,10 +70,14 @@ public struct TimingReport: Codable, Sendable, Equatable {
           ? [entry.node ?? "", entry.step, entry.implementation, entry.layout ?? ""]
           : [entry.step, entry.implementation, String(entry.count)]) + numbers)
     }
-    return table.rendered()
+    var text =
+      table.rendered()
       + String(
-        format: "\n\n%.1f ms, %.0f images/s, %.0f MiB of planned memory; kernels alone %.1f ms (%.2f)",
-        milliseconds, imagesPerSecond, Double(arenaBytes) / 1_048_576, kernelMilliseconds,
-        kernelShare)
+        format: "\n\n%.1f ms, %.0f images/s, %.0f MiB of planned memory", milliseconds,
+        imagesPerSecond, Double(arenaBytes) / 1_048_576)
+    if kernelMilliseconds > 0 {
+      text += String(format: "; kernels alone %.1f ms (%.2f)", kernelMilliseconds, kernelShare)
+    }
+    return text
   }
 }

@@ -25,6 +25,28 @@ import Testing
     }
   }
 
+  /// A sum may be computed in the memory of its residual, but not be taken for copies of that.
+  @Test func copiesOfAResidualAreNotTakenForTheSum() throws {
+    var network = SmallNetwork()
+    let x = network.input([2, 4, 4])
+    let a = network.conv(x, [16, 2, 1, 1], bias: true, "a")
+    let channelsLast = Transpose(permutation: [0, 2, 3, 1])
+    let before = network.apply(channelsLast, a, name: "before")
+    let b = network.apply(Relu(), network.conv(a, [16, 16, 1, 1], "b"), name: "b.relu")
+    let sum = network.apply(Add(), a, network.conv(b, [16, 16, 1, 1], "c"), name: "sum")
+    network.output(before, [4, 4, 16])
+    network.output(network.apply(channelsLast, sum, name: "after"), [4, 4, 16])
+    let image = network.tensor([2, 2, 4, 4])
+    let plan = try Plan(
+      network.graph, parameters: Parameters(network.graph), mode: .inference, batch: 2)
+    plan.inputs[0].update(from: image.floats, count: image.count)
+    plan.forward()
+    for (n, expected) in network.graph.evaluate([image]).enumerated() {
+      let found = Array(UnsafeBufferPointer(start: plan.outputs[n], count: expected.count))
+      #expect(relativeDifference(found, expected.floats) < 1e-5, "output \(n)")
+    }
+  }
+
   @Test func sameInputsGiveTheSameBits() throws {
     var network = SmallNetwork.residual
     let x = network.tensor([3, 2, 4, 4])

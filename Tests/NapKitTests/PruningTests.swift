@@ -61,9 +61,8 @@ import Testing
     try NumPyFile.write(images, to: path)
     let data = try DataSource(path: path, preset: "plain").open(.train, imageShape: [])
     let preset = try #require(Preset.named("plain"))
-    let found = try RestoredNormalizations(
+    let restored = try RestoredNormalizations(
       network.graph, data: data, preset: preset, seed: Seed(0))
-    let restored = try #require(found)
     #expect(restored.graph.nodes.count > network.graph.nodes.count)
     let folded = restored.fold(restored.graph)
     #expect(folded.nodes.map(\.name) == network.graph.nodes.map(\.name))

@@ -166,6 +166,24 @@ void nap_winograd_forward(
 void nap_winograd_weight_gradient(
     const nap_winograd *c, const void *x, const void *dy, float *dw, float *db, void *scratch);
 
+// Sums that the second moments of 3x3 patches of images (stride 1, padded by 1) are made of; needs
+// nap_winograd_supported(). Images x are float32 in blocks of 16 channels.
+typedef struct {
+  int64_t n, c, h, w;
+} nap_correlation;
+
+// Correlations between channels, each [blocks, blocks, 16, 16]: of pixels (y, x) and (y + dy, x + dx)
+// for (0, 0...2), (1, -2...2), (2, -2...2); of the first and the last row for dx = 0...2; of the first
+// and the last column for dy = 0...2; of the corners, row by row.
+#define NAP_CORRELATIONS 29
+// Sums of channels, each [blocks, 16]: of all pixels, the first and last row, the first and last
+// column, the corners.
+#define NAP_LINES 9
+
+// What nap_correlation_add adds to, one after another, for each of nap_max_threads() threads.
+size_t nap_correlation_floats(const nap_correlation *c);
+void nap_correlation_add(const nap_correlation *c, const float *x, float *sums);
+
 #ifdef __cplusplus
 }
 #endif

@@ -36,16 +36,13 @@ package struct Imitation: Sendable {
     var sum = LossSum()
     for output in outputs {
       let part =
-        Self.holdsLogits(output.shape) ? logits(output, count) : squaredError(output, count)
+        areLogits(output.shape) ? logits(output, count) : squaredError(output, count)
       sum.loss += part.loss / Double(outputs.count)
       sum.correct += part.correct / Double(outputs.count)
     }
     sum.count = count
     return sum
   }
-
-  /// Whether an output of this shape is taken for logits.
-  package static func holdsLogits(_ shape: [Int]) -> Bool { shape.count == 2 && shape[1] > 1 }
 
   private func logits(_ output: Output, _ count: Int) -> LossSum {
     let classes = output.shape[1]

@@ -20,7 +20,7 @@ struct Profile: ParsableCommand {
 
   @OptionGroup var shapeOptions: ShapeOptions
 
-  @Option(help: "Measure instead where the time of one pass goes: inference or training.")
+  @Option(help: "Measure instead where the time of a pass goes: inference, training or curvature.")
   var time: Timing.Mode?
 
   @Option(help: "With --time: the numbers to compute in: auto, float32 or bfloat16.")

@@ -85,7 +85,7 @@ struct Prune: ParsableCommand {
   var maxFactor = 4608
 
   @Option(help: ArgumentHelp("Rounds in which channels are removed.", visibility: .hidden))
-  var rounds = 4
+  var rounds: Int?
 
   @Flag(
     inversion: .prefixedNo,
@@ -124,7 +124,7 @@ struct Prune: ParsableCommand {
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
     }
-    guard damping > 0, damping.isFinite, curvatureImages ?? 1 > 0, rounds > 0, rounds < 1000, maxFactor > 0,
+    guard damping > 0, damping.isFinite, curvatureImages ?? 1 > 0, (1..<1000).contains(rounds ?? 1), maxFactor > 0,
       learningRate > 0, learningRate.isFinite
     else {
       throw ValidationError(
