@@ -127,7 +127,8 @@ final class FactorAccumulator {
       }
       return
     }
-    for first in stride(from: examples.lowerBound, to: examples.upperBound, by: shape.examplesAtOnce)
+    for first in stride(
+      from: examples.lowerBound, to: examples.upperBound, by: shape.examplesAtOnce)
     {
       let chunk = first..<min(first + shape.examplesAtOnce, examples.upperBound)
       let rows = chunk.count * positions

@@ -34,16 +34,17 @@ public struct Pruning: Sendable {
   public var criterion = "nap"
   public var seed: UInt64 = 0
   public var precision = Precision.auto
-  /// The peak learning rate of fine-tuning.
-  public var learningRate = 0.02
+  /// The peak learning rate of fine-tuning; `nil` leaves it to nap.
+  public var learningRate: Double?
   /// Added to the Kronecker factors, see `KroneckerFactors`.
   public var damping = 1e-3
   /// Images the curvature is collected from, each time; `nil` leaves it to nap.
   public var curvatureImages: Int?
   /// Inputs of a layer that are taken for correlated with each other; more are split into blocks.
   public var largestFactor = 4608
-  /// Rounds in which channels are removed, with the curvature collected anew each time; single
-  /// weights take twice as many. `nil` leaves it to nap.
+  /// Rounds in which channels are removed; single weights take twice as many.
+  ///
+  /// The curvature is collected anew each time; `nil` leaves the number to nap.
   public var rounds: Int?
 
   /// Whether a network without normalizations gets some while it is worked on.

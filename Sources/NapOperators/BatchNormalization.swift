@@ -134,7 +134,8 @@ extension BatchNormalization: FusingOperator {
     ]
     let workspaceLayout = kernel.layout(.workspace)
     if workspaceLayout.bytes > 0 { shared.append((.workspace, plan.makeBuffer(workspaceLayout))) }
-    plan.run(kernel, node.activation != nil ? "\(name)+Relu" : name, shared + [(.destination, output)])
+    plan.run(
+      kernel, node.activation != nil ? "\(name)+Relu" : name, shared + [(.destination, output)])
     if usesBatch { updateRunning(running, from: statistics, shape: plan.shape(x), in: plan) }
 
     return {

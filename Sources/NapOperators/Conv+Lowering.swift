@@ -105,8 +105,10 @@ extension Conv {
     Layout(any: shape, plan.scalar)
   }
 
-  /// What kernels like to read and write. Left alone, they choose channels last for inference, which
-  /// is slower as soon as the images do not fit the caches.
+  /// What kernels like to read and write.
+  ///
+  /// Left alone, they choose channels last for inference, which is slower as soon as the images do
+  /// not fit the caches.
   private func images(_ shape: [Int], _ plan: PlanBuilder) -> Layout {
     let isLarge = plan.mode == .inference && shape.count == 4 && shape[0] >= 4 && shape[1] >= 16
     return isLarge ? Layout(blocked: shape, plan.scalar) : any(shape, plan)

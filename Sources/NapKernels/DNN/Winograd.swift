@@ -51,13 +51,13 @@ package struct WinogradConvolution: @unchecked Sendable {
   /// and with few channels the transforms cost more than bfloat16 products.
   private func pays(_ pass: Pass, _ scalar: Scalar) -> Bool {
     let written = pass == .inputGradient ? source : destination
-    let channels = [source[1], destination[1]]
+    let (fewest, most) = (min(source[1], destination[1]), max(source[1], destination[1]))
     let tiles = written[2...].map { ($0 + 3) / 4 }
     let full = Double(written[2] * written[3]) / Double(16 * tiles[0] * tiles[1])
-    if scalar == .bfloat16, channels.max()! <= 16, pass != .weightGradient { return false }
+    if scalar == .bfloat16, most <= 16, pass != .weightGradient { return false }
     let largest = pass == .weightGradient ? 128 : 256
-    return channels.min()! >= 8 && channels.reduce(1, *) <= largest * largest && full > 0.5
-      && source[0] * tiles[0] * tiles[1] >= channels.max()! / 16
+    return fewest >= 8 && fewest * most <= largest * largest && full > 0.5
+      && source[0] * tiles[0] * tiles[1] >= most / 16
   }
 
   package var weightsBytes: Int { withUnsafePointer(to: sizes) { nap_winograd_weights_bytes($0) } }

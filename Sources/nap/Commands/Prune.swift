@@ -68,7 +68,7 @@ struct Prune: ParsableCommand {
   var precision = Precision.auto
 
   @Option(help: ArgumentHelp("The peak learning rate of fine-tuning.", visibility: .hidden))
-  var learningRate = 0.02
+  var learningRate: Double?
 
   @Option(
     help: ArgumentHelp(
@@ -124,11 +124,13 @@ struct Prune: ParsableCommand {
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
     }
-    guard damping > 0, damping.isFinite, curvatureImages ?? 1 > 0, (1..<1000).contains(rounds ?? 1), maxFactor > 0,
-      learningRate > 0, learningRate.isFinite
+    guard damping > 0, damping.isFinite, curvatureImages ?? 1 > 0, (1..<1000).contains(rounds ?? 1),
+      maxFactor > 0,
+      learningRate ?? 1 > 0, learningRate?.isFinite ?? true
     else {
       throw ValidationError(
-        "--damping, --curvature-images, --max-factor, --rounds and --learning-rate must be positive")
+        "--damping, --curvature-images, --max-factor, --rounds and --learning-rate must be positive"
+      )
     }
     guard Pruning.criteria.contains(where: { $0.name == criterion }) else {
       throw ValidationError(
