@@ -17,7 +17,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from training import ROOT, ResNet
+from training import ROOT, ResNet, export
 
 BATCH = 64
 
@@ -64,10 +64,7 @@ def main():
     model = ResNet(9).eval()
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/model.onnx"
-        torch.onnx.export(
-            model, (torch.randn(2, 3, 32, 32),), path, dynamo=False, input_names=["image"],
-            dynamic_axes={"image": {0: "N"}}, do_constant_folding=False,
-            training=torch.onnx.TrainingMode.PRESERVE)
+        export(model, 32, path)
         command = [str(ROOT / ".build/release/nap"), "profile", path, "--time", "curvature",
                    "--batch-size", str(BATCH), "--json"]
         peer = Peer(model)

@@ -17,18 +17,8 @@ import time
 
 import numpy
 import onnxruntime
-import torch
 
-from training import NETWORKS, ROOT
-
-
-def export(network, path):
-    build, size, *_ = NETWORKS[network]
-    torch.onnx.export(
-        build().eval(), (torch.randn(2, 3, size, size),), path, dynamo=False,
-        input_names=["image"], dynamic_axes={"image": {0: "N"}}, do_constant_folding=False,
-        training=torch.onnx.TrainingMode.PRESERVE)
-    return size
+from training import NETWORKS, ROOT, export
 
 
 class Nap:
@@ -68,7 +58,8 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/model.onnx"
-        size = export(arguments.network, path)
+        build, size, *_ = NETWORKS[arguments.network]
+        export(build(), size, path)
         ours, peer = Nap(path, arguments.batch), Runtime(path, arguments.batch, size)
         rates = [(ours.images_per_second(), peer.images_per_second())
                  for _ in range(arguments.rounds)]

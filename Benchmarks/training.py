@@ -124,6 +124,14 @@ class Peer:
         return self.batch * self.steps / (time.perf_counter() - start)
 
 
+def export(model, size, path):
+    """Writes a network for images of a size, with an open batch and its normalizations."""
+    torch.onnx.export(
+        model.eval(), (torch.randn(2, 3, size, size),), path, dynamo=False, input_names=["image"],
+        dynamic_axes={"image": {0: "N"}}, training=torch.onnx.TrainingMode.PRESERVE,
+        do_constant_folding=False)
+
+
 class Nap:
     """`nap train` on the same network, exported, and as many random images."""
 
@@ -135,11 +143,7 @@ class Nap:
             str(self.batch), "--learning-rate", "0.01", "--precision", precision, "-o",
             f"{folder}/out.onnx", "--json", "--quiet",
         ]
-        model = build().eval()
-        torch.onnx.export(
-            model, (torch.randn(2, 3, size, size),), f"{folder}/model.onnx", dynamo=False,
-            input_names=["image"], dynamic_axes={"image": {0: "N"}},
-            training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)
+        export(build(), size, f"{folder}/model.onnx")
         # Many steps: theirs begin to count when they are warm, ours at once.
         count = 4 * steps * self.batch
         labels = numpy.arange(count) % classes

@@ -3,29 +3,15 @@
 // border cuts off. So 13 correlations between channels, of which the other 12 are transposes, and
 // those of the outermost lines replace 81 products.
 #include "CNapDNN.h"
+#include "Lanes.h"
 
 #include <algorithm>
-#include <cstring>
 
-#if defined(__x86_64__) && defined(__clang__)
+#if NAP_HAS_LANES
 
 namespace {
 
-typedef float lanes __attribute__((ext_vector_type(16)));
-constexpr int kLanes = 16;
-
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
-
-static inline __attribute__((always_inline)) lanes load(const float *p) {
-  lanes x;
-  std::memcpy(&x, p, sizeof x);
-  return x;
-}
-
-static inline __attribute__((always_inline)) void store(float *p, lanes x) {
-  std::memcpy(p, &x, sizeof x);
-}
+NAP_LANES_BEGIN
 
 struct Range {
   int64_t top, bottom, left, right;
@@ -104,7 +90,7 @@ void correlation_part(void *pointer, int part, int parts) {
   }
 }
 
-#pragma clang attribute pop
+NAP_LANES_END
 
 }  // namespace
 

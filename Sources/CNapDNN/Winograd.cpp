@@ -6,24 +6,18 @@
 // A block of tiles goes through all three stages, input transform, products and output transform,
 // before the next one begins, so that what lies between them stays in the cache.
 #include "CNapDNN.h"
+#include "Lanes.h"
 
 #include <algorithm>
 #include <cstring>
 
-#if defined(__x86_64__) && defined(__clang__)
-#define NAP_WINOGRAD 1
-#endif
-
-#if NAP_WINOGRAD
+#if NAP_HAS_LANES
 
 namespace {
 
-// As many channels as a register holds.
-typedef float lanes __attribute__((ext_vector_type(16)));
 typedef uint32_t words __attribute__((ext_vector_type(16)));
 typedef uint16_t halves __attribute__((ext_vector_type(16)));
 
-constexpr int kLanes = 16;
 constexpr int kPoints = 36;
 // Tiles whose products stay in registers.
 constexpr int kRows = 12;
@@ -31,17 +25,7 @@ constexpr int kRows = 12;
 constexpr int64_t kFar = 1 << 20;
 constexpr float kInfinity = __builtin_inff();
 
-#define NAP_INLINE static inline __attribute__((always_inline))
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
-
-NAP_INLINE lanes load(const float *p) {
-  lanes x;
-  std::memcpy(&x, p, sizeof x);
-  return x;
-}
-
-NAP_INLINE void store(float *p, lanes x) { std::memcpy(p, &x, sizeof x); }
+NAP_LANES_BEGIN
 
 NAP_INLINE lanes load(const uint16_t *p) {
   halves h;
@@ -445,13 +429,15 @@ void collect_part(void *pointer, int part, int parts) {
     }
 }
 
-#pragma clang attribute pop
+NAP_LANES_END
 
 }  // namespace
 
 extern "C" {
 
-int nap_winograd_supported(void) { return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"); }
+int nap_winograd_supported(void) {
+  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
 
 size_t nap_winograd_weights_bytes(const nap_winograd *c) {
   Sizes s(*c);

@@ -138,7 +138,7 @@ package final class CurvatureEstimator {
 
   private func randomSign() -> Float { generator.next() & 1 == 0 ? 1 : -1 }
 
-  /// Hands over the factors, by node index, and begins anew.
+  /// Hands over the factors, by node index; the estimator is spent then.
   package func takeFactors() -> [Int: KroneckerFactors] {
     defer { accumulators = [:] }
     return accumulators.mapValues { $0.takeFactors() }

@@ -72,8 +72,7 @@ package final class LoaderEpoch {
     }
     let filler = BatchFiller(
       dataset: loader.dataset, preset: loader.preset, augments: loader.augment, seed: loader.seed,
-      epoch: epoch, order: order,
-      batchSize: loader.batchSize, batches: loader.batchesPerEpoch)
+      epoch: epoch, order: order, batchSize: loader.batchSize, batches: loader.batchesPerEpoch)
     let thread = Thread { [queue] in filler.fill(queue) }
     thread.stackSize = 1 << 20
     thread.start()

@@ -31,21 +31,19 @@ let allFusions: [any Fusion.Type] = [
   NormalizationFusion.self, ResidualFusion.self, ActivationFusion.self,
 ]
 
-/// Folds a batch normalization into the convolution before it, where nothing is trained.
-package enum NormalizationFusion: Fusion {
-  package static func fused(_ nodes: [PlanNode], _ context: FusionContext) -> [PlanNode] {
-    guard context.mode == .inference else { return nodes }
-    let uses = context.uses(nodes)
+extension FusionContext {
+  /// The nodes without those that the node before them takes in: asked where nobody else reads the
+  /// value between the two.
+  fileprivate func absorbing(
+    _ nodes: [PlanNode], _ takesIn: (_ node: inout PlanNode, _ follower: PlanNode) -> Bool
+  ) -> [PlanNode] {
+    let uses = uses(nodes)
     var producer: [ValueID: Int] = [:]
     var result: [PlanNode] = []
     for node in nodes {
-      if let normalization = node.op as? any FoldableNormalization,
-        node.inputs.dropFirst().allSatisfy(context.isConstant),
-        let p = producer[node.inputs[0]], uses[node.inputs[0]] == 1,
-        !context.kept.contains(node.inputs[0]), result[p].op is any FoldingOperator,
-        result[p].normalization == nil, result[p].inputs.dropFirst().allSatisfy(context.isConstant)
+      if let value = node.inputs.first, uses[value] == 1, !kept.contains(value),
+        let p = producer[value], result[p].outputs.count == 1, takesIn(&result[p], node)
       {
-        result[p].normalization = (normalization, Array(node.inputs.dropFirst()))
         result[p].outputs = node.outputs
         producer[node.outputs[0]] = p
         continue
@@ -54,6 +52,21 @@ package enum NormalizationFusion: Fusion {
       result.append(node)
     }
     return result
+  }
+}
+
+/// Folds a batch normalization into the convolution before it, where nothing is trained.
+package enum NormalizationFusion: Fusion {
+  package static func fused(_ nodes: [PlanNode], _ context: FusionContext) -> [PlanNode] {
+    guard context.mode == .inference else { return nodes }
+    return context.absorbing(nodes) { node, follower in
+      guard let normalization = follower.op as? any FoldableNormalization,
+        node.op is any FoldingOperator, node.normalization == nil,
+        (follower.inputs.dropFirst() + node.inputs.dropFirst()).allSatisfy(context.isConstant)
+      else { return false }
+      node.normalization = (normalization, Array(follower.inputs.dropFirst()))
+      return true
+    }
   }
 }
 
@@ -93,23 +106,13 @@ package enum ResidualFusion: Fusion {
 /// Lets an operator apply the function that follows it.
 package enum ActivationFusion: Fusion {
   package static func fused(_ nodes: [PlanNode], _ context: FusionContext) -> [PlanNode] {
-    let uses = context.uses(nodes)
-    var producer: [ValueID: Int] = [:]
-    var result: [PlanNode] = []
-    for node in nodes {
-      if let function = (node.op as? any ActivationOperator)?.activation,
-        let source = node.inputs.first, uses[source] == 1, !context.kept.contains(source),
-        let p = producer[source], result[p].activation == nil, result[p].outputs.count == 1,
-        let fusing = result[p].op as? any FusingOperator, fusing.fuses(function, in: context.mode)
-      {
-        result[p].activation = function
-        result[p].outputs = node.outputs
-        producer[node.outputs[0]] = p
-        continue
-      }
-      for output in node.outputs { producer[output] = result.count }
-      result.append(node)
+    context.absorbing(nodes) { node, follower in
+      guard let function = (follower.op as? any ActivationOperator)?.activation,
+        node.activation == nil, let fusing = node.op as? any FusingOperator,
+        fusing.fuses(function, in: context.mode)
+      else { return false }
+      node.activation = function
+      return true
     }
-    return result
   }
 }

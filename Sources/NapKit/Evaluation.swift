@@ -80,8 +80,13 @@ extension Graph {
   /// what fits 4 GiB of values and gradients.
   package func batchSize(upTo wanted: Int) -> Int {
     if case .fixed(let size)? = inputs.first?.dimensions.first { return size }
-    guard let shapes = try? shapes(batch: 1) else { return wanted }
-    let elements = nodes.flatMap(\.outputs).reduce(0) { $0 + shapes[$1.index].product }
-    return max(1, min(wanted, (4 << 30) / max(1, 8 * elements)))
+    guard let bytes = try? activationBytes(batch: 1) else { return wanted }
+    return max(1, min(wanted, (4 << 30) / max(1, bytes)))
+  }
+
+  /// Bytes of all values of a batch and their gradients.
+  func activationBytes(batch: Int) throws -> Int {
+    let shapes = try shapes(batch: batch)
+    return 8 * nodes.flatMap(\.outputs).reduce(0) { $0 + shapes[$1.index].product }
   }
 }

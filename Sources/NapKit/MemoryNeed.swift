@@ -15,9 +15,8 @@ struct MemoryNeed: Hashable {
   var total: Int { factors + weights + activations }
 
   init(_ graph: Graph, largestFactor: Int, granularity: Pruning.Granularity) throws {
-    let batch = graph.batchSize(upTo: 64)
-    let shapes = try graph.shapes(batch: batch)
-    activations = 8 * graph.nodes.flatMap(\.outputs).reduce(0) { $0 + shapes[$1.index].product }
+    activations = try graph.activationBytes(batch: graph.batchSize(upTo: 64))
+    let shapes = try graph.shapes(batch: 1)
     var largest = 0
     for node in graph.nodes {
       guard let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil,

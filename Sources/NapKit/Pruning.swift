@@ -87,12 +87,12 @@ public struct Pruning: Sendable {
     try original.check(fits: all)
     let (rest, heldOut) = all.split(
       holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
-    let restored = try RestoredNormalizations(
-      original, if: restoresNormalizations, data: all, preset: source.preset, seed: Seed(seed))
     if criterion.needsCurvature {
       try MemoryNeed(original, largestFactor: largestFactor, granularity: granularity)
         .check(against: .available)
     }
+    let restored = try RestoredNormalizations(
+      original, if: restoresNormalizations, data: all, preset: source.preset, seed: Seed(seed))
     let session = PruningSession(
       original: restored.graph, preset: source.preset, all: all, training: rest,
       validation: heldOut,

@@ -221,8 +221,7 @@ extension Conv {
   private func winograd(_ pass: WinogradConvolution.Pass, _ values: Values, _ plan: PlanBuilder)
     -> WinogradConvolution?
   {
-    guard window.kernel.count == 2 else { return nil }
-    return WinogradConvolution(
+    WinogradConvolution(
       source: plan.shape(values.x), destination: plan.shape(values.y), groups: group,
       window: geometry(values, plan), scalar: plan.scalar, pass: pass)
   }
