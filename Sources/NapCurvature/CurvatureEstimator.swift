@@ -4,14 +4,6 @@ package import NapGraph
 package import NapKernels
 package import NapTensor
 
-/// Which gradients the curvature is the second moment of.
-package enum CurvatureKind: Sendable, Hashable {
-  /// Of a random direction with the covariance of the model's own predictions: no labels needed.
-  case model
-  /// Of the given labels: the empirical Fisher.
-  case labels
-}
-
 /// Collects Kronecker factors of all affine nodes of a network, batch by batch.
 ///
 /// Outputs `[N, K]` are logits of a distribution over classes; others are means of normal
@@ -19,13 +11,12 @@ package enum CurvatureKind: Sendable, Hashable {
 /// Normalizations use their running statistics, so that the examples of a batch are independent.
 package final class CurvatureEstimator {
   package let graph: Graph
-  package let kind: CurvatureKind
   /// Spent on the factors so far, not counting the passes through the network.
   package private(set) var factorSeconds = 0.0
   private let plan: Plan
   private var accumulators: [Int: FactorAccumulator] = [:]
   private let workspaces: [FactorAccumulator.Workspace]
-  private var generator: SplitMix64
+  private var cotangents: Cotangents
 
   /// - Parameters:
   ///   - largestFactor: inputs that `A` is kept in one block for; more are split.
@@ -38,11 +29,10 @@ package final class CurvatureEstimator {
     positions: Int = 256, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
   ) throws {
     self.graph = graph
-    self.kind = kind
     plan = try Plan(
       graph, parameters: parameters ?? Parameters(graph), mode: .curvature, scalar: scalar,
       batch: batch)
-    generator = seed.derived("curvature").generator()
+    cotangents = Cotangents(kind: kind, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     var affine: [AffineShape] = []
     for (index, node) in graph.nodes.enumerated() {
@@ -76,67 +66,12 @@ package final class CurvatureEstimator {
   package func add(_ inputs: UnsafePointer<Float>, labels: [Int] = []) {
     plan.inputs[0].update(from: inputs, count: inputShape.product)
     plan.forward()
-    writeCotangents(labels)
+    cotangents.write(into: plan, labels: labels)
     // One thread per example group is faster than many threads per small product.
     let threads = setLinearAlgebraThreads(1)
     plan.backward()
     setLinearAlgebraThreads(threads)
   }
-
-  /// The gradient of every example's own loss, not divided by the batch size.
-  private func writeCotangents(_ labels: [Int]) {
-    for (n, shape) in plan.outputShapes.enumerated() {
-      if areLogits(shape) {
-        writeClassCotangents(plan.outputs[n], plan.outputGradients[n], shape, labels)
-      } else {
-        writeMeanCotangents(plan.outputs[n], plan.outputGradients[n], shape)
-      }
-    }
-  }
-
-  /// For the model's curvature: `v = √p ∘ e - p (√p · e)` with random signs `e`, whose second moment
-  /// is exactly `diag(p) - p pᵀ`, the curvature of cross-entropy in the logits.
-  private func writeClassCotangents(
-    _ logits: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ shape: [Int],
-    _ labels: [Int]
-  ) {
-    let classes = shape[1]
-    var p = [Float](repeating: 0, count: classes)
-    for n in 0..<shape[0] {
-      let (z, g) = (logits + n * classes, gradient + n * classes)
-      softmax(z, classes, temperature: 1, into: &p)
-      switch kind {
-      case .labels:
-        for k in 0..<classes { g[k] = p[k] - (labels[n] == k ? 1 : 0) }
-      case .model:
-        var mean: Float = 0
-        for k in 0..<classes {
-          let signed = randomSign() * p[k].squareRoot()
-          g[k] = signed
-          mean += signed
-        }
-        for k in 0..<classes { g[k] -= p[k] * mean }
-      }
-    }
-  }
-
-  /// Random signs over the deviation of the example's output: their second moment is the curvature of
-  /// the squared error in units of the variance.
-  private func writeMeanCotangents(
-    _ output: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ shape: [Int]
-  ) {
-    let size = shape.dropFirst().product
-    for n in 0..<shape[0] {
-      let (y, g) = (output + n * size, gradient + n * size)
-      var (mean, variance): (Float, Float) = (0, 0)
-      for i in 0..<size { mean += y[i] / Float(size) }
-      for i in 0..<size { variance += (y[i] - mean) * (y[i] - mean) }
-      let scale = 1 / max(variance, 1e-12).squareRoot()
-      for i in 0..<size { g[i] = randomSign() * scale }
-    }
-  }
-
-  private func randomSign() -> Float { generator.next() & 1 == 0 ? 1 : -1 }
 
   /// Hands over the factors, by node index; the estimator is spent then.
   package func takeFactors() -> [Int: KroneckerFactors] {

@@ -6,7 +6,8 @@ import NapTensor
 package struct CurvatureTap {
   /// Index of the node in the graph.
   package let node: Int
-  /// The node's first input; in blocks where a `PatchOperator` correlates.
+  /// The node's first input; in blocks where a `PatchOperator` correlates, unless the plan has been
+  /// told otherwise.
   package let input: UnsafePointer<Float>
   /// Gradient of the loss with respect to the node's output, before any activation.
   package let outputGradient: UnsafePointer<Float>
@@ -57,10 +58,11 @@ package final class Plan {
   private let owned: [AlignedBuffer]
   private let arena: AlignedBuffer
 
+  /// - Parameter tapsAreDense: whether inputs are handed to taps dense always.
   /// - Throws: `GraphError` when shapes do not fit, `PlanError` when a node cannot be compiled.
   package init(
     _ graph: Graph, parameters: Parameters, mode: PlanMode, scalar: Scalar = .float32, batch: Int,
-    inputShapes: [[Int]]? = nil
+    inputShapes: [[Int]]? = nil, tapsAreDense: Bool = false
   ) throws {
     let shapes = try graph.shapes(inputs: inputShapes ?? graph.inputShapes(batch: batch))
     let builder = PlanBuilder(mode: mode, scalar: scalar, shapes: shapes, parameters: parameters)
@@ -97,7 +99,8 @@ package final class Plan {
         builder.isConstant(node.inputs[1]),
         builder.needsGradient(node.outputs[0])
       {
-        backward.append((node.index, { try Self.emitTap(node, builder, box) }))
+        backward.append(
+          (node.index, { try Self.emitTap(node, builder, box, isDense: tapsAreDense) }))
       }
     }
     builder.node = nil
@@ -250,14 +253,16 @@ extension Plan {
     }
   }
 
-  private static func emitTap(_ node: PlanNode, _ builder: PlanBuilder, _ box: TapBox) throws {
+  private static func emitTap(
+    _ node: PlanNode, _ builder: PlanBuilder, _ box: TapBox, isDense: Bool
+  ) throws {
     guard let gradient = try builder.gradient(node.outputs[0]) else { return }
     let g = try builder.dense(gradient)
     let shape = builder.shape(node.inputs[0])
-    let isBlocked = (node.op as? any PatchOperator)?.correlatesPatches(of: shape) ?? false
+    let correlates = (node.op as? any PatchOperator)?.correlatesPatches(of: shape) ?? false
     let x = try builder.converted(
       builder.buffer(node.inputs[0]),
-      to: isBlocked ? Layout(blocked: shape, .float32) : Layout(dense: shape))
+      to: correlates && !isDense ? Layout(blocked: shape, .float32) : Layout(dense: shape))
     let z = try builder.dense(builder.buffer(node.outputs[0]))
     let index = node.index
     builder.run("curvature", touching: [x, g, z]) { memory in

@@ -31,7 +31,7 @@ struct MemoryNeed: Hashable {
     // Work space of the threads, and what a factorization takes beside its matrix.
     factors += largest * (4 * ProcessInfo.processInfo.activeProcessorCount + 16)
     // As in the file, as parameters, and in double precision; single weights also have scores.
-    let copies = granularity == .weights ? 40 : 24
+    let copies = granularity != .channels ? 40 : 24
     weights = graph.constants.values.reduce(0) { $0 + copies * $1.count }
   }
 

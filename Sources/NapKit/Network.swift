@@ -1,7 +1,9 @@
 import Foundation
+import NapData
 package import NapGraph
 import NapONNX
 import NapOperators
+package import NapReport
 import NapTensor
 
 /// A network that was read from an ONNX file or is to be written to one.
@@ -21,8 +23,24 @@ public struct Network: Sendable {
   }
 
   /// Writes an ONNX file; it is complete or not there at all.
-  public func write(to path: String) throws {
-    try ONNXWriter().write(graph, to: path)
+  ///
+  /// - Parameter sparse: whether weights of zeros mostly are written as lists of what is not zero.
+  public func write(to path: String, sparse: Bool = false) throws {
+    var writer = ONNXWriter()
+    writer.writesSparse = sparse
+    try writer.write(graph, to: path)
+  }
+
+  /// Sizes of the network's file in several forms; `nil` when it is too large for one file.
+  package var fileSizes: PruningReport.FileSizes? {
+    var writer = ONNXWriter()
+    guard let plain = writer.bytes(of: graph) else { return nil }
+    writer.writesSparse = true
+    guard let sparse = writer.bytes(of: graph), let compressed = plain.compressedCount,
+      let both = sparse.compressedCount
+    else { return nil }
+    return PruningReport.FileSizes(
+      plain: plain.count, sparse: sparse.count, compressed: compressed, sparseCompressed: both)
   }
 
   /// Multiply-accumulates of one example.

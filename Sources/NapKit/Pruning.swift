@@ -8,9 +8,36 @@ import NapTraining
 
 /// Makes a network smaller: the main job.
 public struct Pruning: Sendable {
-  public enum Granularity: String, Sendable, CaseIterable {
+  /// What is removed.
+  public enum Granularity: Sendable, Hashable, CustomStringConvertible {
+    /// Whole channels: a smaller, faster network.
     case channels
+    /// Single weights: zeros.
     case weights
+    /// Single weights, so that `kept` of every `size` neighbouring input channels stay.
+    case pattern(kept: Int, size: Int)
+
+    /// `channels`, `weights`, or a pattern such as `2:4`.
+    public init?(_ text: String) {
+      switch text {
+      case "channels": self = .channels
+      case "weights": self = .weights
+      default:
+        let numbers = text.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
+        guard numbers.count == 2, let kept = numbers[0], let size = numbers[1],
+          0 < kept, kept < size, size <= 64
+        else { return nil }
+        self = .pattern(kept: kept, size: size)
+      }
+    }
+
+    public var description: String {
+      switch self {
+      case .channels: "channels"
+      case .weights: "weights"
+      case .pattern(let kept, let size): "\(kept):\(size)"
+      }
+    }
   }
 
   /// What is wanted.
@@ -19,6 +46,8 @@ public struct Pruning: Sendable {
     case macs(Double)
     /// Keep at most this share of the parameters.
     case parameters(Double)
+    /// Take at most this share of the time, as a table predicts it.
+    case latency(Double)
     /// Set this share of the weights to zero.
     case sparsity(Double)
     /// Remove as much as can go for at most this many percentage points.
@@ -30,6 +59,10 @@ public struct Pruning: Sendable {
   public var goal = Goal.maxDrop(1)
   /// Epochs of fine-tuning; 0 means one shot; `nil` leaves it to nap.
   public var epochs: Int?
+  /// How long the whole job may take, in seconds; then epochs are not counted.
+  public var seconds: Double?
+  /// A new directory in which networks on the way are kept.
+  public var runDirectory: String?
   /// The name of the criterion.
   public var criterion = "nap"
   public var seed: UInt64 = 0
@@ -47,6 +80,13 @@ public struct Pruning: Sendable {
   /// The curvature is collected anew each time; `nil` leaves the number to nap.
   public var rounds: Int?
 
+  /// A file of latencies to decide by; `nil` measures them here, see `Latency`.
+  public var latencyTable: String?
+  /// Images that go through at once where latencies are measured.
+  public var latencyBatch = 1
+  /// What is left of every set of channels is a multiple of this.
+  public var multiple = 1
+
   /// Whether a network without normalizations gets some while it is worked on.
   public var restoresNormalizations = true
 
@@ -60,6 +100,14 @@ public struct Pruning: Sendable {
     allCriteria.map { ($0.name, $0.summary) }
   }
 
+  /// - Throws: `UsageError` when there is none of that name.
+  static func criterion(_ name: String) throws -> any Criterion.Type {
+    if let criterion = allCriteria.first(where: { $0.name == name }) { return criterion }
+    throw UsageError(
+      "there is no criterion '\(name)'",
+      recovery: "choose one of \(allCriteria.map { $0.name }.joined(separator: ", "))")
+  }
+
   /// Prunes a network; the test split serves the report only.
   ///
   /// - Throws: `TrainingStopped` when the loss is no longer a number; it holds the last good state.
@@ -68,10 +116,13 @@ public struct Pruning: Sendable {
   {
     let clock = ContinuousClock()
     let start = clock.now
-    guard let criterion = allCriteria.first(where: { $0.name == criterion }) else {
+    let criterion = try Self.criterion(criterion)
+    guard granularity == .channels || criterion.scoresWeights else {
       throw UsageError(
-        "there is no criterion '\(criterion)'",
-        recovery: "choose one of \(allCriteria.map { $0.name }.joined(separator: ", "))")
+        "the criterion '\(criterion.name)' scores whole channels, not single weights",
+        recovery:
+          "choose one of \(allCriteria.filter { $0.scoresWeights }.map { $0.name }.joined(separator: ", "))"
+      )
     }
     var original = network.graph.logits
     let names = Set(original.nodes.map(\.name))
@@ -87,22 +138,33 @@ public struct Pruning: Sendable {
     try original.check(fits: all)
     let (rest, heldOut) = all.split(
       holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
-    if criterion.needsCurvature {
+    if criterion.evidence.contains(.factors) {
       try MemoryNeed(original, largestFactor: largestFactor, granularity: granularity)
         .check(against: .available)
     }
+    let directory = try runDirectory.map { try RunDirectory(creating: $0) }
     let restored = try RestoredNormalizations(
       original, if: restoresNormalizations, data: all, preset: source.preset, seed: Seed(seed))
-    let session = PruningSession(
-      original: restored.graph, preset: source.preset, all: all, training: rest,
-      validation: heldOut,
-      criterion: criterion, settings: self, progress: progress)
     func accuracy(_ graph: Graph) throws -> Double {
       try Evaluation.measure(
         graph, test ?? heldOut, source.preset, .float32, teacher: original, progress: progress
       ).accuracy
     }
-    let before = try accuracy(original)
+    var before = 0.0
+    let measuring = try timed { before = try accuracy(original) }
+    let budget = try self.seconds.map {
+      try Budget(seconds: $0, since: start, reserve: Self.reserve * measuring)
+    }
+    let affordable = budget.map {
+      max(64, Int($0.imagesOfCurvature(Double((test ?? heldOut).count) / measuring)))
+    }
+    let session = PruningSession(
+      original: restored.graph, preset: source.preset, all: all, training: rest,
+      validation: heldOut, criterion: criterion, settings: self, budget: budget,
+      affordableImages: affordable, latencies: try latencies(network, progress),
+      directory: directory,
+      finished: { Network(restored.fold($0).restoringOutput(of: network.graph)) },
+      progress: progress)
     let outcome: PruningOutcome
     do {
       outcome = try prune(session)
@@ -114,7 +176,7 @@ public struct Pruning: Sendable {
     let smaller = restored.fold(outcome.state.graph)
     let after = try accuracy(smaller)
     let result = Network(smaller.restoringOutput(of: network.graph))
-    let report = PruningReport(
+    var report = PruningReport(
       accuracyBefore: before, accuracyAfter: after, macsBefore: network.macs,
       macsAfter: result.macs,
       parametersBefore: network.parameters, parametersAfter: result.parameters,
@@ -122,24 +184,55 @@ public struct Pruning: Sendable {
       curve: outcome.curve, seconds: (clock.now - start) / .seconds(1),
       verified: outcome.state.isVerified && Self.keepsZeros(outcome.state),
       criterion: self.criterion,
-      granularity: granularity.rawValue, seed: seed)
+      granularity: granularity.description, seed: seed)
+    report.latency = try session.latencies.map { try latencyReport(network, result, $0) }
+    report.bytesBefore = network.fileSizes
+    report.bytesAfter = result.fileSizes
     return (result, report)
   }
+
+  /// Measuring and checking the result takes as long as measuring the original, and a little more.
+  private static let reserve = 1.2
 
   private static let heldOutImages = 5000
 
   private func prune(_ session: PruningSession) throws -> PruningOutcome {
     switch (goal, granularity) {
+    case (_, .pattern(let kept, let size)):
+      return try session.pruneWeights(.pattern(WeightPattern(kept: kept, of: size)))
     case (.macs(let share), .channels): return try session.pruneChannels(.macs, keeping: share)
     case (.parameters(let share), .channels):
       return try session.pruneChannels(.parameters, keeping: share)
-    case (.sparsity(let share), .weights): return try session.pruneWeights(sparsity: share)
+    case (.latency(let share), .channels):
+      return try session.pruneChannels(.latency, keeping: share)
+    case (.sparsity(let share), .weights):
+      return try session.pruneWeights(.density(1 - share))
     case (.maxDrop(let points), _): return try session.prune(losingAtMost: points)
-    case (.macs, .weights), (.parameters, .weights):
-      throw UsageError("single weights are pruned to a sparsity, not to MACs or parameters")
+    case (.macs, .weights), (.parameters, .weights), (.latency, .weights):
+      throw UsageError("single weights are pruned to a sparsity, not to MACs, parameters or time")
     case (.sparsity, .channels):
       throw UsageError("channels are pruned to MACs or parameters, not to a sparsity")
     }
+  }
+
+  private func latencies(_ network: Network, _ progress: ProgressHandler) throws -> LatencyTable? {
+    guard case .latency = goal else { return nil }
+    if let latencyTable { return try Latency(contentsOf: latencyTable, for: network).table }
+    return try Latency(measuring: network, batchSize: latencyBatch, progress: progress).table
+  }
+
+  /// What was predicted, and how long the networks take here.
+  private func latencyReport(_ before: Network, _ after: Network, _ table: LatencyTable) throws
+    -> PruningReport.Latency
+  {
+    func predicted(_ network: Network) throws -> Double {
+      Double(try CostModel(network.graph, latencies: table).value(.latency)) / 1e6
+    }
+    return PruningReport.Latency(
+      batchSize: latencyBatch, predictedBefore: try predicted(before),
+      predictedAfter: try predicted(after),
+      measuredBefore: 1000 * (try Latency.measured(before, batchSize: latencyBatch)),
+      measuredAfter: 1000 * (try Latency.measured(after, batchSize: latencyBatch)))
   }
 
   /// Whether every weight that was removed is zero.

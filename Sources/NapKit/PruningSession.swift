@@ -20,6 +20,16 @@ struct PruningSession {
   let validation: any Dataset
   let criterion: any Criterion.Type
   let settings: Pruning
+  /// `nil` where epochs are counted instead.
+  let budget: Budget?
+  /// Images that curvature can be collected from in the time given.
+  let affordableImages: Int?
+  /// What the time of networks is predicted from.
+  let latencies: LatencyTable?
+  /// Where networks on the way are kept.
+  let directory: RunDirectory?
+  /// A network as it is to be written.
+  let finished: (Graph) -> Network
   let progress: ProgressHandler
 
   var seed: Seed { Seed(settings.seed) }
@@ -40,16 +50,25 @@ struct PruningSession {
 
 // MARK: Curvature
 extension PruningSession {
-  /// The quadratic model of a network.
+  /// A network with what the criterion needs to know of it.
   func model(of graph: Graph, round: Int) throws -> PruningModel {
-    try PruningModel(
-      graph, factors: criterion.needsCurvature ? try factors(of: graph, round: round) : [:],
-      damping: settings.damping)
+    let evidence = criterion.evidence
+    var gradients: [Int: WeightGradients] = [:]
+    for case .gradients(let kind) in evidence {
+      gradients = try self.gradients(of: graph, kind, round: round)
+    }
+    return try PruningModel(
+      graph, factors: evidence.contains(.factors) ? try factors(of: graph, round: round) : [:],
+      gradients: gradients, damping: settings.damping,
+      keepingInputFactors: settings.granularity != .channels || evidence.count > 1,
+      latencies: latencies, seed: seed.derived(round))
   }
 
   /// Large images have so many positions that fewer of them tell as much.
   var curvatureImages: Int {
-    settings.curvatureImages ?? (training.imageShape.dropFirst().product > 64 * 64 ? 256 : 1024)
+    if let chosen = settings.curvatureImages { return chosen }
+    let wanted = training.imageShape.dropFirst().product > 64 * 64 ? 256 : 1024
+    return min(wanted, affordableImages ?? wanted)
   }
 
   /// Kronecker factors of all affine nodes, by node.
@@ -57,32 +76,54 @@ extension PruningSession {
     let batch = graph.batchSize(upTo: min(64, training.count))
     let estimator = try CurvatureEstimator(
       graph, batch: batch, largestFactor: settings.largestFactor, seed: seed.derived(round))
+    try collect(batch: batch, round: round, stage: "collecting curvature") {
+      estimator.add($0.pixels, labels: $0.labels)
+    }
+    return estimator.takeFactors()
+  }
+
+  /// Gradients of all weights, by node.
+  private func gradients(of graph: Graph, _ kind: CurvatureKind, round: Int) throws
+    -> [Int: WeightGradients]
+  {
+    let batch = graph.batchSize(upTo: min(64, training.count))
+    let collector = try GradientCollector(
+      graph, kind: kind, batch: batch, seed: seed.derived(round))
+    try collect(batch: batch, round: round, stage: "collecting gradients") {
+      collector.add($0.pixels, labels: training.isLabelled ? $0.labels : [])
+    }
+    return collector.takeGradients()
+  }
+
+  /// Hands over batches of random training images.
+  private func collect(batch: Int, round: Int, stage: String, _ body: (Batch) -> Void) throws {
     let loader = Loader(
       dataset: training, preset: preset, batchSize: batch, shuffle: true, augment: false,
-      dropLast: true,
-      seed: seed.derived("curvature").derived(round))
+      dropLast: true, seed: seed.derived("curvature").derived(round))
     let epoch = loader.epoch(0)
     let steps = min(loader.batchesPerEpoch, max(1, curvatureImages / batch))
     for step in 0..<steps {
       guard let images = try epoch.next() else { break }
-      estimator.add(images.pixels, labels: images.labels)
+      body(images)
       try progress(
-        WorkProgress(
-          stage: "collecting curvature", step: step + 1, steps: steps, images: (step + 1) * batch))
+        WorkProgress(stage: stage, step: step + 1, steps: steps, images: (step + 1) * batch))
     }
-    return estimator.takeFactors()
   }
 }
 
 // MARK: Shrinking
 extension PruningSession {
-  /// Cuts channels until a cost is at most `target`, and checks the cut.
+  /// Cuts channels until a cost is at most `target`, or none may go, and checks the cut.
   func cut(_ state: State, cost: Cost, downTo target: Int, round: Int) throws -> State {
     let model = try model(of: state.graph, round: round)
-    var selection = UnitSelection(model, criterion: criterion.init(), cost: cost)
+    var selection: any ChannelSelection =
+      settings.multiple > 1
+      ? RoundedSelection(
+        model, criterion: criterion.init(), cost: cost, multiple: settings.multiple)
+      : UnitSelection(model, criterion: criterion.init(), cost: cost)
     let start = model.cost.value(cost)
     while model.cost.value(cost) > target {
-      guard selection.removeNext() != nil else { break }
+      guard selection.removeNext() else { break }
       try progress(
         WorkProgress(
           stage: "choosing channels", step: start - model.cost.value(cost),
@@ -94,17 +135,20 @@ extension PruningSession {
       graph: try withFreshStatistics(cut), isVerified: state.isVerified && isVerified)
   }
 
-  /// Sets single weights to zero until a share of them is kept.
+  /// Sets single weights to zero.
   ///
   /// - Parameter refreshingStatistics: not needed where training follows, which does the same.
   func thin(
-    _ state: State, toDensity density: Double, round: Int, refreshingStatistics: Bool = true
-  )
-    throws -> State
-  {
+    _ state: State, to level: Thinning, round: Int, refreshingStatistics: Bool = true
+  ) throws -> State {
     try progress(WorkProgress(stage: "choosing weights"))
     let model = try model(of: state.graph, round: round)
-    let masks = WeightSelection(model).prune(to: 1 - density, criterion: criterion.init())
+    let selection = WeightSelection(model)
+    let masks =
+      switch level {
+      case .density(let density): selection.prune(to: 1 - density, criterion: criterion.init())
+      case .pattern(let pattern): selection.prune(to: pattern, criterion: criterion.init())
+      }
     var result = State(graph: model.weighted(), masks: masks, isVerified: state.isVerified)
     if refreshingStatistics { result.graph = try withFreshStatistics(result.graph) }
     return result
@@ -149,9 +193,12 @@ extension PruningSession {
 // MARK: Training and validation
 extension PruningSession {
   /// How pruned networks are fine-tuned: towards the outputs of the original.
-  func recipe(epochs: Int) -> TrainingRecipe {
+  func recipe(_ length: TrainingLength) -> TrainingRecipe {
     var recipe = TrainingRecipe()
-    recipe.epochs = epochs
+    switch length {
+    case .epochs(let epochs): recipe.epochs = epochs
+    case .seconds(let seconds): recipe.seconds = seconds
+    }
     recipe.scalar = scalar
     recipe.seed = seed
     recipe.learningRate = settings.learningRate ?? 0.02
@@ -164,8 +211,8 @@ extension PruningSession {
   ///
   /// It keeps all its channels, and soon knows its images by heart like the original: what it lacks
   /// is how the original sees other ones. ResNet-56 at 90 % zeros: 92.62 % instead of 92.14 %.
-  func sparseRecipe(epochs: Int) -> TrainingRecipe {
-    var recipe = recipe(epochs: epochs)
+  func sparseRecipe(_ length: TrainingLength) -> TrainingRecipe {
+    var recipe = recipe(length)
     recipe.learningRate = settings.learningRate ?? 0.05
     recipe.optimizer.weightDecay = 5e-4
     recipe.loss.teacherWeight = 1
@@ -173,9 +220,12 @@ extension PruningSession {
     return recipe
   }
 
+  /// How long there is to train at the end.
+  func length(epochs: Int) -> TrainingLength { budget?.rest ?? .epochs(settings.epochs ?? epochs) }
+
   /// The network after training; masks stay in force.
   func recovered(_ state: State, recipe: TrainingRecipe, data: any Dataset) throws -> State {
-    guard recipe.epochs > 0 else { return state }
+    guard recipe.seconds ?? Double(recipe.epochs) > 0 else { return state }
     let run = try TrainingRun(
       state.graph, data: data, preset: preset, recipe: recipe, teacher: original)
     for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }

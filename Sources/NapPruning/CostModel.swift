@@ -7,6 +7,8 @@ package enum Cost: String, Sendable, CaseIterable {
   case macs
   /// Numbers in weights, biases and normalizations.
   case parameters
+  /// Nanoseconds of a batch, as a table predicts them.
+  case latency
 }
 
 /// Multiply-accumulates and parameters of a network that is being cut.
@@ -27,8 +29,11 @@ package struct CostModel: Sendable {
   private let fixedMACs: Int
   package private(set) var macs: Int
   package private(set) var parameters = 0
+  private var latency: LatencyModel?
 
-  package init(_ graph: Graph) throws(GraphError) {
+  /// - Parameter table: what latencies are predicted from; without, they are 0.
+  package init(_ graph: Graph, latencies table: LatencyTable? = nil) throws(GraphError) {
+    latency = try table.map { table throws(GraphError) in try LatencyModel(graph, table) }
     let shapes = try graph.shapes(batch: 1)
     let roles = graph.parameterRoles
     for (value, role) in roles where role != .statistic {
@@ -47,7 +52,22 @@ package struct CostModel: Sendable {
     fixedMACs = macs - counted
   }
 
-  package func value(_ cost: Cost) -> Int { cost == .macs ? macs : parameters }
+  package func value(_ cost: Cost) -> Int {
+    switch cost {
+    case .macs: macs
+    case .parameters: parameters
+    case .latency: Int(latency?.nanoseconds ?? 0)
+    }
+  }
+
+  /// What removing a unit saves now of one cost.
+  package func saving(of unit: PruningUnit, _ cost: Cost) -> Double {
+    switch cost {
+    case .macs: Double(saving(of: unit).macs)
+    case .parameters: Double(saving(of: unit).parameters)
+    case .latency: latency?.saving(of: unit) ?? 0
+    }
+  }
 
   /// What removing a unit saves now.
   package func saving(of unit: PruningUnit) -> (macs: Int, parameters: Int) {
@@ -64,6 +84,7 @@ package struct CostModel: Sendable {
 
   package mutating func remove(_ unit: PruningUnit) {
     let saved = saving(of: unit)
+    latency?.remove(unit)
     for (value, axes) in Self.byValue(unit) {
       for (axis, count) in axes { items[value]?.counts[axis] -= count }
     }

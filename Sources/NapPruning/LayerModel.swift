@@ -29,26 +29,44 @@ package final class LayerModel {
     return currentWeights
   }
   private var currentWeights: [Matrix]
-  /// Kronecker factors as collected; `nil` for criteria without curvature.
-  package let factors: KroneckerFactors?
   /// Exact by approximate curvature along the layer's own weights.
   package let calibration: Double
+  /// Output factors `G` by group; empty for criteria without curvature.
+  package let outputFactors: [Matrix]
+  /// Input factors `A` by group, where single weights go.
+  private let inputFactors: [BlockDiagonalMatrix]
+  /// `w_iᵀ A w_i` by group and output, of the weights as they were.
+  private let rowCurvatures: [[Double]]
+  /// The diagonal of `A` by group; empty for criteria without curvature.
+  let inputMoments: [[Double]]
+  /// Gradients of the weights; `nil` for criteria that need none.
+  let gradients: WeightGradients?
   /// Damped `A⁻¹` by group, without the rows and columns that are gone.
   package var inputInverses: [BlockDiagonalMatrix] {
     removePending()
-    return currentInverses
+    return columnModels.map(\.inverse)
   }
-  private var currentInverses: [BlockDiagonalMatrix] = []
-  /// Columns that are to go before anybody looks: many at once cost little more than one.
-  private var pending: (columns: [Int], compensating: Bool) = ([], false)
+  private(set) var columnModels: [ColumnModel]
+  /// What is to go before anybody looks closely: many at once cost little more than one.
+  private var pending = Pending()
+
+  private struct Pending {
+    var columns: [Int] = []
+    var rows: [Int] = []
+    var compensating = false
+  }
+
   let weightShape: [Int]
   private let damping: Double
-  private let isShared: Bool
+  let seed: Seed
+  let isShared: Bool
+  private let original: (weight: Tensor, bias: [Float]?)
   package private(set) var isChanged = false
 
   init(
     node: Int, op: any AffineOperator, weight: ValueID, shape: AffineShape, biasHome: BiasHome,
-    isShared: Bool, graph: Graph, factors: KroneckerFactors?, damping: Double
+    isShared: Bool, graph: Graph, factors: KroneckerFactors?,
+    gradients: WeightGradients?, damping: Double, keepsInputFactors: Bool, seed: Seed
   ) {
     self.node = node
     self.op = op
@@ -56,16 +74,58 @@ package final class LayerModel {
     self.shape = shape
     self.biasHome = biasHome
     self.isShared = isShared
-    self.factors = factors
     self.damping = damping
+    self.gradients = gradients
+    self.seed = seed
     let tensor = graph.constants[weight] ?? Tensor(shape: [0], floats: [])
     weightShape = tensor.shape
     var bias: [Float]?
     if case .bias(let value, let factor) = biasHome {
       bias = graph.constants[value]?.floats.map { $0 * factor }
     }
-    let elements = op.matrices(ofWeight: tensor).floats
-    currentWeights = (0..<shape.groups).map { group in
+    original = (tensor, bias)
+    currentWeights = Self.matrices(op, tensor, bias, shape)
+    let groups = factors?.groups ?? []
+    calibration = factors.map { [currentWeights] in $0.calibration(for: currentWeights) } ?? 1
+    outputFactors = groups.map(\.g)
+    inputMoments = groups.map(\.a.diagonal)
+    inputFactors = keepsInputFactors ? groups.map(\.a) : []
+    rowCurvatures = zip(groups, currentWeights).map { ($1 * $0.a).rowDots($1) }
+    columnModels = groups.map {
+      ColumnModel(inverse: KroneckerFactors.Group.dampedInverse(of: $0.a, damping))
+    }
+  }
+
+  init(copying other: LayerModel) {
+    node = other.node
+    op = other.op
+    weight = other.weight
+    shape = other.shape
+    biasHome = other.biasHome
+    currentWeights = other.weights
+    calibration = other.calibration
+    outputFactors = other.outputFactors
+    inputFactors = other.inputFactors
+    rowCurvatures = other.rowCurvatures
+    inputMoments = other.inputMoments
+    gradients = other.gradients
+    columnModels = other.columnModels
+    weightShape = other.weightShape
+    damping = other.damping
+    seed = other.seed
+    isShared = other.isShared
+    original = other.original
+    isChanged = other.isChanged
+  }
+
+  /// The weight matrices as they were.
+  var originalWeights: [Matrix] { Self.matrices(op, original.weight, original.bias, shape) }
+
+  private static func matrices(
+    _ op: any AffineOperator, _ weight: Tensor, _ bias: [Float]?, _ shape: AffineShape
+  ) -> [Matrix] {
+    let elements = op.matrices(ofWeight: weight).floats
+    return (0..<shape.groups).map { group in
       var matrix = Matrix(rows: shape.outputs, columns: shape.inputs + 1)
       for o in 0..<shape.outputs {
         let row = (group * shape.outputs + o) * shape.inputs
@@ -74,20 +134,23 @@ package final class LayerModel {
       }
       return matrix
     }
-    calibration = factors.map { [currentWeights] in $0.calibration(for: currentWeights) } ?? 1
-    currentInverses = (factors?.groups ?? []).map {
-      KroneckerFactors.Group.dampedInverse(of: $0.a, damping)
-    }
   }
+
+  /// The mean square of the weights as they were.
+  lazy var meanSquare = mean { $0 * $0 }
+  /// The mean size of the weights as they were.
+  lazy var meanSize = mean(abs)
+  /// See `filterDistances`.
+  lazy var relativeFilterDistances = filterDistances()
 
   /// Damped `G⁻¹` by group.
-  package lazy var outputInverses: [Matrix] = (factors?.groups ?? []).map {
-    KroneckerFactors.Group.dampedInverse(of: BlockDiagonalMatrix($0.g), damping).blocks[0]
+  package lazy var outputInverses: [Matrix] = outputFactors.map {
+    KroneckerFactors.Group.dampedInverse(of: BlockDiagonalMatrix($0), damping).blocks[0]
   }
 
-  /// The damped `A` of a group.
+  /// The damped `A` of a group; `nil` where it has not been kept.
   func dampedInput(_ group: Int) -> BlockDiagonalMatrix? {
-    factors.map { KroneckerFactors.Group.damped($0.groups[group].a, damping) }
+    inputFactors.isEmpty ? nil : KroneckerFactors.Group.damped(inputFactors[group], damping)
   }
 
   /// The columns of the weight matrix that read some indices of the weight's input axis.
@@ -107,58 +170,18 @@ extension LayerModel {
   /// The increase of the loss, in nats, when columns go and the others make up for them as well as
   /// they can: `½ tr(G W_J ([A⁻¹]_JJ)⁻¹ W_Jᵀ)`, calibrated.
   package func loss(removingColumns columns: [Int]) -> Double {
-    guard let g = factors?.groups.first?.g, shape.groups == 1 else { return 0 }
-    let inverse = inputInverses[0]
-    return inverse.split(columns).reduce(0) { sum, part in
-      let first = inverse.bounds[part.block]
-      let removed = currentWeights[0].selecting(columns: part.local.map { first + $0 })
-      let corner = inverse.blocks[part.block].selecting(rows: part.local, columns: part.local)
-      let solved = corner.solvingPositiveDefinite(removed.transposed)?.transposed ?? removed
-      return sum + 0.5 * calibration * (g * removed).dot(solved)
-    }
+    guard columnModels.count == 1 else { return 0 }
+    // A few columns of thousands change little.
+    removePending(moreThan: 1 / 256)
+    return calibration
+      * columnModels[0].loss(removing: columns, of: currentWeights[0], g: outputFactors[0])
   }
 
   /// The increase of the loss when an output goes and the other outputs make up for it:
-  /// `½ w_iᵀ A w_i / [G⁻¹]_ii`, calibrated.
+  /// `½ w_iᵀ A w_i / [G⁻¹]_ii`, calibrated, of the weights as they were.
   package func loss(removingRow row: Int, group: Int) -> Double {
-    guard let factors else { return 0 }
-    let w = weights[group].selecting(rows: [row], columns: Array(0...shape.inputs))
-    return 0.5 * calibration * (w * factors.groups[group].a).dot(w)
-      / outputInverses[group][row, row]
-  }
-
-  /// The sum of the losses of removing single weights: `Σ W_ij² / (2 [G⁻¹]_ii [A⁻¹]_jj)`, as in the
-  /// paper, uncalibrated.
-  package func summedLoss(group: Int, rows: [Int], columns: [Int]) -> Double {
-    var sum = 0.0
-    for i in rows {
-      let output = outputInverses[group][i, i]
-      for j in columns {
-        let input = inputInverses[group].diagonal(j)
-        if input > 0 { sum += weights[group][i, j] * weights[group][i, j] / (2 * output * input) }
-      }
-    }
-    return sum
-  }
-
-  /// The losses of removing single weights, `[out, in]`: `W_ij² / (2 [G⁻¹]_ii [A⁻¹]_jj)`.
-  package func singleLosses(group: Int) -> Matrix {
-    var result = Matrix(rows: shape.outputs, columns: shape.inputs)
-    for i in 0..<shape.outputs {
-      let output = outputInverses[group][i, i]
-      for j in 0..<shape.inputs {
-        let w = weights[group][i, j]
-        result[i, j] = w * w / (2 * output * inputInverses[group].diagonal(j))
-      }
-    }
-    return result
-  }
-
-  /// The sum of squares of some weights.
-  package func squaredNorm(group: Int, rows: [Int], columns: [Int]) -> Double {
-    rows.reduce(0) { sum, i in
-      columns.reduce(sum) { $0 + weights[group][i, $1] * weights[group][i, $1] }
-    }
+    guard !outputFactors.isEmpty else { return 0 }
+    return 0.5 * calibration * rowCurvatures[group][row] / outputInverses[group][row, row]
   }
 
   /// Removes columns of a layer without groups.
@@ -168,50 +191,36 @@ extension LayerModel {
   package func remove(columns: [Int], compensating: Bool) {
     isChanged = true
     if pending.compensating != compensating { removePending() }
-    pending = (pending.columns + columns, compensating)
+    pending.columns += columns
+    pending.compensating = compensating
   }
-
-  private func removePending() {
-    guard !pending.columns.isEmpty else { return }
-    let (columns, compensating) = pending
-    pending.columns = []
-    if compensating, !currentInverses.isEmpty, !isShared {
-      for (block, local) in currentInverses[0].split(columns) { compensate(local, inBlock: block) }
-    }
-    for j in columns { clear(column: j) }
-  }
-
-  private func compensate(_ columns: [Int], inBlock block: Int) {
-    let inverse = currentInverses[0].blocks[block]
-    let corner = inverse.selecting(rows: columns, columns: columns)
-    let strip = inverse.selecting(rows: columns, columns: Array(0..<inverse.columns))
-    guard let solved = corner.solvingPositiveDefinite(strip) else { return }
-    let range = currentInverses[0].range(block)
-    let removed = currentWeights[0].selecting(columns: columns.map { range.lowerBound + $0 })
-    currentWeights[0].add(removed, solved, factor: -1, columns: range)
-    currentInverses[0].blocks[block].add(strip.transposed, solved, factor: -1)
-  }
-
-  private func clear(column: Int) {
-    for i in 0..<shape.outputs { currentWeights[0][i, column] = 0 }
-    guard !currentInverses.isEmpty else { return }
-    let block = currentInverses[0].block(of: column)
-    let j = column - currentInverses[0].bounds[block]
-    for i in 0..<currentInverses[0].blocks[block].rows {
-      currentInverses[0].blocks[block][i, j] = 0
-      currentInverses[0].blocks[block][j, i] = 0
-    }
-    currentInverses[0].blocks[block][j, j] = Self.gone
-  }
-
-  /// What stands on the diagonal of a down-dated inverse where the column is gone: any positive
-  /// number keeps the matrix invertible, and the weight there is zero.
-  private static let gone = 1.0
 
   package func remove(row: Int, group: Int) {
     isChanged = true
-    // Columns that are still to go add nothing to a row of zeros.
-    for j in 0...shape.inputs { currentWeights[group][row, j] = 0 }
+    if columnModels.count == 1 {
+      pending.rows.append(row)
+    } else {
+      for j in 0...shape.inputs { currentWeights[group][row, j] = 0 }
+    }
+  }
+
+  /// Does what is pending, if it is more than a share of the rows or of the columns.
+  private func removePending(moreThan share: Double = 0) {
+    guard
+      Double(pending.columns.count) > share * Double(shape.inputs)
+        || Double(pending.rows.count) > share * Double(shape.outputs)
+    else { return }
+    let (columns, rows) = (pending.columns, pending.rows)
+    (pending.columns, pending.rows) = ([], [])
+    guard columnModels.count == 1 else {
+      for j in columns { for i in 0..<shape.outputs { currentWeights[0][i, j] = 0 } }
+      return
+    }
+    columnModels[0].clear(rows: rows, of: &currentWeights[0], g: outputFactors[0])
+    if pending.compensating, !isShared {
+      columnModels[0].compensate(removing: columns, of: &currentWeights[0])
+    }
+    columnModels[0].clear(columns: columns, of: &currentWeights[0])
   }
 
   /// Replaces the weights, such as by masked and compensated ones.
@@ -219,6 +228,7 @@ extension LayerModel {
     isChanged = true
     removePending()
     currentWeights[group] = matrix
+    if !columnModels.isEmpty { columnModels[group].forgetWeights() }
   }
 
   /// Writes the weights and biases as they are now.

@@ -1,7 +1,7 @@
 package import NapCurvature
 package import NapGraph
 import NapKernels
-import NapTensor
+package import NapTensor
 
 /// A network under the quadratic model: what criteria look at, and what removals change.
 package final class PruningModel {
@@ -16,16 +16,27 @@ package final class PruningModel {
   private var remaining: [IndexAtoms.Place: Int] = [:]
   private var removed: [IndexAtoms.Place: [Int]] = [:]
   package private(set) var removedUnits: [Int] = []
+  /// The gates of all removed units together, by example; empty without gradients.
+  package private(set) var closedGates: [Double] = []
+  let roles: [ValueID: ParameterRole]
+  let seed: Seed
 
   /// - Parameters:
   ///   - factors: Kronecker factors by node; empty for criteria that need none.
+  ///   - gradients: of the weights by node; empty for criteria that need none.
   ///   - damping: of the factors, relative to their mean eigenvalues.
-  package init(_ graph: Graph, factors: [Int: KroneckerFactors] = [:], damping: Double = 1e-3)
-    throws(GraphError)
-  {
+  ///   - latencies: what the time of the network is predicted from.
+  ///   - keepingInputFactors: whether single weights are to go; whole units need inverses alone.
+  package init(
+    _ graph: Graph, factors: consuming [Int: KroneckerFactors] = [:],
+    gradients: [Int: WeightGradients] = [:], damping: Double = 1e-3,
+    keepingInputFactors: Bool = true, latencies: LatencyTable? = nil, seed: Seed = Seed(0)
+  ) throws(GraphError) {
     self.graph = graph
+    self.seed = seed
+    roles = graph.parameterRoles
     units = try PruningUnits(graph)
-    cost = try CostModel(graph)
+    cost = try CostModel(graph, latencies: latencies)
     let shapes = try graph.shapes(batch: 1)
     var uses: [ValueID: Int] = [:]
     for node in graph.nodes { for input in node.inputs { uses[input, default: 0] += 1 } }
@@ -38,8 +49,10 @@ package final class PruningModel {
       let layer = LayerModel(
         node: index, op: op, weight: node.inputs[1], shape: shape,
         biasHome: Self.biasHome(of: node, op, in: graph, uses: uses),
-        isShared: uses[node.inputs[1]] != 1, graph: graph, factors: factors[index], damping: damping
-      )
+        isShared: uses[node.inputs[1]] != 1, graph: graph,
+        // Given up one by one: the largest take gigabytes.
+        factors: factors.removeValue(forKey: index), gradients: gradients[index],
+        damping: damping, keepsInputFactors: keepingInputFactors, seed: seed)
       layers[index] = layer
       layersOfWeight[node.inputs[1], default: []].append(layer)
     }
@@ -49,6 +62,24 @@ package final class PruningModel {
       for place in unit.places.keys { remaining[place] = shapes[place.value.index][place.axis] }
     }
   }
+
+  /// A model of its own for trying out what a removal does; scores are those of the original.
+  private init(copying other: PruningModel) {
+    graph = other.graph
+    units = other.units
+    seed = other.seed
+    roles = other.roles
+    cost = other.cost
+    let copies = other.layers.mapValues { LayerModel(copying: $0) }
+    layers = copies
+    layersOfWeight = other.layersOfWeight.mapValues { $0.compactMap { copies[$0.node] } }
+    remaining = other.remaining
+    removed = other.removed
+    removedUnits = other.removedUnits
+    closedGates = other.closedGates
+  }
+
+  package func copy() -> PruningModel { PruningModel(copying: self) }
 
   private static func biasHome(
     of node: Node, _ op: any AffineOperator, in graph: Graph, uses: [ValueID: Int]
@@ -101,13 +132,50 @@ extension PruningModel {
       .map { ($0.key, $0.value) }
   }
 
+  /// The sum of what a criterion says of a unit's weights, those it is read with and those it is
+  /// computed with.
+  func sum(over unit: PruningUnit, _ score: (LayerModel, _ group: Int) -> (Int, Int) -> Double)
+    -> Double
+  {
+    var sum = 0.0
+    for (layer, columns) in readings(of: unit) {
+      let score = score(layer, 0)
+      for i in 0..<layer.shape.outputs { for j in columns { sum += score(i, j) } }
+    }
+    for (layer, rows) in computings(of: unit) {
+      for (group, i) in rows {
+        let score = score(layer, group)
+        for j in 0..<layer.shape.inputs { sum += score(i, j) }
+      }
+    }
+    return sum
+  }
+
+  /// How every example's loss changes with a factor on the unit, `Σ_t x_t ∂L_n/∂x_t` with its
+  /// activation `x`; empty without gradients.
+  package func gates(of unit: PruningUnit) -> [Double] {
+    readings(of: unit).reduce(into: []) { sum, reading in
+      let gates = reading.layer.gates(reading.columns)
+      sum = sum.isEmpty ? gates : zip(sum, gates).map { $0 + $1 }
+    }
+  }
+
   /// Whether every axis keeps an index when the unit goes.
-  package func mayRemove(_ unit: PruningUnit) -> Bool {
-    unit.places.allSatisfy { (remaining[$0.key] ?? 0) > $0.value.count }
+  package func mayRemove(_ unit: PruningUnit) -> Bool { mayRemove([unit]) }
+
+  /// Whether every axis keeps an index when some units go together.
+  package func mayRemove(_ units: [PruningUnit]) -> Bool {
+    var counts: [IndexAtoms.Place: Int] = [:]
+    for unit in units {
+      for (place, indices) in unit.places { counts[place, default: 0] += indices.count }
+    }
+    return counts.allSatisfy { (remaining[$0.key] ?? 0) > $0.value }
   }
 
   package func remove(_ index: Int, compensating: Bool) {
     let unit = units.units[index]
+    let gates = gates(of: unit)
+    closedGates = closedGates.isEmpty ? gates : zip(closedGates, gates).map { $0 + $1 }
     for (layer, rows) in computings(of: unit) {
       for (group, row) in rows { layer.remove(row: row, group: group) }
     }
@@ -136,7 +204,6 @@ extension PruningModel {
   /// same network cut.
   package func results() throws(GraphError) -> (masked: Graph, cut: Graph) {
     var masked = weighted()
-    let roles = masked.parameterRoles
     var gone = removed.mapValues { $0.sorted() }
     for (place, indices) in gone {
       guard roles[place.value] != .statistic, let tensor = masked.constants[place.value],

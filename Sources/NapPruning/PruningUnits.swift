@@ -52,6 +52,22 @@ package struct PruningUnits: Sendable {
     }
   }
 
+  /// Indices of units by the axes that they lie on: channels of the same layers.
+  package var sets: [[Int]] {
+    var order: [Set<IndexAtoms.Place>: Int] = [:]
+    var sets: [[Int]] = []
+    for (index, unit) in units.enumerated() {
+      let axes = Set(unit.places.keys)
+      if let set = order[axes] {
+        sets[set].append(index)
+      } else {
+        order[axes] = sets.count
+        sets.append([index])
+      }
+    }
+    return sets
+  }
+
   /// The weights of affine nodes, with their feature axes.
   static func affineWeights(_ graph: Graph) -> [ValueID: [Int]] {
     var result: [ValueID: [Int]] = [:]

@@ -1,9 +1,23 @@
+/// Removes units of a network, one choice at a time.
+package protocol ChannelSelection {
+  /// Removes what costs the least for what it saves; `false` when nothing may be removed any more.
+  mutating func removeNext() -> Bool
+}
+
+extension ChannelSelection {
+  /// Removes units until the cost is at most `target`; `false` when that is impossible.
+  package mutating func remove(_ model: PruningModel, _ cost: Cost, downTo target: Int) -> Bool {
+    while model.cost.value(cost) > target { if !removeNext() { return false } }
+    return true
+  }
+}
+
 /// Removes the units that cost the least loss for what they save, until a target is met.
 ///
 /// Greedy on `score / saving` with a heap whose entries are checked when they come up: removing a
 /// unit changes the scores and savings of its neighbors. Of thousands of units, a score counts as
 /// fresh for as many removals as are 0.2 % of them.
-package struct UnitSelection {
+package struct UnitSelection: ChannelSelection {
   private let criterion: any Criterion
   private let cost: Cost
   private let model: PruningModel
@@ -29,14 +43,12 @@ package struct UnitSelection {
   /// Score by saving; `nil` when the unit saves nothing.
   private func key(of index: Int) -> Double? {
     let unit = model.units.units[index]
-    let saving = model.cost.saving(of: unit)
-    let saved = cost == .macs ? saving.macs : saving.parameters
+    let saved = model.cost.saving(of: unit, cost)
     guard saved > 0 else { return nil }
-    return max(0, criterion.score(of: unit, in: model)) / Double(saved)
+    return max(0, criterion.score(of: unit, in: model)) / saved
   }
 
-  /// Removes one unit; `nil` when none may be removed any more.
-  package mutating func removeNext() -> Int? {
+  package mutating func removeNext() -> Bool {
     while let entry = popFirst() {
       guard model.mayRemove(model.units.units[entry.unit]) else { continue }
       if entry.time + model.units.units.count / 500 < model.removedUnits.count {
@@ -48,15 +60,9 @@ package struct UnitSelection {
         }
       }
       model.remove(entry.unit, compensating: type(of: criterion).compensates)
-      return entry.unit
+      return true
     }
-    return nil
-  }
-
-  /// Removes units until the cost is at most `target`; `false` when that is impossible.
-  package mutating func remove(downTo target: Int) -> Bool {
-    while model.cost.value(cost) > target { if removeNext() == nil { return false } }
-    return true
+    return false
   }
 
   /// The smallest cost that any removal of units can reach.

@@ -32,27 +32,73 @@ package struct WeightSelection {
     guard target < weightCount else { return [:] }
     let threads = setLinearAlgebraThreads(1)
     defer { setLinearAlgebraThreads(threads) }
-    guard type(of: criterion).compensates else { return remove(downTo: target, criterion) }
-    var left = layers.reduce(0) { $0 + $1.nonzeroCount }
-    var masks: [ValueID: [Bool]] = [:]
-    repeat {
-      left = max(target, Int(Self.keptAtOnce * Double(left)))
-      masks = remove(downTo: left, criterion)
-    } while left > target
-    return masks
+    var kept: [[[Bool]]]
+    if type(of: criterion).compensates {
+      var left = layers.reduce(0) { $0 + $1.nonzeroCount }
+      repeat {
+        left = max(target, Int(Self.keptAtOnce * Double(left)))
+        kept = remove(downTo: left, criterion)
+      } while left > target
+      for (layer, kept) in zip(layers, kept) { layer.refine(kept) }
+    } else {
+      kept = remove(downTo: target, criterion)
+    }
+    return zip(layers, kept).reduce(into: [:]) { $0[$1.0.weight] = $1.0.mask($1.1) }
   }
 
   private static let keptAtOnce = 0.9
 
-  private func remove(downTo left: Int, _ criterion: any Criterion) -> [ValueID: [Bool]] {
+  /// Keeps a pattern of weights in all layers whose inputs it divides; one weight of every group goes
+  /// at a time.
+  ///
+  /// - Returns: for every weight constant, which of its elements are kept.
+  package func prune(to pattern: WeightPattern, criterion: any Criterion) -> [ValueID: [Bool]] {
+    let threads = setLinearAlgebraThreads(1)
+    defer { setLinearAlgebraThreads(threads) }
+    var masks: [ValueID: [Bool]] = [:]
+    for layer in layers {
+      guard let groups = pattern.groups(of: layer) else { continue }
+      var kept: [[Bool]] = []
+      for count in (pattern.kept..<pattern.size).reversed() {
+        let scores = criterion.weightScores(in: layer)
+        kept = zip(scores, layer.weights).map {
+          Self.best(count, of: groups, scores: $0, weights: $1)
+        }
+        for (group, kept) in kept.enumerated() {
+          layer.keep(kept, group: group, compensating: type(of: criterion).compensates)
+        }
+      }
+      if type(of: criterion).compensates { layer.refine(kept) }
+      masks[layer.weight] = layer.mask(kept)
+    }
+    return masks
+  }
+
+  /// The weights with the highest scores of every row's groups; zeros come last.
+  private static func best(_ count: Int, of groups: [[Int]], scores: Matrix, weights: Matrix)
+    -> [Bool]
+  {
+    var kept = [Bool](repeating: false, count: scores.elements.count)
+    for i in 0..<scores.rows {
+      for group in groups {
+        let ranked = group.sorted {
+          (weights[i, $0] != 0 ? 1 : 0, scores[i, $0], -$0)
+            > (weights[i, $1] != 0 ? 1 : 0, scores[i, $1], -$1)
+        }
+        for j in ranked.prefix(count) { kept[i * scores.columns + j] = true }
+      }
+    }
+    return kept
+  }
+
+  /// - Returns: by layer and group, which elements of the matrix are kept.
+  private func remove(downTo left: Int, _ criterion: any Criterion) -> [[[Bool]]] {
     let scores = layers.map { criterion.weightScores(in: $0) }
     let count = weightCount - left
-    guard count > 0 else { return [:] }
     let (threshold, smaller) = Self.smallest(count, of: scores.flatMap { $0 })
     // Of equal scores, only as many as are needed.
     var ties = count - smaller
-    var masks: [ValueID: [Bool]] = [:]
-    for (layer, scores) in zip(layers, scores) {
+    return zip(layers, scores).map { layer, scores in
       let kept = scores.map { matrix in
         matrix.elements.map { score -> Bool in
           if score == threshold, ties > 0 {
@@ -65,9 +111,8 @@ package struct WeightSelection {
       for (group, kept) in kept.enumerated() {
         layer.keep(kept, group: group, compensating: type(of: criterion).compensates)
       }
-      masks[layer.weight] = layer.mask(kept)
+      return kept
     }
-    return masks
   }
 }
 
@@ -116,27 +161,28 @@ extension LayerModel {
   /// for them, `[out, in]`: `½ G_ii W_ij² / [(A_KK)⁻¹]_jj` with the columns `K` of row `i` that are
   /// not zero; 0 for weights that are zero.
   ///
-  /// - Cost: `O(|K|³)` a row.
+  /// - Cost: `O(|K|³)` a row; where that would take too long, all rows share `[A⁻¹]_jj`.
   /// - Source: the quadratic form is that of Frantar & Alistarh 2022, arXiv:2208.11580.
   package func remainingLosses(group: Int) -> Matrix {
-    guard let factors, let damped = dampedInput(group) else {
+    guard let damped = dampedInput(group) else {
       return Matrix(rows: shape.outputs, columns: shape.inputs)
     }
     let (matrix, width) = (weights[group], shape.inputs)
     let shared = inputInverses[group]
+    let solvesRows = solvesRows
     var result = [Double](repeating: 0, count: shape.outputs * width)
     result.withUnsafeMutableBufferPointer { losses in
       nonisolated(unsafe) let losses = losses
       parallel { part, parts in
         for i in stride(from: part, to: matrix.rows, by: parts) {
-          let slope = 0.5 * factors.groups[group].g[i, i]
+          let slope = 0.5 * outputFactors[group][i, i]
           for (block, factor) in damped.blocks.enumerated() {
             let first = damped.bounds[block]
             let kept = (0..<factor.rows).filter {
               first + $0 == width || matrix[i, first + $0] != 0
             }
             let own =
-              kept.count < factor.rows && kept.count <= Self.largestSystem
+              solvesRows && kept.count < factor.rows && kept.count <= Self.largestSystem
               ? factor.selecting(rows: kept, columns: kept).inverseOfPositiveDefinite : nil
             for (k, j) in kept.enumerated() where first + j < width {
               let freedom = own.map { $0[k, k] } ?? shared.blocks[block][j, j]
@@ -156,64 +202,4 @@ extension LayerModel {
     let matrices = Tensor(shape: [shape.groups, shape.outputs, shape.inputs], floats: flags)
     return op.weight(ofMatrices: matrices, shape: weightShape).floats.map { $0 != 0 }
   }
-
-  /// Zeros all weights of a group but the kept ones.
-  ///
-  /// Compensation is exact row by row: with the kept columns `K` and the damped `A`, the minimizer of
-  /// `(w' - w) A (w' - w)ᵀ` is `w'_K = [A_KK]⁻¹ (A wᵀ)_K`; equivalently, over the removed columns `J`,
-  /// `w' = w - w_J ([A⁻¹]_JJ)⁻¹ [A⁻¹]_J,:`. The smaller of the two systems is solved.
-  fileprivate func keep(_ kept: [Bool], group: Int, compensating: Bool) {
-    var matrix = weights[group]
-    let (inputs, width) = (shape.inputs, shape.inputs + 1)
-    let inverse = compensating ? inputInverses[group] : nil
-    // `W A`: what the weights that stay are to make up for.
-    let pulls = (compensating ? dampedInput(group) : nil).map { (matrix * $0, $0) }
-    matrix.elements.withUnsafeMutableBufferPointer { weights in
-      nonisolated(unsafe) let weights = weights
-      parallel { part, parts in
-        for i in stride(from: part, to: shape.outputs, by: parts) {
-          let row = UnsafeMutableBufferPointer(rebasing: weights[i * width..<(i + 1) * width])
-          if let inverse, let (pulls, damped) = pulls {
-            for block in damped.blocks.indices {
-              let range = damped.range(block)
-              // The constant 1, the last column of all, always stays.
-              let flags = range.map { $0 == inputs || kept[i * inputs + $0] }
-              Self.compensate(
-                UnsafeMutableBufferPointer(rebasing: row[range]), keeping: flags,
-                pulls: range.map { pulls[i, $0] }, damped.blocks[block], inverse.blocks[block])
-            }
-          }
-          for j in 0..<inputs where !kept[i * inputs + j] { row[j] = 0 }
-        }
-      }
-    }
-    set(matrix, group: group)
-  }
-
-  /// Changes the weights of one row that stay, so that they make up for those that go.
-  private static func compensate(
-    _ row: UnsafeMutableBufferPointer<Double>, keeping flags: [Bool], pulls: [Double],
-    _ damped: Matrix, _ inverse: Matrix
-  ) {
-    let gone = flags.indices.filter { !flags[$0] }
-    let stays = flags.indices.filter { flags[$0] }
-    // Training makes up for what would take too long to solve.
-    guard gone.contains(where: { row[$0] != 0 }), min(gone.count, stays.count) <= largestSystem
-    else { return }
-    if stays.count <= gone.count {
-      let right = Matrix(rows: stays.count, columns: 1, elements: stays.map { pulls[$0] })
-      let system = damped.selecting(rows: stays, columns: stays)
-      guard let solved = system.solvingPositiveDefinite(right) else { return }
-      for (k, j) in stays.enumerated() { row[j] = solved[k, 0] }
-    } else {
-      let right = Matrix(rows: gone.count, columns: 1, elements: gone.map { row[$0] })
-      let system = inverse.selecting(rows: gone, columns: gone)
-      guard let solved = system.solvingPositiveDefinite(right) else { return }
-      let all = Array(flags.indices)
-      let change = solved.transposed * inverse.selecting(rows: gone, columns: all)
-      for j in all { row[j] -= change[0, j] }
-    }
-  }
-
-  private static let largestSystem = 1024
 }

@@ -50,6 +50,55 @@ public struct PruningReport: Codable, Sendable, Equatable {
     }
   }
 
+  /// Bytes of a network's file, with its weights as they are or as lists of what is not zero, and
+  /// compressed as gzip does.
+  public struct FileSizes: Codable, Sendable, Equatable {
+    public var plain: Int
+    public var sparse: Int
+    public var compressed: Int
+    public var sparseCompressed: Int
+
+    public init(plain: Int, sparse: Int, compressed: Int, sparseCompressed: Int) {
+      self.plain = plain
+      self.sparse = sparse
+      self.compressed = compressed
+      self.sparseCompressed = sparseCompressed
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case plain, sparse, compressed
+      case sparseCompressed = "sparse_compressed"
+    }
+  }
+
+  /// Milliseconds of a batch, as the table of latencies predicts them and as measured here.
+  public struct Latency: Codable, Sendable, Equatable {
+    public var batchSize: Int
+    public var predictedBefore: Double
+    public var predictedAfter: Double
+    public var measuredBefore: Double
+    public var measuredAfter: Double
+
+    public init(
+      batchSize: Int, predictedBefore: Double, predictedAfter: Double, measuredBefore: Double,
+      measuredAfter: Double
+    ) {
+      self.batchSize = batchSize
+      self.predictedBefore = predictedBefore
+      self.predictedAfter = predictedAfter
+      self.measuredBefore = measuredBefore
+      self.measuredAfter = measuredAfter
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case batchSize = "batch_size"
+      case predictedBefore = "predicted_before"
+      case predictedAfter = "predicted_after"
+      case measuredBefore = "measured_before"
+      case measuredAfter = "measured_after"
+    }
+  }
+
   /// Percent, on the test split.
   public var accuracyBefore: Double
   public var accuracyAfter: Double
@@ -69,6 +118,11 @@ public struct PruningReport: Codable, Sendable, Equatable {
   public var criterion: String
   public var granularity: String
   public var seed: UInt64
+  /// Where the time was the goal.
+  public var latency: Latency?
+  /// Before and after; `nil` for networks too large for one file.
+  public var bytesBefore: FileSizes?
+  public var bytesAfter: FileSizes?
 
   public init(
     accuracyBefore: Double, accuracyAfter: Double, macsBefore: Int, macsAfter: Int,
@@ -93,7 +147,9 @@ public struct PruningReport: Codable, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case layers, curve, seconds, verified, criterion, granularity, seed
+    case latency, layers, curve, seconds, verified, criterion, granularity, seed
+    case bytesBefore = "bytes_before"
+    case bytesAfter = "bytes_after"
     case accuracyBefore = "accuracy_before"
     case accuracyAfter = "accuracy_after"
     case macsBefore = "macs_before"

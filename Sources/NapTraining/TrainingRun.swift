@@ -7,6 +7,8 @@ package import NapTensor
 /// How a network is trained.
 package struct TrainingRecipe: Sendable {
   package var epochs = 30
+  /// Trains for so many seconds, from when the run is made, instead of a number of epochs.
+  package var seconds: Double?
   package var batchSize = 128
   /// The peak of the schedule.
   package var learningRate = 0.1
@@ -138,6 +140,8 @@ package final class TrainingRun {
   private let isLabelled: Bool
   private var epochSum = LossSum()
   private var lastGood: [ValueID: Tensor] = [:]
+  private let clock = ContinuousClock()
+  private let start: ContinuousClock.Instant
 
   /// - Throws: `TrainingError` when network and data do not fit, `PlanError` when the network cannot
   ///   be compiled for training.
@@ -146,6 +150,7 @@ package final class TrainingRun {
     recipe: TrainingRecipe, teacher: Graph? = nil
   ) throws {
     self.recipe = recipe
+    start = clock.now
     try graph.check(fits: data)
     guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
     isLabelled = data.isLabelled
@@ -174,21 +179,29 @@ package final class TrainingRun {
   }
 
   package var parameters: Parameters { plan.parameters }
-  package var steps: Int { recipe.epochs * stepsPerEpoch }
+  /// The part of the run that is done, in `0...1`.
+  package var progress: Double {
+    guard let seconds = recipe.seconds else {
+      let steps = recipe.epochs * stepsPerEpoch
+      return steps == 0 ? 1 : Double(step) / Double(steps)
+    }
+    return seconds > 0 ? min(1, (clock.now - start) / .seconds(seconds)) : 1
+  }
 
   /// Does one step; `nil` when the run is over.
   ///
   /// - Throws: `TrainingError.diverged` when the loss is not finite; the parameters are then those of
   ///   the last completed epoch.
   package func next() throws -> StepReport? {
-    guard step < steps else { return nil }
+    let progress = progress
+    guard progress < 1 else { return nil }
     let epoch = step / stepsPerEpoch
     if step % stepsPerEpoch == 0 {
       batches = loader.epoch(epoch)
       epochSum = LossSum()
     }
     guard let batch = try batches?.next() else { return nil }
-    let rate = learningRate(at: step)
+    let rate = learningRate(at: progress)
     plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
     if step % 2 == 1, recipe.blending > 0 { blend(batch) }
     plan.forward()
@@ -210,6 +223,12 @@ package final class TrainingRun {
     return StepReport(
       step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
       learningRate: rate, batch: sum, epochSum: epochSum)
+  }
+
+  /// How many there are going to be; an estimate where the clock decides.
+  private var steps: Int {
+    guard recipe.seconds != nil else { return recipe.epochs * stepsPerEpoch }
+    return max(step, Int(Double(step) / max(1e-6, progress)))
   }
 
   /// Blends every image with the next one of the batch.
@@ -238,11 +257,10 @@ package final class TrainingRun {
     return Imitation(temperature: recipe.loss.temperature).evaluate(outputs, count: batch.count)
   }
 
-  package func learningRate(at step: Int) -> Double {
-    let total = Double(max(1, steps))
-    let warmup = recipe.warmupEpochs * Double(stepsPerEpoch) / total
-    return recipe.learningRate
-      * recipe.schedule.factor(at: Double(step) / total, warmup: min(1, warmup))
+  private func learningRate(at progress: Double) -> Double {
+    let steps = Double(max(1, recipe.epochs * stepsPerEpoch))
+    let warmup = recipe.warmupEpochs * Double(stepsPerEpoch) / steps
+    return recipe.learningRate * recipe.schedule.factor(at: progress, warmup: min(1, warmup))
   }
 
   private func rememberState() {

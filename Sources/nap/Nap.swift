@@ -21,7 +21,8 @@ struct Nap: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Prune.self, Train.self, Eval.self, Run.self, Profile.self, Operators.self,
+      Prune.self, Pick.self, Compare.self, Sensitivity.self, Train.self, Eval.self, Run.self,
+      Profile.self, Operators.self,
     ])
 
   static func main() {

@@ -4,7 +4,42 @@ public import NapKit
 
 extension Precision: ExpressibleByArgument {}
 
-extension Pruning.Granularity: ExpressibleByArgument {}
+extension Pruning.Granularity: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+  public var defaultValueDescription: String { description }
+}
+
+/// A length of time, such as `30m`, `2h`, `90s` or `1h30m`.
+struct TimeSpan: ExpressibleByArgument {
+  let seconds: Double
+
+  init?(argument: String) {
+    var (total, number) = (0.0, "")
+    for character in argument {
+      let unit: Double? =
+        switch character {
+        case "h": 3600
+        case "m": 60
+        case "s": 1
+        default: nil
+        }
+      guard let unit else {
+        number.append(character)
+        continue
+      }
+      guard let value = Double(number), value >= 0 else { return nil }
+      total += unit * value
+      number = ""
+    }
+    if !number.isEmpty {
+      // A bare number counts as seconds.
+      guard let value = Double(number), total == 0, value >= 0 else { return nil }
+      total = value
+    }
+    guard total > 0, total < 1e9 else { return nil }
+    seconds = total
+  }
+}
 
 extension Timing.Mode: ExpressibleByArgument {}
 
@@ -60,5 +95,16 @@ struct ShapeOptions: ParsableArguments {
       result[String(parts[0])] = sizes
     }
     return result
+  }
+}
+
+extension Pruning {
+  /// - Throws: `ValidationError` when one of the names is no criterion.
+  static func check(_ names: [String]) throws {
+    for name in names where !criteria.contains(where: { $0.name == name }) {
+      throw ValidationError(
+        "there is no criterion '\(name)'; choose from "
+          + criteria.map(\.name).joined(separator: ", "))
+    }
   }
 }

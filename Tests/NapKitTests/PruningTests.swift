@@ -1,4 +1,7 @@
 import Foundation
+#if canImport(FoundationXML)
+  import FoundationXML
+#endif
 import NapData
 import NapEngine
 import NapGraph
@@ -93,6 +96,72 @@ import Testing
     #expect(throws: UsageError.self) { try pruning.run(Network(SmallNetwork.shuffled.graph)) }
   }
 
+  @Test func patternsAreKeptThroughTraining() throws {
+    let network = try #require(Self.trained)
+    var pruning = try pruning(.maxDrop(1), .pattern(kept: 2, size: 4))
+    pruning.epochs = 1
+    let (result, report) = try pruning.run(network)
+    #expect(report.verified && report.granularity == "2:4")
+    for layer in report.layers where layer.shapeBefore[1] % 4 == 0 {
+      #expect(2 * layer.nonzeroAfter <= layer.shapeBefore.product, "\(layer.name)")
+    }
+    #expect(try #require(result.fileSizes).plain == report.bytesAfter?.plain)
+  }
+
+  /// The clock decides; the bound is generous, since machines are busy.
+  @Test func theTimeGivenIsKept() throws {
+    let network = try #require(Self.trained)
+    var pruning = try pruning(.macs(0.6), .channels)
+    pruning.epochs = nil
+    pruning.seconds = 6
+    let report = try pruning.run(network).report
+    #expect(report.verified && Double(report.macsAfter) <= 0.6 * Double(report.macsBefore))
+    pruning.seconds = 1e-3
+    #expect(throws: UsageError.self) { try pruning.run(network) }
+  }
+
+  @Test func latenciesAreMeasuredWrittenAndDecidedBy() throws {
+    let network = try #require(Self.trained)
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "table.csv").path
+    let measured = try Latency(measuring: network)
+    try measured.csv.write(toFile: path, atomically: true, encoding: .utf8)
+    let read = try Latency(contentsOf: path, for: network)
+    #expect(read.csv == measured.csv)
+    var pruning = try pruning(.latency(0.7), .channels)
+    pruning.latencyTable = path
+    let latency = try #require(try pruning.run(network).report.latency)
+    #expect(latency.predictedAfter <= 0.7 * latency.predictedBefore)
+    try "node,time\n".write(toFile: path, atomically: true, encoding: .utf8)
+    #expect(throws: UsageError.self) { try Latency(contentsOf: path, for: network) }
+  }
+
+  @Test func sensitivitiesArePredictedAndMeasured() throws {
+    let network = try #require(Self.trained)
+    var analysis = SensitivityAnalysis(source: try #require(Self.source))
+    analysis.criteria = ["nap", "gate", "random"]
+    analysis.channelsPerSet = 4
+    analysis.images = 128
+    analysis.curvatureImages = 256
+    let report = try analysis.run(network)
+    #expect(report.criteria.count == 3 && report.sets.allSatisfy { $0.channels <= 4 })
+    let nap = try #require(report.criteria.first { $0.name == "nap" })
+    let random = try #require(report.criteria.first { $0.name == "random" })
+    #expect(nap.rankCorrelation > 0.5 && nap.rankCorrelation > random.rankCorrelation)
+    #expect(try report.renderedAsJSON().contains("rank_correlation"))
+  }
+
+  @Test func comparisonsAreTablesAndPlots() throws {
+    let network = try #require(Self.trained)
+    let report = try Comparison(
+      try pruning(.maxDrop(1), .channels), criteria: ["nap", "l1"], macs: [0.8, 0.6]
+    ).run(network)
+    #expect(report.curves.map(\.points.count) == [2, 2])
+    #expect(report.renderedAsText().contains("l1"))
+    #expect(XMLParser(data: Data(report.renderedAsSVG().utf8)).parse())
+  }
+
   @Test func impossibleTargetsAreRefusedAtOnce() throws {
     #expect(throws: UsageError.self) {
       try pruning(.macs(1e-6), .channels).run(
@@ -128,6 +197,13 @@ import Testing
     let best = trials.last(where: search.accepts)?.level ?? 1
     let limit = 1 - (allowed / 20).squareRoot()
     if limit > 0 { #expect(best >= limit && best * 0.88 < limit * 1.07) }
+  }
+
+  @Test func rankCorrelationsAreSpearmans() {
+    #expect(rankCorrelation([1, 2, 3], [10, 20, 90]) == 1)
+    #expect(rankCorrelation([1, 2, 3], [3, 2, 1]) == -1)
+    #expect(abs(rankCorrelation([1, 2, 2, 3], [1, 2, 3, 4]) - 0.9486832980505138) < 1e-12)
+    #expect(rankCorrelation([1, 1], [1, 2]) == 0)
   }
 
   @Test func cubicSchedulesRiseToTheTarget() {

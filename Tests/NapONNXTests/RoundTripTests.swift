@@ -50,6 +50,33 @@ import Testing
     #expect(back.evaluate([image]) == network.graph.evaluate([image]))
   }
 
+  @Test(arguments: SmallNetwork.all.map(\.name))
+  func sparseFilesHoldTheSameNetwork(_ name: String) throws {
+    var graph = try #require(SmallNetwork.all.first { $0.name == name }).network.graph
+    for value in graph.constants.keys.sorted() {
+      guard let count = graph.constants[value]?.count, count > 4 else { continue }
+      for i in 0..<count where i % 5 != 0 { graph.constants[value]?.floats[i] = 0 }
+    }
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var writer = ONNXWriter()
+    let plain = try #require(writer.bytes(of: graph))
+    writer.writesSparse = true
+    let path = folder.appending(path: "sparse.onnx").path
+    try writer.write(graph, to: path)
+    let sparse = try Data(contentsOf: URL(fileURLWithPath: path))
+    #expect(sparse != plain)
+    let read = try ONNXReader(registry: .all).read(path)
+    let constants = Dictionary(
+      uniqueKeysWithValues: read.constants.map { (read.name(of: $0.key), $0.value) })
+    for (value, tensor) in graph.constants { #expect(constants[graph.name(of: value)] == tensor) }
+    // What is said of places is checked like everything else.
+    for length in stride(from: 0, to: sparse.count - 1, by: 7) {
+      try sparse.prefix(length).write(to: URL(fileURLWithPath: path))
+      #expect(throws: ONNXError.self) { try ONNXReader(registry: .all).read(path) }
+    }
+  }
+
   @Test func everyTruncatedFileIsRefused() throws {
     try withFolder { folder in
       let path = folder.appending(path: "model.onnx")

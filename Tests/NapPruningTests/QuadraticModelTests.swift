@@ -102,7 +102,7 @@ import Testing
     factors[node]?.groups[0].g = .identity(4)
     let layer = try #require(
       try PruningModel(network.graph, factors: factors, damping: 1e-12).layers[node])
-    let singles = layer.singleLosses(group: 0)
+    let singles = SummedLoss().weightScores(in: layer)[0]
     for j in 0..<5 {
       let sum = (0..<4).reduce(0) { $0 + singles[$1, j] }
       #expect(abs(sum - layer.loss(removingColumns: [j]) / layer.calibration) < tolerance * sum)

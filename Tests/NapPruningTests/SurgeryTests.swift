@@ -17,16 +17,10 @@ import Testing
     var network = try #require(SmallNetwork.all.first { $0.name == parts[0] }).network
     let criterion = try #require(allCriteria.first { $0.name == parts[1] })
     let x = network.tensor([3, 2, 4, 4])
-    var factors: [Int: KroneckerFactors] = [:]
-    if criterion.needsCurvature {
-      let estimator = try CurvatureEstimator(network.graph, batch: 3, seed: Seed(1))
-      estimator.add(x.floats)
-      factors = estimator.takeFactors()
-    }
-    let model = try PruningModel(network.graph, factors: factors)
+    let model = try PruningModel(network.graph, knowing: criterion.evidence, from: x)
     var selection = UnitSelection(model, criterion: criterion.init(), cost: .macs)
-    let removed = (0..<4).compactMap { _ in selection.removeNext() }
-    #expect(!removed.isEmpty)
+    for _ in 0..<4 where selection.removeNext() {}
+    #expect(!model.removedUnits.isEmpty)
     let (masked, cut) = try model.results()
     try cut.verify()
     let (expected, found) = (masked.evaluate([x])[0], cut.evaluate([x])[0])
@@ -40,7 +34,7 @@ import Testing
     for (name, network) in SmallNetwork.all {
       let model = try PruningModel(network.graph)
       var selection = UnitSelection(model, criterion: Magnitude(), cost: .parameters)
-      while selection.removeNext() != nil {}
+      while selection.removeNext() {}
       let cut = try model.results().cut
       #expect(cut.constants.values.allSatisfy { !$0.shape.contains(0) }, "\(name)")
       #expect(
@@ -54,11 +48,31 @@ import Testing
     let model = try PruningModel(network.graph)
     let target = model.cost.macs / 2
     var selection = UnitSelection(model, criterion: Magnitude(), cost: .macs)
-    let isMet = selection.remove(downTo: target)
+    let isMet = selection.remove(model, .macs, downTo: target)
     #expect(isMet)
     #expect(try CostModel(try model.results().cut).macs <= target)
     var rest = UnitSelection(model, criterion: Magnitude(), cost: .macs)
-    let isImpossible = !rest.remove(downTo: 0)
+    let isImpossible = !rest.remove(model, .macs, downTo: 0)
     #expect(isImpossible)
+  }
+
+  @Test(arguments: [2, 3, 4, 8]) func roundedSelectionKeepsMultiples(_ multiple: Int) throws {
+    for (name, network) in SmallNetwork.all {
+      let model = try PruningModel(network.graph)
+      let sizes = model.units.sets.map(\.count)
+      var selection = RoundedSelection(
+        model, criterion: Magnitude(), cost: .macs, multiple: multiple)
+      while selection.removeNext() {
+        let gone = Set(model.removedUnits)
+        for (set, size) in zip(model.units.sets, sizes) {
+          let left = set.filter { !gone.contains($0) }.count
+          #expect(left == size || left % multiple == 0, "\(name): \(left) of \(size)")
+          #expect(left > 0, "\(name)")
+        }
+      }
+      let (masked, cut) = try model.results()
+      try cut.verify()
+      #expect(try CostModel(cut).macs == model.cost.macs && masked.nodes.count == cut.nodes.count)
+    }
   }
 }

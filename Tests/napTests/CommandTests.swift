@@ -68,9 +68,19 @@ import Testing
         (["--macs", "1.5"], "--macs 1.5 does not lie between 0 and 1"),
         (
           ["--macs", "0.5", "--params", "0.5"],
-          "give only one of --macs, --params, --sparsity and --max-drop"
+          "give only one of --macs, --params, --latency, --sparsity and --max-drop"
         ),
         (["--sparsity", "0.9"], "--sparsity needs --granularity weights"),
+        (["--granularity", "2:4", "--sparsity", "0.9"], "says itself how much is removed"),
+        (["--granularity", "4:2"], "is invalid for '--granularity"),
+        (["--time", "30x"], "is invalid for '--time"),
+        (["--time", "30m", "--epochs", "2"], "give either --epochs or --time"),
+        (["--round", "0"], "--round 0 does not lie between 1 and 1024"),
+        (["--latency-table", "t.csv"], "--latency-table needs --latency"),
+        (
+          ["--granularity", "weights", "--sparsity", "0.5", "--criterion", "gate", "--quiet"],
+          "scores whole channels, not single weights"
+        ),
         (["--criterion", "luck"], "there is no criterion 'luck'"),
         (["--preset", "nothing", "--macs", "0.5"], "there is no preset 'nothing'"),
         (
@@ -85,6 +95,35 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: out))
       }
       #expect(try nap("eval", model).status == 2)
+      for arguments in [
+        ["pick", folder.path], ["compare", model, "--data", "synthetic", "--criteria", "luck"],
+        ["sensitivity", model, "--data", "synthetic", "--channels", "0"],
+      ] {
+        #expect(try run(arguments).status == 2, "\(arguments)")
+      }
+    }
+  }
+
+  /// Every network on the way is there afterwards, and a directory is used once.
+  @Test func aRunLeavesNetworksToPickFrom() throws {
+    try withFolder { folder in
+      let model = try model(folder)
+      let (night, out) = (
+        folder.appending(path: "night").path, folder.appending(path: "out.onnx").path
+      )
+      let arguments = [
+        "prune", model, "--data", "synthetic", "--preset", "synthetic", "-o", out, "--run", night,
+        "--max-drop", "100", "--epochs", "0", "--quiet",
+      ]
+      #expect(try run(arguments).status == 0)
+      let list = try nap("pick", night, "--json")
+      #expect(list.status == 0 && list.output.contains("\"macs\""))
+      let another = folder.appending(path: "another.onnx").path
+      #expect(try nap("pick", night, "--macs", "0.9", "-o", another).status == 0)
+      let network = try Network(contentsOf: another)
+      #expect(Double(network.macs) <= 0.9 * Double(try Network(contentsOf: model).macs))
+      #expect(try nap("pick", night, "--macs", "0.00001", "-o", another).status == 1)
+      #expect(try run(arguments).status == 2)
     }
   }
 

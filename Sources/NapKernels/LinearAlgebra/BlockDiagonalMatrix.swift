@@ -22,6 +22,10 @@ package struct BlockDiagonalMatrix: Sendable, Equatable {
     return blocks[block][index - bounds[block], index - bounds[block]]
   }
 
+  package var diagonal: [Double] {
+    blocks.flatMap { block in (0..<block.rows).map { block[$0, $0] } }
+  }
+
   package func block(of index: Int) -> Int {
     // There are few blocks.
     (bounds.firstIndex { $0 > index } ?? bounds.count) - 1

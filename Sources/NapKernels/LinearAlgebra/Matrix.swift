@@ -61,6 +61,12 @@ package struct Matrix: Sendable, Equatable {
     selecting(rows: Array(0..<rows), columns: chosen)
   }
 
+  package func selecting(rows chosen: [Int]) -> Matrix {
+    Matrix(
+      rows: chosen.count, columns: columns,
+      elements: chosen.flatMap { elements[$0 * columns..<($0 + 1) * columns] })
+  }
+
   package static func * (a: Matrix, b: Matrix) -> Matrix {
     var result = Matrix(rows: a.rows, columns: b.columns)
     result.add(a, b, factor: 1)
@@ -81,6 +87,27 @@ package struct Matrix: Sendable, Equatable {
         CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(a.rows), Int32(b.columns),
         Int32(a.columns), factor, a.elements, Int32(a.columns), b.elements, Int32(b.columns), 1,
         base + chosen.lowerBound, Int32(width))
+    }
+  }
+
+  /// `self += factor · aᵀ · b`.
+  package mutating func add(transposed a: Matrix, _ b: Matrix, factor: Double) {
+    precondition(a.rows == b.rows && rows == a.columns && columns == b.columns)
+    guard rows > 0, columns > 0, a.rows > 0 else { return }
+    cblas_dgemm(
+      CblasRowMajor, CblasTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(a.rows), factor,
+      a.elements, Int32(rows), b.elements, Int32(columns), 1, &elements, Int32(columns))
+  }
+
+  /// The sum of the products of corresponding elements of every row.
+  package func rowDots(_ other: Matrix) -> [Double] {
+    precondition(rows == other.rows && columns == other.columns)
+    return elements.withUnsafeBufferPointer { a in
+      other.elements.withUnsafeBufferPointer { b in
+        (0..<rows).map { i in
+          (i * columns..<(i + 1) * columns).reduce(0) { $0 + a[$1] * b[$1] }
+        }
+      }
     }
   }
 

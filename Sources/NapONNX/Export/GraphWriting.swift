@@ -126,6 +126,21 @@ extension ONNXTensorProto {
   }
 }
 
+extension ONNXSparseTensorProto {
+  /// What is not zero and where; `nil` where that would not be smaller.
+  init?(_ tensor: Tensor, name: String) {
+    guard tensor.isFloat, !tensor.shape.isEmpty else { return nil }
+    let places = tensor.floats.indices.filter { tensor.floats[$0] != 0 }
+    // A place takes 8 bytes, a number 4; some runtimes want at least one.
+    guard 3 * places.count < tensor.count, !places.isEmpty else { return nil }
+    self.init()
+    dims = tensor.shape.map(Int64.init)
+    values = ONNXTensorProto(
+      Tensor(shape: [places.count], floats: places.map { tensor.floats[$0] }), name: name)
+    indices = ONNXTensorProto(Tensor(places), name: "\(name)_indices")
+  }
+}
+
 extension ElementType {
   /// Bytes of one element in a file.
   var byteWidth: Int {

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 package import NapGraph
 import NapTensor
 import SwiftProtobuf
@@ -12,6 +12,8 @@ package struct ONNXWriter: Sendable {
   /// Weights of more bytes than this go to a file of their own, `<model>.data`: a protobuf file
   /// cannot exceed 2 GiB.
   package var externalDataThreshold = 2_000_000_000
+  /// Whether tensors of zeros mostly are written as lists of what is not zero.
+  package var writesSparse = false
 
   package init() {}
 
@@ -24,7 +26,32 @@ package struct ONNXWriter: Sendable {
     }
   }
 
+  /// The bytes of a file that holds the whole network; `nil` when they are too many for one.
+  package func bytes(of graph: Graph) -> Data? {
+    var (model, constants) = model(of: graph)
+    guard Self.size(of: constants) <= externalDataThreshold else { return nil }
+    model.graph.initializer = constants.map { ONNXTensorProto($0.tensor, name: $0.name) }
+    return try? model.serializedData()
+  }
+
   private func writeFiles(_ graph: Graph, to path: String) throws(FileError) {
+    var (model, constants) = model(of: graph)
+    if Self.size(of: constants) <= externalDataThreshold {
+      model.graph.initializer = constants.map { ONNXTensorProto($0.tensor, name: $0.name) }
+      try write(model, to: path)
+    } else {
+      // The data first: a model whose data is missing is worse than data nobody refers to.
+      let data = try AtomicFile(path + ".data")
+      model.graph.initializer = try externalize(constants, to: data)
+      try data.commit()
+      try write(model, to: path)
+    }
+  }
+
+  /// The network without its dense constants, and those.
+  private func model(of graph: Graph) -> (
+    model: ONNXModelProto, constants: [(name: String, tensor: Tensor)]
+  ) {
     var model = ONNXModelProto()
     let version = graph.nodes.reduce(NodeDescription.exportOpset) {
       max($0, $1.op.exported().opset)
@@ -44,20 +71,17 @@ package struct ONNXWriter: Sendable {
     }
     var writing = GraphWriting(graph, opset: version)
     var (proto, constants) = writing.protos()
-
-    let size = constants.reduce(0) { $0 + $1.tensor.count * $1.tensor.elementType.byteWidth }
-    if size <= externalDataThreshold {
-      proto.initializer = constants.map { ONNXTensorProto($0.tensor, name: $0.name) }
-      model.graph = proto
-      try write(model, to: path)
-    } else {
-      // The data first: a model whose data is missing is worse than data nobody refers to.
-      let data = try AtomicFile(path + ".data")
-      proto.initializer = try externalize(constants, to: data)
-      model.graph = proto
-      try data.commit()
-      try write(model, to: path)
+    if writesSparse {
+      proto.sparseInitializer = constants.compactMap { ONNXSparseTensorProto($0.tensor, name: $0.name) }
+      let sparse = Set(proto.sparseInitializer.map(\.values.name))
+      constants.removeAll { sparse.contains($0.name) }
     }
+    model.graph = proto
+    return (model, constants)
+  }
+
+  private static func size(of constants: [(name: String, tensor: Tensor)]) -> Int {
+    constants.reduce(0) { $0 + $1.tensor.count * $1.tensor.elementType.byteWidth }
   }
 
   private func write(_ model: ONNXModelProto, to path: String) throws(FileError) {

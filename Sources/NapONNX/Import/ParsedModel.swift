@@ -35,10 +35,8 @@ struct ParsedModel {
     documentation = model.docString.isEmpty ? graph.docString : model.docString
     metadata = model.metadataProps.map { ($0.key, $0.value) }
 
-    if let sparse = graph.sparseInitializer.first {
-      throw .unsupported("the sparse initializer '\(sparse.values.name)'")
-    }
-    let initializers = Set(graph.initializer.map(\.name))
+    let initializers = Set(
+      graph.initializer.map(\.name) + graph.sparseInitializer.map(\.values.name))
     for input in graph.input where !initializers.contains(input.name) {
       inputs.append(try Signature(input, kind: "input"))
     }
@@ -55,11 +53,16 @@ struct ParsedModel {
         try Self.node(node, name: names[index], used: used.values, opset: opset, reading))
     }
     for proto in graph.initializer where used.values.contains(proto.name) {
-      guard constants[proto.name] == nil else {
-        throw .invalid("there are two initializers '\(proto.name)'")
-      }
-      constants[proto.name] = try reading.tensor(proto, name: proto.name)
+      try define(proto.name, as: try reading.tensor(proto, name: proto.name))
     }
+    for proto in graph.sparseInitializer where used.values.contains(proto.values.name) {
+      try define(proto.values.name, as: try reading.tensor(proto))
+    }
+  }
+
+  private mutating func define(_ name: String, as tensor: Tensor) throws(ONNXError) {
+    guard constants[name] == nil else { throw .invalid("there are two initializers '\(name)'") }
+    constants[name] = tensor
   }
 
   private static func decode(_ path: String) throws(ONNXError) -> ONNXModelProto {

@@ -46,6 +46,35 @@ struct TensorReading {
     }
   }
 
+  /// A sparse tensor with its zeros written out.
+  func tensor(_ proto: ONNXSparseTensorProto) throws(ONNXError) -> Tensor {
+    let name = proto.values.name
+    func wrong(_ problem: String) -> ONNXError { .tensor(name: name, problem: problem) }
+    let values = try tensor(proto.values, name: name)
+    let places = try tensor(proto.indices, name: name)
+    let shape = proto.dims.map(Int.init)
+    guard let count = elementCount(shape), count <= maximumSparseCount else {
+      throw wrong("has the impossible shape \(describe(shape))")
+    }
+    guard values.isFloat else { throw wrong("is sparse, but holds no floats") }
+    let width = places.shape.count == 2 ? shape.count : 1
+    guard !places.isFloat, places.shape == (width == 1 && places.shape.count == 1
+      ? [values.count] : [values.count, width])
+    else { throw wrong("needs a place for each of its \(values.count) values") }
+    var result = Tensor(shape: shape, repeating: 0)
+    for (n, value) in values.floats.enumerated() {
+      var place = 0
+      for axis in 0..<width {
+        let index = Int(places.integers[n * width + axis])
+        let size = width == 1 ? count : shape[axis]
+        guard (0..<size).contains(index) else { throw wrong("has a value outside its shape") }
+        place = width == 1 ? index : place * size + index
+      }
+      result.floats[place] = value
+    }
+    return result
+  }
+
   private func raw(_ proto: ONNXTensorProto, name: String) throws(ONNXError) -> Data? {
     if proto.dataLocation == .external { return try externalData.bytes(of: proto, name: name) }
     return proto.hasRawData ? proto.rawData : nil
@@ -147,6 +176,9 @@ func elementCount(_ shape: [Int]) -> Int? {
 
 /// No tensor is larger; products of three such counts' square roots still fit an `Int`.
 let maximumElementCount = 1 << 40
+
+/// Elements that a few bytes of a file may ask memory for.
+private let maximumSparseCount = 1 << 31
 
 /// ONNX's name for an element type, in the lower case its text form uses.
 func typeName(_ dataType: Int32) -> String {

@@ -8,7 +8,7 @@ package struct BlockLoss: Criterion {
   package static let name = "nap"
   package static let summary =
     "second-order loss of the whole channel, compensated and calibrated (default)"
-  package static let needsCurvature = true
+  package static let evidence: Set<Evidence> = [.factors]
   package static let compensates = true
 
   package init() {}

@@ -1,4 +1,14 @@
+package import NapCurvature
+import NapGraph
 package import NapKernels
+
+/// What must be known of a network before a criterion can score it.
+package enum Evidence: Sendable, Hashable {
+  /// Kronecker factors of the curvature.
+  case factors
+  /// Gradients of the weights, by example.
+  case gradients(CurvatureKind)
+}
 
 /// What removing a unit or a weight costs, in the eyes of one theory.
 package protocol Criterion: Sendable {
@@ -6,8 +16,10 @@ package protocol Criterion: Sendable {
   static var name: String { get }
   /// One sentence for `--help`.
   static var summary: String { get }
-  /// Whether Kronecker factors must be collected before scoring.
-  static var needsCurvature: Bool { get }
+  /// What must be collected before scoring; gradients of one kind at most.
+  static var evidence: Set<Evidence> { get }
+  /// Whether single weights have a score; whole channels always have.
+  static var scoresWeights: Bool { get }
   /// Whether the remaining weights make up for what is removed.
   static var compensates: Bool { get }
 
@@ -20,9 +32,50 @@ package protocol Criterion: Sendable {
   func weightScores(in layer: LayerModel) -> [Matrix]
 }
 
+extension Criterion {
+  package static var scoresWeights: Bool { true }
+  package static var compensates: Bool { false }
+  package static var evidence: Set<Evidence> { [] }
+  package func weightScores(in layer: LayerModel) -> [Matrix] { layer.weights }
+}
+
+/// A criterion that scores single weights, and units by the sum over their weights.
+package protocol WeightwiseCriterion: Criterion {
+  /// The score of the weight in some row and column of a layer's matrix, as the layer is now.
+  func score(in layer: LayerModel, group: Int) -> (_ row: Int, _ column: Int) -> Double
+}
+
+extension WeightwiseCriterion {
+  package func score(of unit: PruningUnit, in model: PruningModel) -> Double {
+    model.sum(over: unit) { score(in: $0, group: $1) }
+  }
+
+  package func weightScores(in layer: LayerModel) -> [Matrix] {
+    (0..<layer.shape.groups).map { group in
+      let score = score(in: layer, group: group)
+      var result = Matrix(rows: layer.shape.outputs, columns: layer.shape.inputs)
+      for i in 0..<result.rows { for j in 0..<result.columns { result[i, j] = score(i, j) } }
+      return result
+    }
+  }
+}
+
 /// Every criterion: a new one is a file of its own and a line here.
 package let allCriteria: [any Criterion.Type] = [
   BlockLoss.self,
+  UncalibratedBlockLoss.self,
+  UnitCalibratedBlockLoss.self,
   SummedLoss.self,
+  GateLoss.self,
+  JointGateLoss.self,
+  KroneckerDamage.self,
+  DiagonalDamage.self,
+  Taylor.self,
+  Sensitivity.self,
+  Wanda.self,
+  NormalizationScale.self,
+  GeometricMedian.self,
   Magnitude.self,
+  AbsoluteMagnitude.self,
+  Random.self,
 ]

@@ -6,32 +6,15 @@ package import NapKernels
 /// Without that normalization, layers with small weights would be emptied first.
 package struct Magnitude: Criterion {
   package static let name = "magnitude"
-  package static let summary =
-    "squared norm of the channel's weights, by layer mean (for reference)"
-  package static let needsCurvature = false
-  package static let compensates = false
+  package static let summary = "squared norm of the channel's weights, by layer mean"
 
   package init() {}
 
   package func score(of unit: PruningUnit, in model: PruningModel) -> Double {
-    var sum = 0.0
-    for (layer, columns) in model.readings(of: unit) {
-      let norm = layer.squaredNorm(group: 0, rows: Array(0..<layer.shape.outputs), columns: columns)
-      sum += norm / meanSquare(layer)
+    model.sum(over: unit) { layer, group in
+      let (weights, mean) = (layer.weights[group], layer.meanSquare)
+      return { i, j in weights[i, j] * weights[i, j] / mean }
     }
-    for (layer, rows) in model.computings(of: unit) {
-      for (group, row) in rows {
-        let norm = layer.squaredNorm(
-          group: group, rows: [row], columns: Array(0..<layer.shape.inputs))
-        sum += norm / meanSquare(layer)
-      }
-    }
-    return sum
-  }
-
-  private func meanSquare(_ layer: LayerModel) -> Double {
-    let all = layer.weights.reduce(0) { $0 + $1.dot($1) }
-    return max(all / Double(layer.shape.groups * layer.shape.outputs * layer.shape.inputs), 1e-30)
   }
 
   /// By plain magnitude, as is the custom.

@@ -52,7 +52,7 @@ extension PruningReport {
     for layer in layers {
       table.rows.append([
         layer.name, described(layer.shapeBefore),
-        granularity == "weights"
+        granularity != "channels"
           ? "\(abbreviated(layer.nonzeroAfter)) nonzero" : described(layer.shapeAfter),
         abbreviated(layer.macsBefore), abbreviated(layer.macsAfter),
         percent(layer.nonzeroAfter, layer.shapeBefore.reduce(1, *)),
@@ -75,6 +75,30 @@ extension PruningReport {
         percent(nonzeroAfter, parametersBefore),
       ],
     ]
+    if let latency {
+      for (name, before, after) in [
+        ("ms, predicted", latency.predictedBefore, latency.predictedAfter),
+        ("ms, measured here", latency.measuredBefore, latency.measuredAfter),
+      ] {
+        summary.rows.append([
+          name, String(format: "%.3f", before), String(format: "%.3f", after),
+          String(format: "%.1f %%", 100 * after / max(1e-9, before)),
+        ])
+      }
+    }
+    if let bytesBefore, let bytesAfter {
+      let forms: [(String, KeyPath<FileSizes, Int>)] = [
+        ("bytes", \.plain), ("compressed", \.compressed), ("sparse", \.sparse),
+        ("sparse, compressed", \.sparseCompressed),
+      ]
+      // Lists of what is not zero are of use where there are zeros.
+      for (name, form) in granularity == "channels" ? forms.prefix(2) : forms[...] {
+        summary.rows.append([
+          name, abbreviated(bytesBefore[keyPath: form]), abbreviated(bytesAfter[keyPath: form]),
+          percent(bytesAfter[keyPath: form], bytesBefore.plain),
+        ])
+      }
+    }
     let ending =
       String(format: "%.0f s, ", seconds)
       + (verified
@@ -84,5 +108,56 @@ extension PruningReport {
 
   private func percent(_ part: Int, _ whole: Int) -> String {
     String(format: "%.1f %%", 100 * Double(part) / Double(max(1, whole)))
+  }
+}
+
+extension PointsReport {
+  public func renderedAsText() -> String {
+    var table = Table(["", "MACs", "parameters", "accuracy"])
+    for (index, point) in points.enumerated() {
+      table.rows.append([
+        String(index + 1), String(format: "%.1f %%", 100 * point.macs),
+        String(format: "%.1f %%", 100 * point.parameters), String(format: "%.2f %%", point.accuracy),
+      ])
+    }
+    return table.rendered() + "\n\naccuracy on held-out training images, after the network was cut"
+  }
+}
+
+extension SensitivityReport {
+  public func renderedAsText() -> String {
+    func number(_ value: Double?) -> String { value.map { String(format: "%.5f", $0) } ?? "" }
+    var losses = Table(["channels of", "tried", "loss", "compensated"])
+    for set in sets {
+      let shown = set.layers.prefix(3).joined(separator: ", ") + (set.layers.count > 3 ? ", …" : "")
+      losses.rows.append([
+        shown, String(set.channels), number(set.loss), number(set.compensatedLoss),
+      ])
+    }
+    var table = Table(["criterion", "rank correlation", "within sets"])
+    for criterion in criteria {
+      table.rows.append([
+        criterion.name, String(format: "%.3f", criterion.rankCorrelation),
+        String(format: "%.3f", criterion.correlationBySet),
+      ])
+    }
+    return [
+      "Increase of the loss by removing one channel, in nats, on \(images) images:",
+      losses.rendered(),
+      "Predicted against measured, over \(channels) channels:", table.rendered(),
+    ].joined(separator: "\n\n")
+  }
+}
+
+extension ComparisonReport {
+  public func renderedAsText() -> String {
+    let count = curves.map(\.points.count).max() ?? 0
+    let sizes = curves.first?.points.map { String(format: "%.1f %%", 100 * $0.macs) } ?? []
+    var table = Table(["accuracy at MACs"] + sizes)
+    for curve in curves where curve.points.count == count {
+      table.rows.append(
+        [curve.criterion] + curve.points.map { String(format: "%.2f", $0.accuracy) })
+    }
+    return table.rendered() + String(format: "\n\nthe original: %.2f %%", accuracyBefore)
   }
 }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Foundation
 import NapKit
 import NapReport
+import NapTensor
 
 struct Profile: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -10,6 +12,7 @@ struct Profile: ParsableCommand {
         nap profile model.onnx
         nap profile model.onnx --time training --batch-size 128
         nap profile model.onnx --time inference --batch-size 1 --by-node
+        nap profile model.onnx --latency-table times.csv
 
       With --time, GFLOP/s count the products of a convolution written out; Winograd's algorithm
       needs fewer, and may show more than the machine can do. Steps without a kernel are loops.
@@ -32,6 +35,12 @@ struct Profile: ParsableCommand {
   @Flag(help: "With --time: show every step of every node, not sums by kind of step.")
   var byNode = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Write how long a single image takes in every layer, at several widths (CSV), for nap prune --latency.",
+      valueName: "file"))
+  var latencyTable: String?
+
   @Flag(help: "Print exactly one JSON object on standard output.")
   var json = false
 
@@ -43,6 +52,12 @@ struct Profile: ParsableCommand {
 
   func run() throws {
     let network = try Network(contentsOf: model, inputShapes: try shapeOptions.shapes())
+    if let latencyTable {
+      try OutputPath.check(latencyTable, unlike: model)
+      let file = try AtomicFile(latencyTable)
+      try file.write(Data(try Latency(measuring: network).csv.utf8))
+      try file.commit()
+    }
     if let time {
       var timing = Timing(mode: time, precision: precision, batchSize: batchSize)
       timing.byNode = byNode

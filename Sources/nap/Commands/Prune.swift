@@ -15,7 +15,9 @@ struct Prune: ParsableCommand {
         nap prune model.onnx --data DIR --preset cifar10 -o smaller.onnx
         nap prune model.onnx --data DIR --preset cifar10 -o half.onnx --macs 0.5
         nap prune model.onnx --data DIR --preset cifar10 -o quick.onnx --macs 0.7 --epochs 0
+        nap prune model.onnx --data DIR --preset cifar10 -o best.onnx --macs 0.5 --time 45m
         nap prune model.onnx --data DIR --preset cifar10 -o sparse.onnx --granularity weights --sparsity 0.9
+        nap prune model.onnx --data DIR --preset cifar10 -o pattern.onnx --granularity 2:4
 
       Criteria:
       \(Pruning.criteria.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
@@ -29,7 +31,10 @@ struct Prune: ParsableCommand {
 
   @OptionGroup var dataOptions: DataOptions
 
-  @Option(help: "What is removed: channels (a smaller, faster network) or weights (zeros).")
+  @Option(
+    help: ArgumentHelp(
+      "What is removed: channels (a smaller, faster network), weights (zeros), or a pattern such as 2:4 (zeros that keep two of four neighbouring input channels).",
+      valueName: "kind"))
   var granularity = Pruning.Granularity.channels
 
   @Option(
@@ -38,6 +43,18 @@ struct Prune: ParsableCommand {
 
   @Option(help: ArgumentHelp("Keep at most this share of the parameters.", valueName: "share"))
   var params: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Take at most this share of the time of a single image, measured on this machine or told by a table.",
+      valueName: "share"))
+  var latency: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Times of the layers on the target device (CSV); nap profile --latency-table writes one to fill in.",
+      valueName: "file"))
+  var latencyTable: String?
 
   @Option(help: ArgumentHelp("Set this share of the weights to zero.", valueName: "share"))
   var sparsity: Double?
@@ -51,6 +68,29 @@ struct Prune: ParsableCommand {
   @Option(
     help: "Epochs of fine-tuning; 0 means one shot, without any training (default: chosen by nap).")
   var epochs: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep multiples of this many channels, such as 8 or 16: processors compute in blocks.",
+      valueName: "channels"))
+  var round = 1
+
+  @Option(
+    help: ArgumentHelp(
+      "How long the whole job may take, such as 30m or 1h30m; nap shares it out.",
+      valueName: "span"))
+  var time: TimeSpan?
+
+  @Option(
+    name: .customLong("run"),
+    help: ArgumentHelp(
+      "A new directory for the networks on the way; nap pick takes one from it.", valueName: "dir"))
+  var runDirectory: String?
+
+  @Flag(
+    help: ArgumentHelp(
+      "Write weights of zeros mostly as lists of what is not zero: a smaller file that not every runtime reads."))
+  var sparse = false
 
   @Option(help: "How channels are scored: \(Pruning.criteria.map(\.name).joined(separator: ", ")).")
   var criterion = "nap"
@@ -105,22 +145,35 @@ struct Prune: ParsableCommand {
     }
     try share(macs, "--macs")
     try share(params, "--params")
+    try share(latency, "--latency")
     try share(sparsity, "--sparsity")
     if let maxDrop, !(maxDrop >= 0 && maxDrop <= 100) {
       throw ValidationError("--max-drop \(maxDrop) does not lie between 0 and 100")
     }
-    let goals = [macs, params, sparsity, maxDrop].compactMap { $0 }
+    let goals = [macs, params, latency, sparsity, maxDrop].compactMap { $0 }
     guard goals.count <= 1 else {
-      throw ValidationError("give only one of --macs, --params, --sparsity and --max-drop")
+      throw ValidationError("give only one of --macs, --params, --latency, --sparsity and --max-drop")
     }
     switch granularity {
     case .channels where sparsity != nil:
       throw ValidationError(
         "--sparsity needs --granularity weights; for channels give --macs or --params")
-    case .weights where macs != nil || params != nil:
+    case .weights where macs != nil || params != nil || latency != nil:
       throw ValidationError("--granularity weights needs --sparsity or --max-drop")
+    case .pattern where !goals.isEmpty:
+      throw ValidationError("--granularity \(granularity) says itself how much is removed")
     default: break
     }
+    if latencyTable != nil, latency == nil {
+      throw ValidationError("--latency-table needs --latency")
+    }
+    guard (1...1024).contains(round) else {
+      throw ValidationError("--round \(round) does not lie between 1 and 1024")
+    }
+    if round > 1, granularity != .channels {
+      throw ValidationError("--round is for channels")
+    }
+    if epochs != nil, time != nil { throw ValidationError("give either --epochs or --time") }
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
     }
@@ -132,11 +185,7 @@ struct Prune: ParsableCommand {
         "--damping, --curvature-images, --max-factor, --rounds and --learning-rate must be positive"
       )
     }
-    guard Pruning.criteria.contains(where: { $0.name == criterion }) else {
-      throw ValidationError(
-        "there is no criterion '\(criterion)'; choose one of "
-          + Pruning.criteria.map(\.name).joined(separator: ", "))
-    }
+    try Pruning.check([criterion])
   }
 
   func run() throws {
@@ -145,6 +194,10 @@ struct Prune: ParsableCommand {
     pruning.granularity = granularity
     pruning.goal = goal
     pruning.epochs = epochs
+    pruning.multiple = round
+    pruning.latencyTable = latencyTable
+    pruning.seconds = time?.seconds
+    pruning.runDirectory = runDirectory
     pruning.criterion = criterion
     pruning.seed = seed
     pruning.precision = precision
@@ -160,7 +213,7 @@ struct Prune: ParsableCommand {
     try Terminal.rescuing(to: output) {
       let (result, report) = try pruning.run(network, progress: outputOptions.progress(terminal))
       terminal.clear()
-      try result.write(to: output)
+      try result.write(to: output, sparse: sparse)
       print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
     }
   }
@@ -168,6 +221,7 @@ struct Prune: ParsableCommand {
   private var goal: Pruning.Goal {
     if let macs { return .macs(macs) }
     if let params { return .parameters(params) }
+    if let latency { return .latency(latency) }
     if let sparsity { return .sparsity(sparsity) }
     return .maxDrop(maxDrop ?? 1)
   }

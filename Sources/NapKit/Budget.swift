@@ -1,0 +1,68 @@
+import Foundation
+import NapTensor
+
+/// How long a network is trained.
+enum TrainingLength: Hashable {
+  case epochs(Int)
+  case seconds(Double)
+
+  var isEmpty: Bool {
+    switch self {
+    case .epochs(let epochs): epochs <= 0
+    case .seconds(let seconds): seconds <= 0
+    }
+  }
+}
+
+/// The time the user gives, shared out among collecting, cutting and training as it goes by.
+struct Budget {
+  /// Of the whole job, in seconds.
+  let seconds: Double
+  private let clock = ContinuousClock()
+  private let start: ContinuousClock.Instant
+  /// Kept for measuring the result.
+  private let reserve: Double
+
+  /// - Parameter reserve: seconds that measuring the result takes.
+  /// - Throws: `UsageError` when that leaves no time for anything else.
+  init(seconds: Double, since start: ContinuousClock.Instant, reserve: Double) throws {
+    guard 3 * reserve < seconds else {
+      throw UsageError(
+        String(format: "measuring the network takes %.0f s each time, so %.0f s are not enough", reserve, seconds),
+        recovery: "give more --time")
+    }
+    self.seconds = seconds
+    self.start = start
+    self.reserve = reserve
+  }
+
+  /// Seconds that are left to work with.
+  var left: Double { max(0, seconds - reserve - (clock.now - start) / .seconds(1)) }
+
+  var rest: TrainingLength { .seconds(left) }
+
+  /// A part of the whole, if it is left.
+  func part(_ share: Double) -> TrainingLength { .seconds(min(left, share * seconds)) }
+
+  var isInFirstHalf: Bool { left > seconds / 2 }
+
+  /// How often something that takes so many seconds may be done, besides training; once at least.
+  func affordable(_ seconds: Double) -> Int {
+    max(1, Int(Self.preparingShare * left / max(1e-3, seconds)))
+  }
+
+  /// Images that curvature can be collected from in a small part of the time, given how many a second
+  /// the network is evaluated on: it takes about ten times as long.
+  func imagesOfCurvature(_ evaluatedPerSecond: Double) -> Double {
+    0.05 * left * evaluatedPerSecond / 10
+  }
+
+  /// Of what is left, for curvature and choosing.
+  private static let preparingShare = 0.2
+}
+
+/// How long something takes, in seconds.
+func timed(_ body: () throws -> Void) rethrows -> Double {
+  let clock = ContinuousClock()
+  return try clock.measure(body) / .seconds(1)
+}

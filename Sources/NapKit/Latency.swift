@@ -1,0 +1,122 @@
+import Foundation
+import NapEngine
+import NapGraph
+package import NapPruning
+import NapTensor
+
+/// How long the nodes of a network take, at several widths: what `--latency` decides by.
+public struct Latency: Sendable {
+  package var table: LatencyTable
+
+  /// Measures a network and uniformly narrower ones on this machine.
+  ///
+  /// - Parameter batchSize: images that go through at once.
+  public init(measuring network: Network, batchSize: Int = 1, progress: ProgressHandler = { _ in })
+    throws
+  {
+    var entries: [LatencyTable.Entry] = []
+    for (step, width) in Self.widths.enumerated() {
+      entries += try Self.entries(of: try network.graph.logits.narrowed(to: width), batchSize)
+      try progress(
+        WorkProgress(stage: "measuring latencies", step: step + 1, steps: Self.widths.count))
+    }
+    table = LatencyTable(entries)
+  }
+
+  private static let widths = [1, 0.75, 0.5, 0.25, 0.125]
+
+  private static func entries(of graph: Graph, _ batchSize: Int) throws -> [LatencyTable.Entry] {
+    let shapes = try graph.shapes(batch: 1)
+    let plan = try Plan(
+      graph, parameters: Parameters(graph), mode: .inference, batch: graph.batchSize(batchSize))
+    var seconds: [Int: Double] = [:]
+    for step in plan.stepTimes(runs: 15) {
+      if let node = step.node { seconds[node, default: 0] += step.seconds }
+    }
+    return seconds.sorted { $0.key < $1.key }.map { index, seconds in
+      let node = graph.nodes[index]
+      let places = LatencyModel.places(of: node, graph, shapes)
+      func size(_ place: IndexAtoms.Place?) -> Int? {
+        place.map { shapes[$0.value.index][$0.axis] }
+      }
+      let outputs = size(places.outputs) ?? 1
+      return LatencyTable.Entry(
+        node: node.name, inputs: size(places.inputs) ?? outputs, outputs: outputs,
+        nanoseconds: 1e9 * seconds)
+    }
+  }
+
+  /// Seconds of a pass through a network, the median of some.
+  static func measured(_ network: Network, batchSize: Int) throws -> Double {
+    let graph = network.graph
+    let plan = try Plan(
+      graph, parameters: Parameters(graph), mode: .inference, batch: graph.batchSize(batchSize))
+    let times = (0..<25).map { _ in timed { plan.forward() } }
+    return times.dropFirst(4).sorted()[10]
+  }
+}
+
+// MARK: Files
+extension Latency {
+  private static let header = "node,inputs,outputs,milliseconds"
+
+  /// The table as CSV: one line for every node and size.
+  public var csv: String {
+    let lines = table.entries.map {
+      "\($0.node),\($0.inputs),\($0.outputs),\(String(format: "%.6f", $0.nanoseconds / 1e6))"
+    }
+    return ([Self.header] + lines).joined(separator: "\n") + "\n"
+  }
+
+  /// Reads a table, such as one with times from another device.
+  ///
+  /// - Throws: `UsageError` when it is none, or is about other nodes.
+  public init(contentsOf path: String, for network: Network) throws {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw UsageError("cannot read the table '\(path)'", recovery: nil)
+    }
+    let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+    guard lines.first == Self.header else {
+      throw UsageError(
+        "the table '\(path)' does not begin with the line \(Self.header)",
+        recovery: "nap profile --latency-table writes one to fill in")
+    }
+    var entries: [LatencyTable.Entry] = []
+    for (number, line) in lines.enumerated().dropFirst() where !line.isEmpty {
+      let fields = line.split(separator: ",", omittingEmptySubsequences: false)
+      guard fields.count >= 4, let inputs = Int(fields[fields.count - 3]),
+        let outputs = Int(fields[fields.count - 2]), let time = Double(fields[fields.count - 1]),
+        inputs > 0, outputs > 0, time >= 0, time.isFinite
+      else {
+        throw UsageError(
+          "line \(number + 1) of '\(path)' is not of the form \(Self.header)", recovery: nil)
+      }
+      let node = fields[..<(fields.count - 3)].joined(separator: ",")
+      entries.append(
+        LatencyTable.Entry(node: node, inputs: inputs, outputs: outputs, nanoseconds: 1e6 * time))
+    }
+    table = LatencyTable(entries)
+    let known = Set(entries.map(\.node))
+    let missing = network.graph.nodes.first { $0.op is any AffineOperator && !known.contains($0.name) }
+    if let missing {
+      throw UsageError(
+        "the table '\(path)' says nothing of the node '\(missing.name)'",
+        recovery: "nap profile --latency-table writes one to fill in")
+    }
+  }
+}
+
+extension Graph {
+  /// The network with about a share of the channels of every set, whichever they are.
+  fileprivate func narrowed(to width: Double) throws -> Graph {
+    guard width < 1 else { return self }
+    let model = try PruningModel(self)
+    for set in model.units.sets {
+      let left = max(1, Int((width * Double(set.count)).rounded()))
+      for index in set[left...] where model.mayRemove(model.units.units[index]) {
+        model.remove(index, compensating: false)
+      }
+    }
+    return try model.results().cut
+  }
+}

@@ -1,0 +1,114 @@
+package import NapGraph
+import NapTensor
+
+/// How long the nodes of a network take at some sizes, measured here or elsewhere.
+package struct LatencyTable: Sendable, Equatable {
+  /// A node at one size.
+  package struct Entry: Sendable, Equatable {
+    package var node: String
+    /// Channels it reads and writes.
+    package var inputs: Int
+    package var outputs: Int
+    /// Of one batch.
+    package var nanoseconds: Double
+
+    package init(node: String, inputs: Int, outputs: Int, nanoseconds: Double) {
+      self.node = node
+      self.inputs = inputs
+      self.outputs = outputs
+      self.nanoseconds = nanoseconds
+    }
+  }
+
+  package var entries: [Entry]
+
+  package init(_ entries: [Entry]) { self.entries = entries }
+}
+
+/// The time of a network that is being cut, predicted from a table.
+///
+/// The time of a node is taken to depend on its work alone: inputs times outputs where it has a
+/// weight, else outputs; linearly between the sizes of the table, and below the smallest.
+package struct LatencyModel: Sendable {
+  private struct Item {
+    /// What the node's work is the product of: places with how many indices are left there.
+    var counts: [IndexAtoms.Place: Int]
+    /// Ascending by work.
+    var points: [(work: Double, nanoseconds: Double)]
+
+    var nanoseconds: Double { time(counts.values.reduce(1) { $0 * Double($1) }) }
+
+    private func time(_ work: Double) -> Double {
+      guard let last = points.last else { return 0 }
+      guard points.count > 1 else {
+        return last.work > 0 ? last.nanoseconds * work / last.work : last.nanoseconds
+      }
+      let upper = points.firstIndex { $0.work >= work } ?? points.count - 1
+      let (a, b) = (points[max(0, upper - 1)], points[max(1, upper)])
+      let share = (work - a.work) / (b.work - a.work)
+      return max(0, a.nanoseconds + share * (b.nanoseconds - a.nanoseconds))
+    }
+  }
+
+  private var items: [Item] = []
+  private var itemsOfPlace: [IndexAtoms.Place: [Int]] = [:]
+  package private(set) var nanoseconds = 0.0
+
+  package init(_ graph: Graph, _ table: LatencyTable) throws(GraphError) {
+    let shapes = try graph.shapes(batch: 1)
+    let entries = Dictionary(grouping: table.entries, by: \.node)
+    for node in graph.nodes {
+      guard let entries = entries[node.name] else { continue }
+      let sizes = Self.places(of: node, graph, shapes)
+      let hasWeight = sizes.inputs != nil
+      var points: [(work: Double, nanoseconds: Double)] = []
+      for entry in entries {
+        let work = Double(entry.outputs) * (hasWeight ? Double(entry.inputs) : 1)
+        if !points.contains(where: { $0.work == work }) { points.append((work, entry.nanoseconds)) }
+      }
+      var counts: [IndexAtoms.Place: Int] = [:]
+      for place in [sizes.outputs, sizes.inputs].compactMap({ $0 }) {
+        counts[place] = shapes[place.value.index][place.axis]
+        itemsOfPlace[place, default: []].append(items.count)
+      }
+      items.append(Item(counts: counts, points: points.sorted { $0.work < $1.work }))
+    }
+    nanoseconds = items.reduce(0) { $0 + $1.nanoseconds }
+  }
+
+  /// Where a node's channels are counted.
+  package static func places(of node: Node, _ graph: Graph, _ shapes: [[Int]]) -> (
+    inputs: IndexAtoms.Place?, outputs: IndexAtoms.Place?
+  ) {
+    if let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil {
+      return (
+        IndexAtoms.Place(value: node.inputs[1], axis: op.weightInputAxis),
+        IndexAtoms.Place(value: node.inputs[1], axis: op.weightOutputAxis)
+      )
+    }
+    guard let output = node.outputs.first, shapes[output.index].count > 1 else { return (nil, nil) }
+    return (nil, IndexAtoms.Place(value: output, axis: 1))
+  }
+
+  package func saving(of unit: PruningUnit) -> Double {
+    affected(unit).reduce(0) { $0 + items[$1.key].nanoseconds - $1.value.nanoseconds }
+  }
+
+  package mutating func remove(_ unit: PruningUnit) {
+    for (index, item) in affected(unit) {
+      nanoseconds -= items[index].nanoseconds - item.nanoseconds
+      items[index] = item
+    }
+  }
+
+  /// The items that change when a unit goes, as they are then.
+  private func affected(_ unit: PruningUnit) -> [(key: Int, value: Item)] {
+    var changed: [Int: Item] = [:]
+    for (place, indices) in unit.places {
+      for index in itemsOfPlace[place] ?? [] {
+        changed[index, default: items[index]].counts[place]? -= indices.count
+      }
+    }
+    return changed.sorted { $0.key < $1.key }
+  }
+}

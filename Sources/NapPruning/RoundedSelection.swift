@@ -1,0 +1,64 @@
+/// Removes units in bundles, so that what is left of every set of channels is a multiple of some
+/// number: hardware computes in blocks.
+///
+/// A bundle is the cheapest units of its set, by score; sets with no more units than the number stay
+/// as they are.
+package struct RoundedSelection: ChannelSelection {
+  private let model: PruningModel
+  private let criterion: any Criterion
+  private let cost: Cost
+  private let multiple: Int
+  private var sets: [Candidates]
+
+  private struct Candidates {
+    /// Units that are left.
+    var units: [Int]
+    var bundle: [Int] = []
+    /// Score by saving of the bundle; `nil` when none may go.
+    var key: Double?
+    /// Removals at the time the key was computed.
+    var time = -1
+  }
+
+  package init(_ model: PruningModel, criterion: any Criterion, cost: Cost, multiple: Int) {
+    precondition(multiple > 0)
+    (self.model, self.criterion, self.cost, self.multiple) = (model, criterion, cost, multiple)
+    sets = model.units.sets.map { Candidates(units: $0) }
+    for index in sets.indices { refresh(index) }
+  }
+
+  private mutating func refresh(_ index: Int) {
+    let units = sets[index].units
+    let count = units.count % multiple == 0 ? multiple : units.count % multiple
+    sets[index].time = model.removedUnits.count
+    sets[index].key = nil
+    guard units.count > multiple else { return }
+    let scored = units.map { (max(0, criterion.score(of: model.units.units[$0], in: model)), $0) }
+    let bundle = scored.sorted { $0 < $1 }.prefix(count)
+    let chosen = bundle.map { model.units.units[$0.1] }
+    guard model.mayRemove(chosen) else { return }
+    let saving = chosen.reduce(0) { $0 + model.cost.saving(of: $1, cost) }
+    guard saving > 0 else { return }
+    sets[index].bundle = bundle.map(\.1)
+    sets[index].key = bundle.reduce(0) { $0 + $1.0 } / saving
+  }
+
+  package mutating func removeNext() -> Bool {
+    while true {
+      let candidates = sets.indices.filter { sets[$0].key != nil }
+      guard let best = candidates.min(by: { (sets[$0].key ?? 0, $0) < (sets[$1].key ?? 0, $1) })
+      else { return false }
+      if sets[best].time < model.removedUnits.count {
+        refresh(best)
+        continue
+      }
+      let bundle = Set(sets[best].bundle)
+      for unit in sets[best].bundle {
+        model.remove(unit, compensating: type(of: criterion).compensates)
+      }
+      sets[best].units.removeAll(where: bundle.contains)
+      refresh(best)
+      return true
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/// What networks of several sizes are worth, by criterion.
+public struct ComparisonReport: Codable, Sendable, Equatable {
+  public struct Point: Codable, Sendable, Equatable {
+    /// Shares of the original network, in `0...1`.
+    public var macs: Double
+    public var parameters: Double
+    /// Percent, on the test split.
+    public var accuracy: Double
+    public var seconds: Double
+
+    public init(macs: Double, parameters: Double, accuracy: Double, seconds: Double) {
+      self.macs = macs
+      self.parameters = parameters
+      self.accuracy = accuracy
+      self.seconds = seconds
+    }
+  }
+
+  public struct Curve: Codable, Sendable, Equatable {
+    public var criterion: String
+    public var points: [Point]
+
+    public init(criterion: String, points: [Point]) {
+      self.criterion = criterion
+      self.points = points
+    }
+  }
+
+  /// Percent, on the test split.
+  public var accuracyBefore: Double
+  public var curves: [Curve]
+
+  public init(accuracyBefore: Double, curves: [Curve]) {
+    self.accuracyBefore = accuracyBefore
+    self.curves = curves
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case curves
+    case accuracyBefore = "accuracy_before"
+  }
+}

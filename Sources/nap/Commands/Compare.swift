@@ -1,0 +1,87 @@
+import ArgumentParser
+import Foundation
+import NapKit
+import NapReport
+import NapTensor
+
+struct Compare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Prunes a network under several criteria and shows what is left of its accuracy.",
+    discussion: """
+      Without --time or --epochs every job is one shot, without any training: that compares the \
+      criteria alone. Accuracies are those of the test split.
+
+      Examples:
+        nap compare model.onnx --data DIR --preset cifar10 --criteria nap,taylor,l1 --macs 0.7,0.5
+        nap compare model.onnx --data DIR --criteria nap,l1 --macs 0.5 --time 5m --plot curves.svg
+
+      Criteria:
+      \(Pruning.criteria.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
+      """)
+
+  @Argument(help: "The trained network, an ONNX file.")
+  var model: String
+
+  @OptionGroup var dataOptions: DataOptions
+
+  @Option(
+    help: ArgumentHelp("Criteria, separated by commas (default: all).", valueName: "names"))
+  var criteria: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Shares of the multiply-accumulates to keep, separated by commas.", valueName: "shares"))
+  var macs = "0.7,0.5,0.3"
+
+  @Option(
+    help: ArgumentHelp("How long every single job may take, such as 5m.", valueName: "span"))
+  var time: TimeSpan?
+
+  @Option(help: "Epochs of fine-tuning in every job.")
+  var epochs: Int?
+
+  @Option(help: ArgumentHelp("Where to write a plot (SVG).", valueName: "file"))
+  var plot: String?
+
+  @Option(help: "Same seed, same result.")
+  var seed: UInt64 = 0
+
+  @OptionGroup var outputOptions: OutputOptions
+
+  private var names: [String] {
+    criteria?.split(separator: ",").map(String.init) ?? Pruning.criteria.map(\.name)
+  }
+
+  private var shares: [Double] {
+    macs.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) ?? -1 }
+  }
+
+  func validate() throws {
+    try Pruning.check(names)
+    guard shares.allSatisfy({ $0 > 0 && $0 < 1 }) else {
+      throw ValidationError("--macs '\(macs)' is not a list of shares between 0 and 1")
+    }
+    if epochs != nil, time != nil { throw ValidationError("give either --epochs or --time") }
+    if let epochs, !(0...100_000).contains(epochs) {
+      throw ValidationError("--epochs \(epochs) is out of range")
+    }
+  }
+
+  func run() throws {
+    if let plot { try OutputPath.check(plot, unlike: model) }
+    var pruning = Pruning(source: try dataOptions.source())
+    pruning.epochs = time == nil ? epochs ?? 0 : nil
+    pruning.seconds = time?.seconds
+    pruning.seed = seed
+    let terminal = Terminal()
+    let report = try Comparison(pruning, criteria: names, macs: shares).run(
+      try Network(contentsOf: model), progress: outputOptions.progress(terminal))
+    terminal.clear()
+    if let plot {
+      let file = try AtomicFile(plot)
+      try file.write(Data(report.renderedAsSVG().utf8))
+      try file.commit()
+    }
+    print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+  }
+}

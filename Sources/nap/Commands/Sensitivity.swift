@@ -1,0 +1,59 @@
+import ArgumentParser
+import NapKit
+import NapReport
+
+struct Sensitivity: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Shows which channels matter, and how well criteria know it.",
+    discussion: """
+      Removes single channels one at a time, measures what that does to the network's outputs, and \
+      compares it with what each criterion predicts: rank correlation 1 means that the criterion \
+      knows the order. Nothing is written.
+
+      Example:
+        nap sensitivity model.onnx --data DIR --preset cifar10 --criteria nap,taylor,l1
+      """)
+
+  @Argument(help: "The trained network, an ONNX file.")
+  var model: String
+
+  @OptionGroup var dataOptions: DataOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Criteria to look at, separated by commas (default: all).", valueName: "names"))
+  var criteria: String?
+
+  @Option(help: "Channels that are tried of each set that goes together.")
+  var channels = 8
+
+  @Option(help: "Images the loss is measured on.")
+  var images = 512
+
+  @Option(help: "Same seed, same result.")
+  var seed: UInt64 = 0
+
+  @OptionGroup var outputOptions: OutputOptions
+
+  func validate() throws {
+    guard channels > 0, images > 0 else {
+      throw ValidationError("--channels and --images must be positive")
+    }
+    try Pruning.check(names)
+  }
+
+  private var names: [String] { criteria?.split(separator: ",").map(String.init) ?? [] }
+
+  func run() throws {
+    var analysis = SensitivityAnalysis(source: try dataOptions.source())
+    analysis.criteria = names
+    analysis.channelsPerSet = channels
+    analysis.images = images
+    analysis.seed = seed
+    let terminal = Terminal()
+    let report = try analysis.run(
+      try Network(contentsOf: model), progress: outputOptions.progress(terminal))
+    terminal.clear()
+    print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+  }
+}

@@ -1,0 +1,135 @@
+import NapCurvature
+import NapGraph
+import NapKernels
+import NapOperators
+import NapPruning
+import NapTensor
+import NapTestSupport
+import Testing
+
+/// What every criterion owes: a new one inherits these tests from the list.
+@Suite struct CriterionLaws {
+  static let names = allCriteria.map { $0.name }
+
+  private func criterion(_ name: String) throws -> any Criterion.Type {
+    try #require(allCriteria.first { $0.name == name })
+  }
+
+  @Test func namesAreUnique() {
+    #expect(Set(Self.names).count == Self.names.count)
+    #expect(allCriteria.allSatisfy { !$0.summary.isEmpty })
+  }
+
+  @Test(arguments: names) func scoresAreFinite(_ name: String) throws {
+    let criterion = try criterion(name)
+    for (label, network) in SmallNetwork.all {
+      var network = network
+      let x = network.tensor([4, 2, 4, 4])
+      let model = try PruningModel(network.graph, knowing: criterion.evidence, from: x)
+      for unit in model.units.units {
+        #expect(criterion.init().score(of: unit, in: model).isFinite, "\(label)")
+      }
+      guard criterion.scoresWeights else { continue }
+      for layer in model.layers.values {
+        for matrix in criterion.init().weightScores(in: layer) {
+          #expect(matrix.elements.allSatisfy { $0.isFinite && $0 >= 0 }, "\(label)")
+        }
+      }
+    }
+  }
+
+  /// A channel nobody reads and nothing computes costs nothing, and no channel costs less.
+  @Test(arguments: names.filter { !["random", "fpgm", "gate-joint"].contains($0) })
+  func deadChannelsAreTheCheapest(_ name: String) throws {
+    let criterion = try criterion(name)
+    var network = SmallNetwork.residual
+    let units = try PruningUnits(network.graph).units
+    let roles = network.graph.parameterRoles
+    for (place, indices) in units[1].places where roles[place.value] != .statistic {
+      guard var tensor = network.graph.constants[place.value] else { continue }
+      let inner = tensor.shape[(place.axis + 1)...].product
+      for outer in 0..<tensor.shape[..<place.axis].product {
+        for index in indices {
+          let first = (outer * tensor.shape[place.axis] + index) * inner
+          for i in first..<first + inner { tensor.floats[i] = 0 }
+        }
+      }
+      network.graph.constants[place.value] = tensor
+    }
+    let x = network.tensor([4, 2, 4, 4])
+    let model = try PruningModel(network.graph, knowing: criterion.evidence, from: x)
+    let scores = model.units.units.map { criterion.init().score(of: $0, in: model) }
+    #expect(scores[1] <= (scores.min() ?? 0) + 1e-12, "\(scores)")
+  }
+
+  /// Against finite differences of the loss in a factor on the unit.
+  @Test func gatesAreDerivativesByAFactor() throws {
+    var network = SmallNetwork.concatenating
+    let x = network.tensor([3, 2, 4, 4])
+    let collector = try GradientCollector(network.graph, kind: .labels, batch: 3, seed: Seed(1))
+    let labels = [0, 1, 0]
+    collector.add(x.floats, labels: labels)
+    let gradients = collector.takeGradients()
+    let node = try #require(network.graph.nodes.firstIndex { $0.name == "c" })
+    let found = try #require(gradients[node])
+    let weight = network.graph.nodes[node].inputs[1]
+    let tensor = try #require(network.graph.constants[weight])
+    let step: Float = 1e-2
+    let width = tensor.shape.dropFirst(2).product
+    for channel in 0..<tensor.shape[1] {
+      func losses(_ factor: Float) -> [Double] {
+        var graph = network.graph
+        var scaled = tensor
+        for o in 0..<tensor.shape[0] {
+          for k in 0..<width { scaled.floats[(o * tensor.shape[1] + channel) * width + k] *= factor }
+        }
+        graph.constants[weight] = scaled
+        return negativeLogLikelihoods(graph.evaluate([x])[0], labels)
+      }
+      let (up, down) = (losses(1 + step), losses(1 - step))
+      for n in 0..<3 {
+        let slope = (up[n] - down[n]) / Double(2 * step)
+        let gate = (0..<width).reduce(0) { $0 + found.gates[n, channel * width + $1] }
+        #expect(abs(slope - gate) < 1e-3 + 0.01 * abs(slope), "\(n), \(channel): \(slope) \(gate)")
+      }
+    }
+  }
+
+  private func negativeLogLikelihoods(_ logits: Tensor, _ labels: [Int]) -> [Double] {
+    let classes = logits.shape[1]
+    return labels.enumerated().map { n, label in
+      var p = [Float](repeating: 0, count: classes)
+      let z = Array(logits.floats[n * classes..<(n + 1) * classes])
+      return Double(softmax(z, classes, temperature: 1, into: &p) - z[label])
+    }
+  }
+
+  @Test(arguments: ["nap", "nap-sum", "magnitude", "snip", "wanda"])
+  func patternsKeepSoManyOfEveryGroup(_ name: String) throws {
+    let criterion = try criterion(name)
+    let pattern = WeightPattern(kept: 1, of: 2)
+    for (label, network) in SmallNetwork.all {
+      var network = network
+      let x = network.tensor([4, 2, 4, 4])
+      let model = try PruningModel(network.graph, knowing: criterion.evidence, from: x)
+      let masks = WeightSelection(model).prune(to: pattern, criterion: criterion.init())
+      let graph = model.weighted()
+      for (weight, mask) in masks {
+        let layer = try #require(model.layers.values.first { $0.weight == weight })
+        let tensor = try #require(graph.constants[weight])
+        let (outer, axis) = (tensor.shape[..<layer.op.weightInputAxis].product, layer.op.weightInputAxis)
+        let (channels, inner) = (tensor.shape[axis], tensor.shape[(axis + 1)...].product)
+        #expect(channels % 2 == 0)
+        for o in 0..<outer {
+          for first in stride(from: 0, to: channels, by: 2) {
+            for k in 0..<inner {
+              let places = [first, first + 1].map { (o * channels + $0) * inner + k }
+              #expect(places.count { mask[$0] } == 1, "\(label)")
+              #expect(places.allSatisfy { mask[$0] || tensor.floats[$0] == 0 }, "\(label)")
+            }
+          }
+        }
+      }
+    }
+  }
+}
