@@ -1,6 +1,6 @@
 import Foundation
 import NapGraph
-import NapKernels
+package import NapKernels
 import NapTensor
 
 /// How the single weights that are left make up for those that go.
@@ -91,7 +91,9 @@ extension LayerModel {
 
   private static let steps = 10
 
-  private static func refine(
+  /// - Shapes: `matrix [out, in + 1]` as it was, of which some `columns` change; `kept [out, in]`;
+  ///   `a` damped, of those columns alone.
+  package static func refine(
     _ matrix: inout Matrix, columns: Range<Int>, keeping kept: [Bool], _ a: Matrix
   ) {
     let (width, inputs) = (columns.count, matrix.columns - 1)
@@ -110,25 +112,30 @@ extension LayerModel {
     var direction = Matrix(rows: matrix.rows, columns: width)
     var previous = [Double](repeating: 0, count: matrix.rows)
     for _ in 0..<steps {
-      for i in 0..<matrix.rows {
-        var product = 0.0
-        for j in 0..<width {
-          if !stays(i, j) { residual[i, j] = 0 }
-          product += residual[i, j] * residual[i, j] * scales[j]
-        }
-        let turn = previous[i] > 0 ? product / previous[i] : 0
-        previous[i] = product
-        for j in 0..<width {
-          direction[i, j] = residual[i, j] * scales[j] + turn * direction[i, j]
+      residual.elements.withUnsafeMutableBufferPointer { residual in
+        direction.elements.withUnsafeMutableBufferPointer { direction in
+          for i in 0..<matrix.rows {
+            var product = 0.0
+            for j in 0..<width {
+              let k = i * width + j
+              if !stays(i, j) { residual[k] = 0 }
+              product += residual[k] * residual[k] * scales[j]
+            }
+            let turn = previous[i] > 0 ? product / previous[i] : 0
+            previous[i] = product
+            for k in i * width..<(i + 1) * width {
+              direction[k] = residual[k] * scales[k - i * width] + turn * direction[k]
+            }
+          }
         }
       }
       let image = direction * a
       let curvatures = direction.rowDots(image)
       for i in 0..<matrix.rows where curvatures[i] > 0 {
         let length = previous[i] / curvatures[i]
-        for j in 0..<width {
-          current[i, j] += length * direction[i, j]
-          residual[i, j] -= length * image[i, j]
+        for k in i * width..<(i + 1) * width {
+          current.elements[k] += length * direction.elements[k]
+          residual.elements[k] -= length * image.elements[k]
         }
       }
     }

@@ -24,7 +24,7 @@ package struct WeightSelection {
   /// Sets the cheapest weights to zero until a share of all of them is zero.
   ///
   /// What a weight costs depends on which others are left to make up for it: criteria that count on
-  /// compensation remove a tenth of what is left at a time.
+  /// compensation remove a part of what is left at a time, such as a tenth.
   ///
   /// - Returns: for every weight constant, which of its elements are kept.
   package func prune(to sparsity: Double, criterion: any Criterion) -> [ValueID: [Bool]] {
@@ -35,18 +35,20 @@ package struct WeightSelection {
     var kept: [[[Bool]]]
     if type(of: criterion).compensates {
       var left = layers.reduce(0) { $0 + $1.nonzeroCount }
+      // What layers that are made up for at the end cost does not change on the way.
+      let changing = layers.reduce(0) { $0 + ($1.solvesRows ? $1.nonzeroCount : 0) }
+      let keptAtOnce = 10 * changing < left ? 0.5 : 0.9
       repeat {
-        left = max(target, Int(Self.keptAtOnce * Double(left)))
+        left = max(target, Int(keptAtOnce * Double(left)))
         kept = remove(downTo: left, criterion)
       } while left > target
+      setLinearAlgebraThreads(threads)
       for (layer, kept) in zip(layers, kept) { layer.refine(kept) }
     } else {
       kept = remove(downTo: target, criterion)
     }
     return zip(layers, kept).reduce(into: [:]) { $0[$1.0.weight] = $1.0.mask($1.1) }
   }
-
-  private static let keptAtOnce = 0.9
 
   /// Keeps a pattern of weights in all layers whose inputs it divides; one weight of every group goes
   /// at a time.
@@ -68,7 +70,9 @@ package struct WeightSelection {
           layer.keep(kept, group: group, compensating: type(of: criterion).compensates)
         }
       }
+      setLinearAlgebraThreads(threads)
       if type(of: criterion).compensates { layer.refine(kept) }
+      setLinearAlgebraThreads(1)
       masks[layer.weight] = layer.mask(kept)
     }
     return masks
@@ -164,12 +168,11 @@ extension LayerModel {
   /// - Cost: `O(|K|³)` a row; where that would take too long, all rows share `[A⁻¹]_jj`.
   /// - Source: the quadratic form is that of Frantar & Alistarh 2022, arXiv:2208.11580.
   package func remainingLosses(group: Int) -> Matrix {
-    guard let damped = dampedInput(group) else {
-      return Matrix(rows: shape.outputs, columns: shape.inputs)
-    }
     let (matrix, width) = (weights[group], shape.inputs)
+    guard solvesRows, let damped = dampedInput(group) else {
+      return sharedLosses(matrix, group: group)
+    }
     let shared = inputInverses[group]
-    let solvesRows = solvesRows
     var result = [Double](repeating: 0, count: shape.outputs * width)
     result.withUnsafeMutableBufferPointer { losses in
       nonisolated(unsafe) let losses = losses
@@ -182,7 +185,7 @@ extension LayerModel {
               first + $0 == width || matrix[i, first + $0] != 0
             }
             let own =
-              solvesRows && kept.count < factor.rows && kept.count <= Self.largestSystem
+              kept.count < factor.rows && kept.count <= Self.largestSystem
               ? factor.selecting(rows: kept, columns: kept).inverseOfPositiveDefinite : nil
             for (k, j) in kept.enumerated() where first + j < width {
               let freedom = own.map { $0[k, k] } ?? shared.blocks[block][j, j]
@@ -194,6 +197,19 @@ extension LayerModel {
       }
     }
     return Matrix(rows: shape.outputs, columns: width, elements: result)
+  }
+
+  /// The same where all rows share `[A⁻¹]_jj`.
+  private func sharedLosses(_ matrix: Matrix, group: Int) -> Matrix {
+    var result = Matrix(rows: shape.outputs, columns: shape.inputs)
+    guard !outputFactors.isEmpty else { return result }
+    let (g, freedom) = (outputFactors[group], inputInverses[group].diagonal)
+    for i in 0..<result.rows {
+      for j in 0..<result.columns {
+        result[i, j] = 0.5 * g[i, i] * matrix[i, j] * matrix[i, j] / freedom[j]
+      }
+    }
+    return result
   }
 
   /// The element-wise mask of the weight constant, given those of its matrices.

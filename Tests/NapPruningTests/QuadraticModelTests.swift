@@ -172,4 +172,28 @@ import Testing
       }
     }
   }
+
+  /// Conjugate gradients end where the normal equations do.
+  @Test func refiningMinimizesTheQuadraticModel() throws {
+    var random = Seed(9).generator()
+    let a = randomMatrix(7, samples: 20, &random)
+    var weights = Matrix(rows: 3, columns: 10)
+    for i in weights.elements.indices { weights.elements[i] = Double(random.uniform()) - 0.5 }
+    // Of columns 3 to 9, the last is the constant, which stays.
+    let kept = (0..<27).map { $0 % 9 < 3 || $0 % 2 == 0 }
+    var found = weights
+    LayerModel.refine(&found, columns: 3..<10, keeping: kept, a)
+    for i in 0..<3 {
+      let stays = (0..<7).filter { $0 == 6 || kept[i * 9 + 3 + $0] }
+      let row = weights.selecting(rows: [i], columns: Array(3..<10))
+      let right = (a * row.transposed).selecting(rows: stays, columns: [0])
+      let solved = try #require(
+        a.selecting(rows: stays, columns: stays).solvingPositiveDefinite(right))
+      for j in 0..<3 { #expect(found[i, j] == weights[i, j]) }
+      for j in 0..<7 {
+        let expected = stays.firstIndex(of: j).map { solved[$0, 0] } ?? 0
+        #expect(abs(found[i, 3 + j] - expected) < 1e-9)
+      }
+    }
+  }
 }

@@ -107,13 +107,13 @@ import Testing
   /// Every network on the way is there afterwards, and a directory is used once.
   @Test func aRunLeavesNetworksToPickFrom() throws {
     try withFolder { folder in
-      let model = try model(folder)
+      let model = try model(folder, "resnet8")
       let (night, out) = (
         folder.appending(path: "night").path, folder.appending(path: "out.onnx").path
       )
       let arguments = [
         "prune", model, "--data", "synthetic", "--preset", "synthetic", "-o", out, "--run", night,
-        "--max-drop", "100", "--epochs", "0", "--quiet",
+        "--max-drop", "100", "--epochs", "0", "--curvature-images", "64", "--quiet",
       ]
       #expect(try run(arguments).status == 0)
       let list = try nap("pick", night, "--json")
