@@ -38,6 +38,7 @@ public struct SensitivityAnalysis: Sendable {
     settings.seed = seed
     var reports: [SensitivityReport.Criterion] = []
     var measured: [Bool: [Double]] = [:]
+    var predictions: [String: [Double]] = [:]
     let units = try PruningUnits(graph)
     let sample = Self.sample(units.sets, perSet: channelsPerSet, seed: Seed(seed))
     for criterion in chosen {
@@ -63,6 +64,7 @@ public struct SensitivityAnalysis: Sendable {
         measured[criterion.compensates] = losses
       }
       let losses = measured[criterion.compensates] ?? []
+      predictions[criterion.name] = predicted
       reports.append(
         SensitivityReport.Criterion(
           name: criterion.name, rankCorrelation: rankCorrelation(predicted, losses),
@@ -80,9 +82,14 @@ public struct SensitivityAnalysis: Sendable {
         layers: names[set], channels: indices.count, loss: mean(false),
         compensatedLoss: mean(true))
     }
+    let trials = sample.indices.map { index in
+      SensitivityReport.Trial(
+        set: sample[index].set, loss: measured[false]?[index],
+        compensatedLoss: measured[true]?[index], predicted: predictions.mapValues { $0[index] })
+    }
     return SensitivityReport(
       criteria: reports.sorted { ($1.rankCorrelation, $0.name) < ($0.rankCorrelation, $1.name) },
-      sets: sets, images: heldOut.count, channels: sample.count)
+      sets: sets, images: heldOut.count, trials: trials)
   }
 
   private struct Channel {

@@ -45,18 +45,41 @@ public struct SensitivityReport: Codable, Sendable, Equatable {
     }
   }
 
+  /// One channel that was tried.
+  public struct Trial: Codable, Sendable, Equatable {
+    /// Index into `sets`.
+    public var set: Int
+    /// Increase of the loss when it is removed, in nats.
+    public var loss: Double?
+    /// The same when the other weights make up for it.
+    public var compensatedLoss: Double?
+    /// By criterion.
+    public var predicted: [String: Double]
+
+    public init(set: Int, loss: Double?, compensatedLoss: Double?, predicted: [String: Double]) {
+      self.set = set
+      self.loss = loss
+      self.compensatedLoss = compensatedLoss
+      self.predicted = predicted
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case set, loss, predicted
+      case compensatedLoss = "compensated_loss"
+    }
+  }
+
   /// The best first.
   public var criteria: [Criterion]
   public var sets: [Set]
   /// Images the loss was measured on.
   public var images: Int
-  /// Channels that were tried.
-  public var channels: Int
+  public var trials: [Trial]
 
-  public init(criteria: [Criterion], sets: [Set], images: Int, channels: Int) {
+  public init(criteria: [Criterion], sets: [Set], images: Int, trials: [Trial]) {
     self.criteria = criteria
     self.sets = sets
     self.images = images
-    self.channels = channels
+    self.trials = trials
   }
 }

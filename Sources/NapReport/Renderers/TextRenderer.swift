@@ -144,7 +144,7 @@ extension SensitivityReport {
     return [
       "Increase of the loss by removing one channel, in nats, on \(images) images:",
       losses.rendered(),
-      "Predicted against measured, over \(channels) channels:", table.rendered(),
+      "Predicted against measured, over \(trials.count) channels:", table.rendered(),
     ].joined(separator: "\n\n")
   }
 }
