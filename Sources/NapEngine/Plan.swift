@@ -108,8 +108,9 @@ package final class Plan {
     // Outputs keep their contents until the next run.
     let outputCopies = outputBuffers.map { source in
       let copy = builder.makeFixedBuffer(builder.layout(source))
+      let bytes = builder.layout(source).bytes
       builder.run("output", touching: [source, copy]) { memory in
-        memory[copy].copyMemory(from: memory[source], byteCount: builder.layout(source).bytes)
+        memory[copy].copyMemory(from: memory[source], byteCount: bytes)
       }
       return copy
     }
@@ -133,8 +134,7 @@ package final class Plan {
     arenaBytes = layoutOfMemory.arena.bytes
     owned = builder.owned
     layouts = builder.buffers.map(\.layout)
-    preparation = builder.preparation
-    steps = builder.steps
+    (preparation, steps) = builder.takeSteps()
     for step in preparation + steps {
       if case .kernel(let kernel, let arguments) = step.work {
         for (argument, buffer) in arguments { kernel.bind(argument, to: memory[buffer]) }

@@ -48,6 +48,12 @@ package final class PlanBuilder {
   package let parameters: Parameters
   package let statisticsUpdate = StatisticsUpdate()
 
+  /// Hands over all steps. Some hold on to the builder, which must not hold on to them.
+  func takeSteps() -> (preparation: [PlanStep], steps: [PlanStep]) {
+    defer { (preparation, steps) = ([], []) }
+    return (preparation, steps)
+  }
+
   struct Buffer {
     var layout: Layout
     /// The buffer whose memory this one shares.

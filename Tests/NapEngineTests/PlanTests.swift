@@ -113,4 +113,19 @@ import Testing
     }
     #expect(plan.arenaBytes < lifetimes.reduce(0) { $0 + $1.bytes } / 2)
   }
+
+  /// Memory of a plan nobody holds is given back, weights prepared for it included.
+  @Test func plansLeaveNothingBehind() throws {
+    for (name, network) in SmallNetwork.all + SmallNetwork.reshaping {
+      for mode in [PlanMode.inference, .curvature, .training] {
+        weak var held: Parameters?
+        do {
+          let parameters = Parameters(network.graph)
+          held = parameters
+          _ = try Plan(network.graph, parameters: parameters, mode: mode, batch: 2)
+        }
+        #expect(held == nil, "\(name), \(mode)")
+      }
+    }
+  }
 }
