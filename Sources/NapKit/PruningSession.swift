@@ -57,11 +57,22 @@ extension PruningSession {
     for case .gradients(let kind) in evidence {
       gradients = try self.gradients(of: graph, kind, round: round)
     }
-    return try PruningModel(
+    let model = try PruningModel(
       graph, factors: evidence.contains(.factors) ? try factors(of: graph, round: round) : [:],
       gradients: gradients, damping: settings.damping,
-      keepingInputFactors: settings.granularity != .channels || evidence.count > 1,
-      latencies: latencies, seed: seed.derived(round))
+      keepingInputFactors: settings.granularity != .channels, latencies: latencies,
+      seed: seed.derived(round))
+    if evidence.contains(.removals), let directions = model.removalDirections(examples: curvatureImages)
+    {
+      let batch = graph.batchSize(upTo: min(64, training.count))
+      let collector = try RemovalCollector(
+        graph, directions: directions, batch: batch, seed: seed.derived("removals").derived(round))
+      try collect(batch: batch, round: round, stage: "trying removals") {
+        collector.add($0.pixels)
+      }
+      model.calibrate(collector.takeDerivatives())
+    }
+    return model
   }
 
   /// Large images have so many positions that fewer of them tell as much.

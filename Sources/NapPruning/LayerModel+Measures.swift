@@ -40,16 +40,25 @@ extension LayerModel {
     return (0..<gates.rows).map { n in columns.reduce(0) { $0 + gates[n, $1] } }
   }
 
-  /// What the Kronecker factors say of some columns of the weights as they were:
-  /// `tr(G W_J A_JJ W_Jᵀ)`.
-  func curvature(ofColumns columns: [Int]) -> Double {
-    guard let damped = dampedInput(0), let g = outputFactors.first else { return 0 }
-    return damped.split(columns).reduce(0) { sum, part in
-      let global = part.local.map { damped.bounds[part.block] + $0 }
-      let w = originalWeights[0].selecting(columns: global)
-      let a = damped.blocks[part.block].selecting(rows: part.local, columns: part.local)
-      return sum + (g * w).dot(w * a)
+  /// How the other columns change when one goes with those of its unit: rows `([A⁻¹]_JJ)⁻¹ [A⁻¹]_J,:`
+  /// of `[in, in + 1]`; zero for columns of no unit.
+  func removalDirections(of units: [[Int]]) -> Matrix? {
+    guard shape.groups == 1, !isShared, let inverse = columnModels.first?.inverse else {
+      return nil
     }
+    var result = Matrix(rows: shape.inputs, columns: shape.inputs + 1)
+    for columns in units {
+      for (block, local) in inverse.split(columns) {
+        let corner = inverse.blocks[block].selecting(rows: local, columns: local)
+        let strip = inverse.blocks[block].selecting(rows: local)
+        guard let solved = corner.solvingPositiveDefinite(strip) else { return nil }
+        let first = inverse.bounds[block]
+        for (k, j) in local.enumerated() {
+          for column in 0..<solved.columns { result[first + j, first + column] = solved[k, column] }
+        }
+      }
+    }
+    return result
   }
 }
 

@@ -1,6 +1,6 @@
 package import NapCurvature
 package import NapGraph
-import NapKernels
+package import NapKernels
 package import NapTensor
 
 /// A network under the quadratic model: what criteria look at, and what removals change.
@@ -18,6 +18,8 @@ package final class PruningModel {
   package private(set) var removedUnits: [Int] = []
   /// The gates of all removed units together, by example; empty without gradients.
   package private(set) var closedGates: [Double] = []
+  /// By index of the unit.
+  private var calibrations: [Int: Double] = [:]
   let roles: [ValueID: ParameterRole]
   let seed: Seed
 
@@ -77,6 +79,7 @@ package final class PruningModel {
     removed = other.removed
     removedUnits = other.removedUnits
     closedGates = other.closedGates
+    calibrations = other.calibrations
   }
 
   package func copy() -> PruningModel { PruningModel(copying: self) }
@@ -130,6 +133,54 @@ extension PruningModel {
     unit.places.filter { layersOfWeight[$0.key.value] != nil }
       .sorted { ($0.key.value, $0.key.axis) < ($1.key.value, $1.key.axis) }
       .map { ($0.key, $0.value) }
+  }
+
+  /// The loss of a unit as the Kronecker factors give it, not calibrated.
+  func kroneckerLoss(of unit: PruningUnit) -> Double {
+    readings(of: unit).reduce(0) {
+      $0 + $1.layer.loss(removingColumns: $1.columns) / $1.layer.calibration
+    }
+  }
+
+  /// By what to multiply a unit's `kroneckerLoss`; `nil` where nothing has been measured.
+  func calibration(of unit: PruningUnit) -> Double? { calibrations[unit.index] }
+
+  /// What a `RemovalCollector` is to measure, by node; `nil` when it would take too long.
+  ///
+  /// - Parameter examples: that it is to measure on.
+  package func removalDirections(examples: Int) -> [Int: Matrix]? {
+    var columns: [Int: [[Int]]] = [:]
+    for unit in units.units {
+      for (layer, chosen) in readings(of: unit) { columns[layer.node, default: []].append(chosen) }
+    }
+    let operations = columns.keys.reduce(0.0) { sum, node in
+      guard let shape = layers[node]?.shape else { return sum }
+      return sum + 2 * Double(shape.outputs) * Double(shape.inputs) * Double(shape.inputs)
+    }
+    guard operations * Double(examples) <= Self.removalOperations else { return nil }
+    var result: [Int: Matrix] = [:]
+    for (node, columns) in columns {
+      guard let direction = layers[node]?.removalDirections(of: columns) else { return nil }
+      result[node] = direction
+    }
+    return result
+  }
+
+  /// Half a minute or so.
+  private static let removalOperations = 4e12
+
+  /// Takes over what a `RemovalCollector` has measured.
+  package func calibrate(_ derivatives: [Int: Matrix]) {
+    for unit in units.units {
+      var sums: [Double] = []
+      for (layer, columns) in readings(of: unit) {
+        guard let matrix = derivatives[layer.node] else { return }
+        if sums.isEmpty { sums = [Double](repeating: 0, count: matrix.rows) }
+        for n in sums.indices { for j in columns { sums[n] += matrix[n, j] } }
+      }
+      let loss = kroneckerLoss(of: unit)
+      if loss > 0, !sums.isEmpty { calibrations[unit.index] = 0.5 * sums.meanSquare / loss }
+    }
   }
 
   /// The sum of what a criterion says of a unit's weights, those it is read with and those it is

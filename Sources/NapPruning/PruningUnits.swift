@@ -2,6 +2,8 @@ package import NapGraph
 
 /// What must go together: one channel with everything that computes, scales or reads it.
 package struct PruningUnit: Sendable {
+  /// Its place among all units of the network.
+  package let index: Int
   /// Ascending indices, by axis of a value.
   package let places: [IndexAtoms.Place: [Int]]
 }
@@ -40,7 +42,7 @@ package struct PruningUnits: Sendable {
       else {
         continue
       }
-      units.append(PruningUnit(places: places))
+      units.append(PruningUnit(index: units.count, places: places))
     }
     for (weight, axes) in weights.sorted(by: { $0.key < $1.key }) {
       for axis in axes {

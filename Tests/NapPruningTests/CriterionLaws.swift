@@ -95,6 +95,31 @@ import Testing
     }
   }
 
+  /// Closing an input without compensation is what gates are about.
+  @Test func removalsWithoutCompensationAreGates() throws {
+    for (name, network) in SmallNetwork.all {
+      var network = network
+      let x = network.tensor([3, 2, 4, 4])
+      let collector = try GradientCollector(network.graph, kind: .model, batch: 3, seed: Seed(5))
+      collector.add(x.floats)
+      let expected = collector.takeGradients().filter { $0.value.gates.rows > 0 }
+      let directions = expected.mapValues { gradients -> Matrix in
+        var plain = Matrix(rows: gradients.gates.columns, columns: gradients.gates.columns + 1)
+        for j in 0..<plain.rows { plain[j, j] = 1 }
+        return plain
+      }
+      let removals = try RemovalCollector(
+        network.graph, directions: directions, batch: 3, seed: Seed(5))
+      removals.add(x.floats)
+      let found = removals.takeDerivatives()
+      #expect(Set(found.keys) == Set(expected.keys))
+      for (node, matrix) in found {
+        let gates = try #require(expected[node]).gates
+        for (a, b) in zip(matrix.elements, gates.elements) { #expect(abs(a + b) < 1e-5, "\(name)") }
+      }
+    }
+  }
+
   private func negativeLogLikelihoods(_ logits: Tensor, _ labels: [Int]) -> [Double] {
     let classes = logits.shape[1]
     return labels.enumerated().map { n, label in

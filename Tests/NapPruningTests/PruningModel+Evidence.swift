@@ -18,8 +18,16 @@ extension PruningModel {
         let collector = try GradientCollector(graph, kind: kind, batch: x.shape[0], seed: Seed(1))
         collector.add(x.floats)
         gradients = collector.takeGradients()
+      case .removals: break
       }
     }
     try self.init(graph, factors: factors, gradients: gradients)
+    guard evidence.contains(.removals),
+      let directions = removalDirections(examples: x.shape[0])
+    else { return }
+    let collector = try RemovalCollector(
+      graph, directions: directions, batch: x.shape[0], seed: Seed(1))
+    collector.add(x.floats)
+    calibrate(collector.takeDerivatives())
   }
 }

@@ -8,6 +8,8 @@ package enum Evidence: Sendable, Hashable {
   case factors
   /// Gradients of the weights, by example.
   case gradients(CurvatureKind)
+  /// What removing each unit, compensated for, does to the loss of every example; needs factors.
+  case removals
 }
 
 /// What removing a unit or a weight costs, in the eyes of one theory.
