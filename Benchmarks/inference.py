@@ -34,17 +34,18 @@ class Nap:
 
 
 class Runtime:
-    def __init__(self, path, batch, size):
+    def __init__(self, path, batch, size, name="image"):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = os.cpu_count()
         self.session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+        self.name = name
         self.images = numpy.random.rand(batch, 3, size, size).astype(numpy.float32)
 
     def images_per_second(self):
         times = []
         for _ in range(9):
             start = time.perf_counter()
-            self.session.run(None, {"image": self.images})
+            self.session.run(None, {self.name: self.images})
             times.append(time.perf_counter() - start)
         return len(self.images) / statistics.median(times[2:])
 

@@ -88,7 +88,8 @@ private final class RemovalDerivatives {
         let space = Workspace(shape)
         for n in stride(from: part, to: batch, by: parts) {
           self.write(
-            UnsafeMutableBufferPointer(rebasing: rows[n * inputs..<(n + 1) * inputs]), n, tap, space)
+            UnsafeMutableBufferPointer(rebasing: rows[n * inputs..<(n + 1) * inputs]), n, tap, space
+          )
         }
       }
     }

@@ -90,7 +90,8 @@ private final class GradientSums {
         op.writePatches(
           of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, grid: .all,
           into: patches.floats)
-        let slopes = tap.outputGradient + (n * shape.groups + group) * shape.outputs * shape.positions
+        let slopes =
+          tap.outputGradient + (n * shape.groups + group) * shape.outputs * shape.positions
         multiply(
           slopes, transposingA: op.patchesArePositionMajor, patches.floats,
           transposingB: !op.patchesArePositionMajor, into: gradient.floats, m: shape.outputs,

@@ -28,7 +28,9 @@ struct Budget {
   init(seconds: Double, since start: ContinuousClock.Instant, reserve: Double) throws {
     guard 3 * reserve < seconds else {
       throw UsageError(
-        String(format: "measuring the network takes %.0f s each time, so %.0f s are not enough", reserve, seconds),
+        String(
+          format: "measuring the network takes %.0f s each time, so %.0f s are not enough", reserve,
+          seconds),
         recovery: "give more --time")
     }
     self.seconds = seconds

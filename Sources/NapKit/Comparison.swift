@@ -35,7 +35,8 @@ public struct Comparison: Sendable {
           WorkProgress(
             stage: "comparing",
             message:
-              "\(criterion), \(percent(share)) of the MACs: \(percent(result.accuracyAfter / 100))"))
+              "\(criterion), \(percent(share)) of the MACs: \(percent(result.accuracyAfter / 100))")
+        )
       }
       report.curves.append(curve)
     }

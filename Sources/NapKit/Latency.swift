@@ -75,7 +75,9 @@ extension Latency {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw UsageError("cannot read the table '\(path)'", recovery: nil)
     }
-    let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+    let lines = text.split(whereSeparator: \.isNewline).map {
+      $0.trimmingCharacters(in: .whitespaces)
+    }
     guard lines.first == Self.header else {
       throw UsageError(
         "the table '\(path)' does not begin with the line \(Self.header)",
@@ -97,7 +99,9 @@ extension Latency {
     }
     table = LatencyTable(entries)
     let known = Set(entries.map(\.node))
-    let missing = network.graph.nodes.first { $0.op is any AffineOperator && !known.contains($0.name) }
+    let missing = network.graph.nodes.first {
+      $0.op is any AffineOperator && !known.contains($0.name)
+    }
     if let missing {
       throw UsageError(
         "the table '\(path)' says nothing of the node '\(missing.name)'",

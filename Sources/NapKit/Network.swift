@@ -31,16 +31,21 @@ public struct Network: Sendable {
     try writer.write(graph, to: path)
   }
 
-  /// Sizes of the network's file in several forms; `nil` when it is too large for one file.
+  /// Bytes of the network's file; `nil` when it is too large for one.
+  package var fileSize: Int? { ONNXWriter().bytes(of: graph)?.count }
+
+  /// Sizes of the network's file in several forms; `nil` when it is too large for one.
   package var fileSizes: PruningReport.FileSizes? {
     var writer = ONNXWriter()
-    guard let plain = writer.bytes(of: graph) else { return nil }
+    guard let plain = writer.bytes(of: graph), let compressed = plain.compressedCount else {
+      return nil
+    }
     writer.writesSparse = true
-    guard let sparse = writer.bytes(of: graph), let compressed = plain.compressedCount,
-      let both = sparse.compressedCount
-    else { return nil }
+    guard let sparse = writer.bytes(of: graph), let both = sparse.compressedCount else {
+      return nil
+    }
     return PruningReport.FileSizes(
-      plain: plain.count, sparse: sparse.count, compressed: compressed, sparseCompressed: both)
+      plain: plain.count, compressed: compressed, sparse: sparse.count, sparseCompressed: both)
   }
 
   /// Multiply-accumulates of one example.

@@ -1,3 +1,4 @@
+import Foundation
 import NapData
 import NapGraph
 import NapKernels
@@ -158,6 +159,15 @@ public struct Pruning: Sendable {
     let affordable = budget.map {
       max(64, Int($0.imagesOfCurvature(Double((test ?? heldOut).count) / measuring)))
     }
+    if let budget, let affordable {
+      try progress(
+        WorkProgress(
+          stage: "planning",
+          message: String(
+            format:
+              "%.0f s in all: %.0f for measuring, curvature from up to %d images a round, the rest for training",
+            budget.seconds, budget.seconds - budget.left, affordable)))
+    }
     let session = PruningSession(
       original: restored.graph, preset: source.preset, all: all, training: rest,
       validation: heldOut, criterion: criterion, settings: self, budget: budget,
@@ -168,6 +178,7 @@ public struct Pruning: Sendable {
     let outcome: PruningOutcome
     do {
       outcome = try prune(session)
+      try session.keepResult(outcome.state)
     } catch var stopped as TrainingStopped {
       stopped.lastGood.graph = restored.fold(stopped.lastGood.graph)
         .restoringOutput(of: network.graph)
@@ -186,8 +197,9 @@ public struct Pruning: Sendable {
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
     report.latency = try session.latencies.map { try latencyReport(network, result, $0) }
-    report.bytesBefore = network.fileSizes
-    report.bytesAfter = result.fileSizes
+    report.bytesBefore = network.fileSize
+    report.bytesAfter = result.fileSize
+    if granularity != .channels { report.sparseBytes = result.fileSizes }
     return (result, report)
   }
 

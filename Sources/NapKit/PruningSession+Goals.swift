@@ -77,6 +77,7 @@ extension PruningSession {
     let run = try TrainingRun(
       original, data: all, preset: preset, recipe: recipe, teacher: original)
     var round = 0
+    try announce(recipe, stage: "training")
     try keepingLastGood(run) {
       while true {
         let share = Self.pruningShare * Double(round) / Double(max(1, levels.count - 1))
@@ -127,7 +128,7 @@ extension PruningSession {
   }
 
   /// MACs of the images that all curvature is collected from, forward, at most: some minutes.
-  private static let curvatureMACs = 1e13
+  private static let curvatureMACs = 6e12
 
   /// Lets a running training go on with thinned weights.
   private func take(_ state: State, into run: TrainingRun) {

@@ -73,6 +73,13 @@ extension PruningSession {
     }
   }
 
+  /// Keeps the result in the run directory, if there is one, measured like what came before it.
+  func keepResult(_ state: State) throws {
+    guard directory != nil else { return }
+    let judge = try Judge(self)
+    _ = try keep(state, accuracy: judge.baseline - judge.drop(state.graph))
+  }
+
   /// A point of the trade-off, with its network in the run directory if there is one.
   private func keep(_ state: State, accuracy: Double) throws -> PruningReport.Point {
     let (before, after) = (Network(original), finished(state.graph))

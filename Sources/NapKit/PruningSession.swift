@@ -1,3 +1,4 @@
+import Foundation
 import NapCurvature
 import NapData
 import NapEngine
@@ -62,7 +63,8 @@ extension PruningSession {
       gradients: gradients, damping: settings.damping,
       keepingInputFactors: settings.granularity != .channels, latencies: latencies,
       seed: seed.derived(round))
-    if evidence.contains(.removals), let directions = model.removalDirections(examples: curvatureImages)
+    if evidence.contains(.removals),
+      let directions = model.removalDirections(examples: curvatureImages)
     {
       let batch = graph.batchSize(upTo: min(64, training.count))
       let collector = try RemovalCollector(
@@ -240,6 +242,7 @@ extension PruningSession {
     let run = try TrainingRun(
       state.graph, data: data, preset: preset, recipe: recipe, teacher: original)
     for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
+    try announce(recipe, stage: "fine-tuning")
     try keepingLastGood(run) {
       while let report = try run.next() {
         try progress(WorkProgress(report, recipe, stage: "fine-tuning"))
@@ -248,6 +251,19 @@ extension PruningSession {
     var result = state
     result.graph = run.parameters.graph
     return result
+  }
+
+  /// Says what has been chosen.
+  func announce(_ recipe: TrainingRecipe, stage: String) throws {
+    let length = recipe.seconds.map { String(format: "%.0f s", $0) } ?? "\(recipe.epochs) epochs"
+    try progress(
+      WorkProgress(
+        stage: stage,
+        message: String(
+          format: "%@ for %@: batch %d, %@, learning rate %g, weight decay %g, teacher %g%@", stage,
+          length, recipe.batchSize, recipe.scalar == .float32 ? "float32" : "bfloat16",
+          recipe.learningRate, Double(recipe.optimizer.weightDecay),
+          Double(recipe.loss.teacherWeight), recipe.blending > 0 ? ", blended images" : "")))
   }
 
   /// Hands on the last good state when training has to stop.

@@ -121,7 +121,8 @@ public struct SensitivityAnalysis: Sendable {
   {
     let sets = Dictionary(grouping: sample.indices) { sample[$0].set }
     let correlations = sets.sorted { $0.key < $1.key }.map(\.value).filter { $0.count > 2 }
-      .map { indices in rankCorrelation(indices.map { predicted[$0] }, indices.map { measured[$0] }) }
+      .map { indices in rankCorrelation(indices.map { predicted[$0] }, indices.map { measured[$0] })
+      }
     return correlations.reduce(0, +) / Double(max(1, correlations.count))
   }
 }

@@ -26,14 +26,12 @@ struct ColumnModel {
   private static func products(of weights: Matrix, _ g: Matrix, like inverse: BlockDiagonalMatrix)
     -> BlockDiagonalMatrix
   {
-    let pulled = g * weights
-    return BlockDiagonalMatrix(
+    // Block by block: those of the largest layers take gigabytes.
+    BlockDiagonalMatrix(
       inverse.blocks.indices.map { block in
-        let columns = Array(inverse.range(block))
-        var product = Matrix(rows: columns.count, columns: columns.count)
-        product.add(
-          transposed: weights.selecting(columns: columns), pulled.selecting(columns: columns),
-          factor: 1)
+        let w = weights.selecting(columns: Array(inverse.range(block)))
+        var product = Matrix(rows: w.columns, columns: w.columns)
+        product.add(transposed: w, g * w, factor: 1)
         return product
       })
   }

@@ -13,8 +13,9 @@ package struct WeightPattern: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { "\(kept):\(size)" }
 
-  /// The columns of a layer's weight matrix in groups: neighbouring input channels at the same place of
-  /// the kernel. `nil` where the channels cannot be shared out evenly.
+  /// The columns of a layer's weight matrix in groups of neighbouring input channels.
+  ///
+  /// `nil` where the channels cannot be shared out evenly.
   func groups(of layer: LayerModel) -> [[Int]]? {
     let channels = layer.weightShape[layer.op.weightInputAxis]
     guard channels % size == 0, channels > 0 else { return nil }

@@ -50,18 +50,19 @@ public struct PruningReport: Codable, Sendable, Equatable {
     }
   }
 
-  /// Bytes of a network's file, with its weights as they are or as lists of what is not zero, and
-  /// compressed as gzip does.
+  /// Bytes of a network's file.
   public struct FileSizes: Codable, Sendable, Equatable {
     public var plain: Int
-    public var sparse: Int
+    /// As gzip compresses it.
     public var compressed: Int
+    /// With weights of zeros mostly as lists of what is not zero, see `--sparse`.
+    public var sparse: Int
     public var sparseCompressed: Int
 
-    public init(plain: Int, sparse: Int, compressed: Int, sparseCompressed: Int) {
+    public init(plain: Int, compressed: Int, sparse: Int, sparseCompressed: Int) {
       self.plain = plain
-      self.sparse = sparse
       self.compressed = compressed
+      self.sparse = sparse
       self.sparseCompressed = sparseCompressed
     }
 
@@ -120,9 +121,11 @@ public struct PruningReport: Codable, Sendable, Equatable {
   public var seed: UInt64
   /// Where the time was the goal.
   public var latency: Latency?
-  /// Before and after; `nil` for networks too large for one file.
-  public var bytesBefore: FileSizes?
-  public var bytesAfter: FileSizes?
+  /// Of the files; `nil` for networks too large for one.
+  public var bytesBefore: Int?
+  public var bytesAfter: Int?
+  /// In several forms, where single weights have gone.
+  public var sparseBytes: FileSizes?
 
   public init(
     accuracyBefore: Double, accuracyAfter: Double, macsBefore: Int, macsAfter: Int,
@@ -150,6 +153,7 @@ public struct PruningReport: Codable, Sendable, Equatable {
     case latency, layers, curve, seconds, verified, criterion, granularity, seed
     case bytesBefore = "bytes_before"
     case bytesAfter = "bytes_after"
+    case sparseBytes = "file_sizes"
     case accuracyBefore = "accuracy_before"
     case accuracyAfter = "accuracy_after"
     case macsBefore = "macs_before"

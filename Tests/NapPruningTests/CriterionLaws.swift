@@ -81,7 +81,9 @@ import Testing
         var graph = network.graph
         var scaled = tensor
         for o in 0..<tensor.shape[0] {
-          for k in 0..<width { scaled.floats[(o * tensor.shape[1] + channel) * width + k] *= factor }
+          for k in 0..<width {
+            scaled.floats[(o * tensor.shape[1] + channel) * width + k] *= factor
+          }
         }
         graph.constants[weight] = scaled
         return negativeLogLikelihoods(graph.evaluate([x])[0], labels)
@@ -142,7 +144,9 @@ import Testing
       for (weight, mask) in masks {
         let layer = try #require(model.layers.values.first { $0.weight == weight })
         let tensor = try #require(graph.constants[weight])
-        let (outer, axis) = (tensor.shape[..<layer.op.weightInputAxis].product, layer.op.weightInputAxis)
+        let (outer, axis) = (
+          tensor.shape[..<layer.op.weightInputAxis].product, layer.op.weightInputAxis
+        )
         let (channels, inner) = (tensor.shape[axis], tensor.shape[(axis + 1)...].product)
         #expect(channels % 2 == 0)
         for o in 0..<outer {

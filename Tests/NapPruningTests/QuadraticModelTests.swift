@@ -20,7 +20,8 @@ import Testing
   /// Inputs of one block of a factor: all of them, or so few that factors fall apart.
   private static let blockSizes = [Int.max, 3]
 
-  private func factors(_ network: SmallNetwork, _ blockSize: Int) throws -> [Int: KroneckerFactors] {
+  private func factors(_ network: SmallNetwork, _ blockSize: Int) throws -> [Int: KroneckerFactors]
+  {
     var random = Seed(4).generator()
     let shapes = try network.graph.shapes(batch: 1)
     var result: [Int: KroneckerFactors] = [:]
@@ -50,7 +51,8 @@ import Testing
     Matrix(rows: a.rows, columns: a.columns, elements: zip(a.elements, b.elements).map { $0 - $1 })
   }
 
-  @Test(arguments: blockSizes) func compensationMinimizesTheQuadraticModel(_ blockSize: Int) throws {
+  @Test(arguments: blockSizes) func compensationMinimizesTheQuadraticModel(_ blockSize: Int) throws
+  {
     let network = SmallNetwork.concatenating
     let factors = try factors(network, blockSize)
     let model = try PruningModel(network.graph, factors: factors, damping: 1e-3)
@@ -94,7 +96,8 @@ import Testing
     }
   }
 
-  @Test(arguments: blockSizes) func singleLossesAreTheBlockLossOfOneColumn(_ blockSize: Int) throws {
+  @Test(arguments: blockSizes) func singleLossesAreTheBlockLossOfOneColumn(_ blockSize: Int) throws
+  {
     let network = SmallNetwork.concatenating
     var factors = try factors(network, blockSize)
     let node = try #require(network.graph.nodes.firstIndex { $0.name == "c" })
@@ -110,7 +113,9 @@ import Testing
   }
 
   /// Against the minimizer with one more weight held at zero.
-  @Test(arguments: blockSizes) func remainingLossesCountOnTheWeightsThatAreLeft(_ blockSize: Int) throws {
+  @Test(arguments: blockSizes) func remainingLossesCountOnTheWeightsThatAreLeft(_ blockSize: Int)
+    throws
+  {
     let network = SmallNetwork.concatenating
     let factors = try factors(network, blockSize)
     let model = try PruningModel(network.graph, factors: factors, damping: 1e-3)
@@ -145,7 +150,9 @@ import Testing
     }
   }
 
-  @Test(arguments: blockSizes) func thinningMinimizesTheQuadraticModelRowByRow(_ blockSize: Int) throws {
+  @Test(arguments: blockSizes) func thinningMinimizesTheQuadraticModelRowByRow(_ blockSize: Int)
+    throws
+  {
     let network = SmallNetwork.concatenating
     let factors = try factors(network, blockSize)
     let model = try PruningModel(network.graph, factors: factors, damping: 1e-3)

@@ -72,7 +72,9 @@ package struct ONNXWriter: Sendable {
     var writing = GraphWriting(graph, opset: version)
     var (proto, constants) = writing.protos()
     if writesSparse {
-      proto.sparseInitializer = constants.compactMap { ONNXSparseTensorProto($0.tensor, name: $0.name) }
+      proto.sparseInitializer = constants.compactMap {
+        ONNXSparseTensorProto($0.tensor, name: $0.name)
+      }
       let sparse = Set(proto.sparseInitializer.map(\.values.name))
       constants.removeAll { sparse.contains($0.name) }
     }

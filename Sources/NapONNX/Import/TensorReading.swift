@@ -58,8 +58,10 @@ struct TensorReading {
     }
     guard values.isFloat else { throw wrong("is sparse, but holds no floats") }
     let width = places.shape.count == 2 ? shape.count : 1
-    guard !places.isFloat, places.shape == (width == 1 && places.shape.count == 1
-      ? [values.count] : [values.count, width])
+    guard !places.isFloat,
+      places.shape
+        == (width == 1 && places.shape.count == 1
+          ? [values.count] : [values.count, width])
     else { throw wrong("needs a place for each of its \(values.count) values") }
     var result = Tensor(shape: shape, repeating: 0)
     for (n, value) in values.floats.enumerated() {

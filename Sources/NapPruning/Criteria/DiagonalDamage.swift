@@ -7,7 +7,8 @@ import NapKernels
 /// - Source: LeCun, Denker & Solla 1989; Theis et al. 2018, arXiv:1801.05787.
 package struct DiagonalDamage: WeightwiseCriterion {
   package static let name = "obd"
-  package static let summary = "second-order loss without compensation, from the diagonal Fisher matrix"
+  package static let summary =
+    "second-order loss without compensation, from the diagonal Fisher matrix"
   package static let evidence: Set<Evidence> = [.gradients(.model)]
 
   package init() {}

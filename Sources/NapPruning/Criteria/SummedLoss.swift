@@ -6,7 +6,8 @@ import NapKernels
 /// - Source: Zeng & Urtasun's NAP, arXiv:2101.06608, as published: neither compensated nor calibrated.
 package struct SummedLoss: WeightwiseCriterion {
   package static let name = "nap-sum"
-  package static let summary = "sum of the second-order losses of the channel's single weights (the paper)"
+  package static let summary =
+    "sum of the second-order losses of the channel's single weights (the paper)"
   package static let evidence: Set<Evidence> = [.factors]
 
   package init() {}

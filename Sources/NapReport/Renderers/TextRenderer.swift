@@ -87,15 +87,16 @@ extension PruningReport {
       }
     }
     if let bytesBefore, let bytesAfter {
-      let forms: [(String, KeyPath<FileSizes, Int>)] = [
-        ("bytes", \.plain), ("compressed", \.compressed), ("sparse", \.sparse),
-        ("sparse, compressed", \.sparseCompressed),
-      ]
-      // Lists of what is not zero are of use where there are zeros.
-      for (name, form) in granularity == "channels" ? forms.prefix(2) : forms[...] {
+      var rows = [("bytes", bytesAfter)]
+      if let sizes = sparseBytes {
+        rows += [
+          ("compressed", sizes.compressed), ("sparse", sizes.sparse),
+          ("sparse, compressed", sizes.sparseCompressed),
+        ]
+      }
+      for (name, bytes) in rows {
         summary.rows.append([
-          name, abbreviated(bytesBefore[keyPath: form]), abbreviated(bytesAfter[keyPath: form]),
-          percent(bytesAfter[keyPath: form], bytesBefore.plain),
+          name, abbreviated(bytesBefore), abbreviated(bytes), percent(bytes, bytesBefore),
         ])
       }
     }
@@ -117,7 +118,8 @@ extension PointsReport {
     for (index, point) in points.enumerated() {
       table.rows.append([
         String(index + 1), String(format: "%.1f %%", 100 * point.macs),
-        String(format: "%.1f %%", 100 * point.parameters), String(format: "%.2f %%", point.accuracy),
+        String(format: "%.1f %%", 100 * point.parameters),
+        String(format: "%.2f %%", point.accuracy),
       ])
     }
     return table.rendered() + "\n\naccuracy on held-out training images, after the network was cut"

@@ -55,7 +55,8 @@ struct Pick: ParsableCommand {
     try OutputPath.check(output)
     guard let entry = directory.best(macs: macs, parameters: params) else {
       throw OutputError(
-        "no network of this run is that small", recovery: "nap pick \(directory.path) lists what there is")
+        "no network of this run is that small",
+        recovery: "nap pick \(directory.path) lists what there is")
     }
     try directory.network(entry).write(to: output)
     let report = PointsReport(points: [entry.point])

@@ -84,12 +84,14 @@ struct Prune: ParsableCommand {
   @Option(
     name: .customLong("run"),
     help: ArgumentHelp(
-      "A new directory for the networks on the way; nap pick takes one from it.", valueName: "dir"))
+      "A new directory for the networks on the way and the result; nap pick takes one from it.",
+      valueName: "dir"))
   var runDirectory: String?
 
   @Flag(
     help: ArgumentHelp(
-      "Write weights of zeros mostly as lists of what is not zero: a smaller file that not every runtime reads."))
+      "Write weights of zeros mostly as lists of what is not zero: a smaller file that not every runtime reads."
+    ))
   var sparse = false
 
   @Option(help: "How channels are scored: \(Pruning.criteria.map(\.name).joined(separator: ", ")).")
@@ -152,7 +154,8 @@ struct Prune: ParsableCommand {
     }
     let goals = [macs, params, latency, sparsity, maxDrop].compactMap { $0 }
     guard goals.count <= 1 else {
-      throw ValidationError("give only one of --macs, --params, --latency, --sparsity and --max-drop")
+      throw ValidationError(
+        "give only one of --macs, --params, --latency, --sparsity and --max-drop")
     }
     switch granularity {
     case .channels where sparsity != nil:
