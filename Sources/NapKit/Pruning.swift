@@ -159,15 +159,6 @@ public struct Pruning: Sendable {
     let affordable = budget.map {
       max(64, Int($0.imagesOfCurvature(Double((test ?? heldOut).count) / measuring)))
     }
-    if let budget, let affordable {
-      try progress(
-        WorkProgress(
-          stage: "planning",
-          message: String(
-            format:
-              "%.0f s in all: %.0f for measuring, curvature from up to %d images a round, the rest for training",
-            budget.seconds, budget.seconds - budget.left, affordable)))
-    }
     let session = PruningSession(
       original: restored.graph, preset: source.preset, all: all, training: rest,
       validation: heldOut, criterion: criterion, settings: self, budget: budget,
@@ -175,6 +166,15 @@ public struct Pruning: Sendable {
       directory: directory,
       finished: { Network(restored.fold($0).restoringOutput(of: network.graph)) },
       progress: progress)
+    if let budget {
+      try progress(
+        WorkProgress(
+          stage: "planning",
+          message: String(
+            format:
+              "%.0f s in all: %.0f for measuring, curvature from up to %d images a round, the rest for training",
+            budget.seconds, budget.seconds - budget.left, session.curvatureImages)))
+    }
     let outcome: PruningOutcome
     do {
       outcome = try prune(session)
