@@ -77,3 +77,24 @@ struct Cotangents {
 
   private mutating func randomSign() -> Float { generator.next() & 1 == 0 ? 1 : -1 }
 }
+
+/// Sends batches forward and their cotangents back, for whoever listens to the taps of the plan.
+final class CurvaturePass {
+  let plan: Plan
+  private var cotangents: Cotangents
+
+  init(_ plan: Plan, kind: CurvatureKind, seed: Seed) {
+    self.plan = plan
+    cotangents = Cotangents(kind: kind, seed: seed)
+  }
+
+  func run(_ inputs: UnsafePointer<Float>, labels: [Int]) {
+    plan.inputs[0].update(from: inputs, count: plan.inputShapes[0].product)
+    plan.forward()
+    cotangents.write(into: plan, labels: labels)
+    // One thread per group of examples is faster than many threads per small product.
+    let threads = setLinearAlgebraThreads(1)
+    plan.backward()
+    setLinearAlgebraThreads(threads)
+  }
+}

@@ -13,10 +13,9 @@ package final class CurvatureEstimator {
   package let graph: Graph
   /// Spent on the factors so far, not counting the passes through the network.
   package private(set) var factorSeconds = 0.0
-  private let plan: Plan
+  private let pass: CurvaturePass
   private var accumulators: [Int: FactorAccumulator] = [:]
   private let workspaces: [FactorAccumulator.Workspace]
-  private var cotangents: Cotangents
 
   /// - Parameters:
   ///   - largestFactor: inputs that `A` is kept in one block for; more are split.
@@ -29,10 +28,10 @@ package final class CurvatureEstimator {
     positions: Int = 256, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
   ) throws {
     self.graph = graph
-    plan = try Plan(
+    let plan = try Plan(
       graph, parameters: parameters ?? Parameters(graph), mode: .curvature, scalar: scalar,
       batch: batch)
-    cotangents = Cotangents(kind: kind, seed: seed)
+    pass = CurvaturePass(plan, kind: kind, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     var affine: [AffineShape] = []
     for (index, node) in graph.nodes.enumerated() {
@@ -55,8 +54,8 @@ package final class CurvatureEstimator {
     }
   }
 
-  package var inputShape: [Int] { plan.inputShapes[0] }
-  package var arenaBytes: Int { plan.arenaBytes }
+  package var inputShape: [Int] { pass.plan.inputShapes[0] }
+  package var arenaBytes: Int { pass.plan.arenaBytes }
 
   /// Adds a batch of examples.
   ///
@@ -64,13 +63,7 @@ package final class CurvatureEstimator {
   ///   - inputs: dense, of shape `inputShape`.
   ///   - labels: one per example; used by `.labels` only.
   package func add(_ inputs: UnsafePointer<Float>, labels: [Int] = []) {
-    plan.inputs[0].update(from: inputs, count: inputShape.product)
-    plan.forward()
-    cotangents.write(into: plan, labels: labels)
-    // One thread per example group is faster than many threads per small product.
-    let threads = setLinearAlgebraThreads(1)
-    plan.backward()
-    setLinearAlgebraThreads(threads)
+    pass.run(inputs, labels: labels)
   }
 
   /// Hands over the factors, by node index; the estimator is spent then.

@@ -11,16 +11,15 @@ package import NapTensor
 /// the example together, whose correlations Kronecker factors leave out; the second moment over
 /// examples is the exact Fisher information of the change.
 package final class RemovalCollector {
-  private let plan: Plan
-  private var cotangents: Cotangents
+  private let pass: CurvaturePass
   private var layers: [Int: RemovalDerivatives] = [:]
 
   /// - Parameter directions: `[in, in + 1]` by node.
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(_ graph: Graph, directions: [Int: Matrix], batch: Int, seed: Seed) throws {
-    plan = try Plan(
+    let plan = try Plan(
       graph, parameters: Parameters(graph), mode: .curvature, batch: batch, tapsAreDense: true)
-    cotangents = Cotangents(kind: .model, seed: seed)
+    pass = CurvaturePass(plan, kind: .model, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     for (index, direction) in directions {
       let node = graph.nodes[index]
@@ -36,12 +35,7 @@ package final class RemovalCollector {
 
   /// Adds a batch of examples, see `CurvatureEstimator.add`.
   package func add(_ inputs: UnsafePointer<Float>) {
-    plan.inputs[0].update(from: inputs, count: plan.inputShapes[0].product)
-    plan.forward()
-    cotangents.write(into: plan, labels: [])
-    let threads = setLinearAlgebraThreads(1)
-    plan.backward()
-    setLinearAlgebraThreads(threads)
+    pass.run(inputs, labels: [])
   }
 
   /// `[examples, in]` by node; the collector is spent then.

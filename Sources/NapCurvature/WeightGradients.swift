@@ -19,16 +19,14 @@ package struct WeightGradients: Sendable {
 
 /// Collects `WeightGradients` of all affine nodes of a network, batch by batch.
 package final class GradientCollector {
-  private let plan: Plan
-  private var cotangents: Cotangents
+  private let pass: CurvaturePass
   private var sums: [Int: GradientSums] = [:]
 
-  /// - Parameter examples: that are going to be added at most.
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(_ graph: Graph, kind: CurvatureKind, batch: Int, seed: Seed) throws {
-    plan = try Plan(
+    let plan = try Plan(
       graph, parameters: Parameters(graph), mode: .curvature, batch: batch, tapsAreDense: true)
-    cotangents = Cotangents(kind: kind, seed: seed)
+    pass = CurvaturePass(plan, kind: kind, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     for (index, node) in graph.nodes.enumerated() {
       guard let op = node.op as? any AffineOperator, let weight = graph.constants[node.inputs[1]],
@@ -43,12 +41,7 @@ package final class GradientCollector {
 
   /// Adds a batch of examples, see `CurvatureEstimator.add`.
   package func add(_ inputs: UnsafePointer<Float>, labels: [Int] = []) {
-    plan.inputs[0].update(from: inputs, count: plan.inputShapes[0].product)
-    plan.forward()
-    cotangents.write(into: plan, labels: labels)
-    let threads = setLinearAlgebraThreads(1)
-    plan.backward()
-    setLinearAlgebraThreads(threads)
+    pass.run(inputs, labels: labels)
   }
 
   /// Hands over the gradients, by node index; the collector is spent then.
