@@ -41,10 +41,14 @@ package final class Parameters {
     return buffer.floats
   }
 
+  /// The value of a constant now.
+  ///
+  /// Statistics of dead channels decay until they are subnormal, with which processors compute a
+  /// hundred times slower: they are zero here.
   package func tensor(_ value: ValueID) -> Tensor {
     let shape = original.constants[value]?.shape ?? []
-    return Tensor(
-      shape: shape, floats: Array(UnsafeBufferPointer(start: pointer(value), count: shape.product)))
+    let numbers = UnsafeBufferPointer(start: pointer(value), count: shape.product)
+    return Tensor(shape: shape, floats: numbers.map { $0.isSubnormal ? 0 : $0 })
   }
 
   package func set(_ value: ValueID, _ tensor: Tensor) {
