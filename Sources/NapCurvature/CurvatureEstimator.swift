@@ -33,18 +33,14 @@ package final class CurvatureEstimator {
       batch: batch)
     pass = CurvaturePass(plan, kind: kind, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
-    var affine: [AffineShape] = []
-    for (index, node) in graph.nodes.enumerated() {
-      guard let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil,
-        let shape = op.affineShape(node.inputs.map { shapes[$0.index] })
-      else { continue }
-      affine.append(shape)
-      accumulators[index] = FactorAccumulator(
-        op, shape, inputShape: shapes[node.inputs[0].index], largestFactor: largestFactor,
-        positionsAtMost: positions)
+    let layers = graph.affineLayers(shapes: shapes)
+    for layer in layers {
+      accumulators[layer.index] = FactorAccumulator(
+        layer.op, layer.shape, inputShape: shapes[layer.node.inputs[0].index],
+        largestFactor: largestFactor, positionsAtMost: positions)
     }
     workspaces = (0..<max(1, threads)).map { _ in
-      FactorAccumulator.Workspace(for: affine, largestFactor: largestFactor)
+      FactorAccumulator.Workspace(for: layers.map(\.shape), largestFactor: largestFactor)
     }
     let clock = ContinuousClock()
     plan.tap = { [unowned self] tap in

@@ -21,14 +21,11 @@ package final class RemovalCollector {
       graph, parameters: Parameters(graph), mode: .curvature, batch: batch, tapsAreDense: true)
     pass = CurvaturePass(plan, kind: .model, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
-    for (index, direction) in directions {
-      let node = graph.nodes[index]
-      guard let op = node.op as? any AffineOperator, let weight = graph.constants[node.inputs[1]],
-        let shape = op.affineShape(node.inputs.map { shapes[$0.index] }), shape.groups == 1
-      else { continue }
-      layers[index] = RemovalDerivatives(
-        op, shape, inputShape: shapes[node.inputs[0].index],
-        weights: op.matrices(ofWeight: weight).floats, direction: direction)
+    for layer in graph.affineLayers(shapes: shapes) where layer.shape.groups == 1 {
+      guard let direction = directions[layer.index] else { continue }
+      layers[layer.index] = RemovalDerivatives(
+        layer.op, layer.shape, inputShape: shapes[layer.node.inputs[0].index],
+        weights: layer.op.matrices(ofWeight: layer.weight).floats, direction: direction)
     }
     plan.tap = { [unowned self] tap in self.layers[tap.node]?.add(tap) }
   }

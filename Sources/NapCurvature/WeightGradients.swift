@@ -28,13 +28,10 @@ package final class GradientCollector {
       graph, parameters: Parameters(graph), mode: .curvature, batch: batch, tapsAreDense: true)
     pass = CurvaturePass(plan, kind: kind, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
-    for (index, node) in graph.nodes.enumerated() {
-      guard let op = node.op as? any AffineOperator, let weight = graph.constants[node.inputs[1]],
-        let shape = op.affineShape(node.inputs.map { shapes[$0.index] })
-      else { continue }
-      sums[index] = GradientSums(
-        op, shape, inputShape: shapes[node.inputs[0].index],
-        weights: op.matrices(ofWeight: weight).floats)
+    for layer in graph.affineLayers(shapes: shapes) {
+      sums[layer.index] = GradientSums(
+        layer.op, layer.shape, inputShape: shapes[layer.node.inputs[0].index],
+        weights: layer.op.matrices(ofWeight: layer.weight).floats)
     }
     plan.tap = { [unowned self] tap in self.sums[tap.node]?.add(tap) }
   }

@@ -18,10 +18,7 @@ struct MemoryNeed: Hashable {
     activations = try graph.activationBytes(batch: graph.batchSize(upTo: 64))
     let shapes = try graph.shapes(batch: 1)
     var largest = 0
-    for node in graph.nodes {
-      guard let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil,
-        let shape = op.affineShape(node.inputs.map { shapes[$0.index] })
-      else { continue }
+    for shape in graph.affineLayers(shapes: shapes).map(\.shape) {
       let squares = shape.blocks(upTo: largestFactor).map { $0.count * $0.count }
       let outputs = shape.outputs * shape.outputs
       // In double precision, each with its inverse.

@@ -44,13 +44,11 @@ package final class PruningModel {
     for node in graph.nodes { for input in node.inputs { uses[input, default: 0] += 1 } }
     var layers: [Int: LayerModel] = [:]
     var layersOfWeight: [ValueID: [LayerModel]] = [:]
-    for (index, node) in graph.nodes.enumerated() {
-      guard let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil,
-        let shape = op.affineShape(node.inputs.map { shapes[$0.index] })
-      else { continue }
+    for affine in graph.affineLayers(shapes: shapes) {
+      let (index, node) = (affine.index, affine.node)
       let layer = LayerModel(
-        node: index, op: op, weight: node.inputs[1], shape: shape,
-        biasHome: Self.biasHome(of: node, op, in: graph, uses: uses),
+        node: index, op: affine.op, weight: node.inputs[1], shape: affine.shape,
+        biasHome: Self.biasHome(of: node, affine.op, in: graph, uses: uses),
         isShared: uses[node.inputs[1]] != 1, graph: graph,
         // Given up one by one: the largest take gigabytes.
         factors: factors.removeValue(forKey: index), gradients: gradients[index],
