@@ -130,8 +130,13 @@ import Testing
     let path = folder.appending(path: "table.csv").path
     let measured = try Latency(measuring: network)
     try measured.csv.write(toFile: path, atomically: true, encoding: .utf8)
-    let read = try Latency(contentsOf: path, for: network)
-    #expect(read.csv == measured.csv)
+    var table = try Latency(contentsOf: path, for: network)
+    #expect(table.csv == measured.csv)
+    // Times in proportion to work, not to how busy this machine is, decide here.
+    for (index, entry) in table.table.entries.enumerated() {
+      table.table.entries[index].nanoseconds = Double(100 * entry.inputs * entry.outputs)
+    }
+    try table.csv.write(toFile: path, atomically: true, encoding: .utf8)
     var pruning = try pruning(.latency(0.7), .channels)
     pruning.latencyTable = path
     let latency = try #require(try pruning.run(network).report.latency)
