@@ -106,8 +106,8 @@ let package = Package(
     tests(
       "NapKitTests",
       [
-        "NapData", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators", "NapReport",
-        "NapSearch", "NapTensor", "NapTestSupport", "NapTraining",
+        "NapData", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators", "NapPruning",
+        "NapReport", "NapSearch", "NapTensor", "NapTestSupport", "NapTraining",
       ]),
     tests("napTests", ["nap", "NapData", "NapKit", "NapTensor", "NapTestSupport"]),
   ],
