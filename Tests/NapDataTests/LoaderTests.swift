@@ -46,6 +46,29 @@ import Testing
     #expect(relativeDifference(Array(batch.prefix(3072)), expected) < 1e-6)
   }
 
+  @Test func twoEpochsShowBothSidesOfEveryImage() throws {
+    let preset = try #require(Preset.named("imagenet"))
+    func epoch(_ number: Int, augment: Bool) throws -> [Float] {
+      try pixels(
+        Loader(
+          dataset: data, preset: preset, batchSize: 50, shuffle: false, augment: augment,
+          dropLast: false, seed: Seed(1)), number)[0]
+    }
+    let plain = try epoch(0, augment: false)
+    let mirrored = plain.indices.map { plain[$0 / 32 * 32 + 31 - $0 % 32] }
+    let (even, odd) = (try epoch(0, augment: true), try epoch(1, augment: true))
+    var mirroredCount = 0
+    for image in 0..<50 {
+      let range = image * 3072..<(image + 1) * 3072
+      let isMirrored = Array(even[range]) == Array(mirrored[range])
+      if isMirrored { mirroredCount += 1 }
+      #expect(Array(even[range]) == Array((isMirrored ? mirrored : plain)[range]))
+      #expect(Array(odd[range]) == Array((isMirrored ? plain : mirrored)[range]))
+    }
+    #expect((10...40).contains(mirroredCount))
+    #expect(try epoch(2, augment: true) == even)
+  }
+
   @Test func leavingAnEpochEarlyIsFine() throws {
     for _ in 0..<20 { _ = try loader(shuffle: true, augment: true, dropLast: true).epoch(0).next() }
   }

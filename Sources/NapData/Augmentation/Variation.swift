@@ -16,7 +16,11 @@ struct Variation {
       down = Int.random(in: -preset.cropPadding...preset.cropPadding, using: &generator)
       right = Int.random(in: -preset.cropPadding...preset.cropPadding, using: &generator)
     }
-    if preset.flips { isMirrored = Bool.random(using: &generator) }
+    guard preset.flips else { return }
+    // Every two epochs show both sides of every image.
+    // Source: Jordan 2024, arXiv:2404.00498.
+    var coin = seed.derived("mirror").derived(index).generator()
+    isMirrored = Bool.random(using: &coin) != (epoch % 2 == 1)
   }
 
   private init() {}
