@@ -12,7 +12,7 @@ import Testing
   }
 
   /// The program lies beside the tests.
-  private static let program: URL = {
+  static let program: URL = {
     let build = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     let own = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
     let beside = own.appending(path: "nap")
