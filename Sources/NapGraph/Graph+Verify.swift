@@ -1,3 +1,5 @@
+import NapTensor
+
 extension Graph {
   /// Checks what every graph must satisfy: one producer a value, topological order, shapes that
   /// can be inferred.
@@ -14,7 +16,23 @@ extension Graph {
     for output in outputs where !defined.contains(output.value) {
       throw .invalid("output '\(name(of: output.value))' is never computed")
     }
+    let integers = Set(integerValues)
+    for node in nodes {
+      if let value = node.inputs.first(where: integers.contains) {
+        throw .invalid(
+          "node '\(node.name)' reads '\(name(of: value))', which holds whole numbers; export the "
+            + "network without what follows its ArgMax or TopK")
+      }
+    }
     _ = try shapes(batch: 2)
+  }
+
+  /// Values that are computed and hold whole numbers.
+  package var integerValues: [ValueID] {
+    nodes.flatMap { node in
+      node.outputs.indices.filter { node.op.elementType(ofOutput: $0) != .float32 }
+        .map { node.outputs[$0] }
+    }
   }
 
   /// The graph without nodes and constants that no output needs.

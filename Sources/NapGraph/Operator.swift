@@ -21,6 +21,10 @@ package protocol Operator: Sendable {
   /// Output shapes for these input shapes, or a typed refusal. Never traps, whatever the shapes.
   func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]]
 
+  /// What an output holds: floats, or whole numbers, which only networks may give out and no other
+  /// operator reads.
+  func elementType(ofOutput index: Int) -> ElementType
+
   /// Declares which indices of which axes stand or fall together: the only source of truth for
   /// structured pruning. Saying nothing freezes every axis.
   func link(_ links: inout IndexLinks)
@@ -46,6 +50,8 @@ package protocol Operator: Sendable {
 extension Operator {
   package var name: String { Self.name }
   package static var otherNames: [String] { [] }
+
+  package func elementType(ofOutput index: Int) -> ElementType { .float32 }
 
   package func link(_ links: inout IndexLinks) {
     links.freezeAll("\(name) does not say how its axes correspond")

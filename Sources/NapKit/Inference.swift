@@ -39,12 +39,15 @@ public struct Inference: Sendable {
       buffer.update(from: tensor.floats, count: tensor.count)
     }
     plan.forward()
-    let results = graph.outputs.indices.map { n in
-      let values = UnsafeBufferPointer(start: plan.outputs[n], count: plan.outputShapes[n].product)
-      return (
-        name: graph.name(of: graph.outputs[n].value),
-        tensor: Tensor(shape: plan.outputShapes[n], floats: Array(values))
-      )
+    let integers = graph.integerValues
+    let results = graph.outputs.enumerated().map { n, port in
+      let shape = plan.outputShapes[n]
+      let values = UnsafeBufferPointer(start: plan.outputs[n], count: shape.product)
+      let tensor =
+        integers.contains(port.value)
+        ? Tensor(shape: shape, integers: values.map { Int64($0) })
+        : Tensor(shape: shape, floats: Array(values))
+      return (name: graph.name(of: port.value), tensor: tensor)
     }
     try NumPyFile.writeArchive(results, to: output)
     return results.map { ($0.name, $0.tensor.shape) }

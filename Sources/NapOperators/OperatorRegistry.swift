@@ -4,6 +4,8 @@ package import NapGraph
 package let allOperators: [any Operator.Type] = [
   Abs.self,
   Add.self,
+  ArgMax.self,
+  ArgMin.self,
   AveragePool.self,
   BatchNormalization.self,
   Cast.self,
@@ -71,6 +73,7 @@ package let allOperators: [any Operator.Type] = [
   Sub.self,
   Tanh.self,
   Tile.self,
+  TopK.self,
   Transpose.self,
   Unsqueeze.self,
   Where.self,

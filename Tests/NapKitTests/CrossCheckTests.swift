@@ -2,6 +2,7 @@ import Foundation
 import NapData
 import NapGraph
 import NapKit
+import NapOperators
 import NapReport
 import NapTensor
 import NapTestSupport
@@ -45,6 +46,20 @@ struct CrossCheckTests {
   func smallNetworksComputeTheSame(_ name: String) throws {
     let found = (SmallNetwork.all + SmallNetwork.reshaping).first { $0.name == name }
     try compare(Network(try #require(found).network.graph))
+  }
+
+  /// Outputs of whole numbers too.
+  @Test func positionsAreTheSame() throws {
+    var graph = SmallNetwork.residual.graph
+    let scores = graph.outputs.removeLast()
+    let best = graph.addNode("best", ArgMax(axis: 1, keepsAxis: false), [scores.value])
+    let two = graph.addNode("two", TopK(count: 2), [scores.value], outputCount: 2)
+    graph.outputs = [Graph.Port(value: best[0], dimensions: [.dynamic("N")])]
+    graph.outputs += two.map { Graph.Port(value: $0, dimensions: [.dynamic("N"), .fixed(2)]) }
+    try compare(Network(graph))
+    graph.nodes.append(
+      Node(name: "after", op: Relu(), inputs: [best[0]], outputs: [graph.addValue("after")]))
+    #expect(throws: GraphError.self) { try graph.verify() }
   }
 
   @Test(.enabled(if: SharedFiles.models != nil, "no shared models"))

@@ -52,6 +52,12 @@ extension OperatorSample {
     OperatorSample("positions", ReduceProd(axes: [2]), [.random([2, 3, 3])]),
     OperatorSample("channels", ReduceSum(axes: [1], keepsAxes: false), [.random([2, 3, 4])]),
     OperatorSample("no axis", ReduceSumSquare(axes: nil), [.random([2, 3])]),
+    OperatorSample("channels", ArgMax(axis: 1), [spread([2, 4, 3])]),
+    OperatorSample("the last axis", ArgMax(axis: -1, keepsAxis: false), [spread([2, 3, 4])]),
+    OperatorSample("positions", ArgMin(axis: 2, keepsAxis: false), [spread([2, 3, 4])]),
+    OperatorSample("channels", TopK(count: 2, axis: 1), [spread([2, 4, 3])], outputCount: 2),
+    OperatorSample(
+      "the smallest", TopK(count: 3, isLargest: false), [spread([2, 3, 4])], outputCount: 2),
     OperatorSample(
       "everything", ReduceMean(axes: nil, keepsAxes: false), [.random([2, 3])], isRigid: true),
   ]

@@ -67,7 +67,9 @@ struct GraphWriting {
     var proto = ONNXValueInfoProto()
     proto.name = name(port.value)
     var type = ONNXTypeProto.Tensor()
-    type.elemType = Int32(ONNXTensorProto.DataType.float.rawValue)
+    let isInteger = graph.integerValues.contains(port.value)
+    type.elemType = Int32(
+      (isInteger ? ONNXTensorProto.DataType.int64 : ONNXTensorProto.DataType.float).rawValue)
     type.shape.dim = port.declared.map {
       var dimension = ONNXTensorShapeProto.Dimension()
       switch $0 {

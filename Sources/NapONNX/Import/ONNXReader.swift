@@ -33,6 +33,14 @@ package struct ONNXReader: Sendable {
     } catch {
       throw .invalid(error.problem, recovery: error.recovery)
     }
+    let integers = Set(graph.integerValues)
+    for (output, port) in zip(model.outputs, graph.outputs)
+    where output.isInteger != integers.contains(port.value) {
+      throw .unsupported(
+        "the element type of output '\(output.name)'",
+        recovery: "only ArgMax, ArgMin and TopK give whole numbers; export it as they or as float32"
+      )
+    }
     return graph
   }
 

@@ -4,6 +4,8 @@ import NapTensor
 /// An input or output as the file declares it.
 struct Signature {
   var name: String
+  /// Whether it holds whole numbers, as an output may.
+  var isInteger: Bool
   /// The declared sizes, or `nil` when the file does not even give their number. A dynamic dimension
   /// may have an empty name.
   var dimensions: [Dimension]?
@@ -19,12 +21,14 @@ struct Signature {
     case .optionalType: throw .unsupported("the optional \(kind) '\(name)'")
     case .sparseTensorType: throw .unsupported("the sparse \(kind) '\(name)'")
     }
-    guard tensor.elemType == Int32(ONNXTensorProto.DataType.float.rawValue) else {
+    let types: [ONNXTensorProto.DataType] = kind == "output" ? [.float, .int64] : [.float]
+    guard types.contains(where: { Int32($0.rawValue) == tensor.elemType }) else {
       let type = typeName(tensor.elemType)
       throw .unsupported(
         "the element type \(type) of \(kind) '\(name)'",
         recovery: "export the model with float32 inputs and outputs")
     }
+    isInteger = tensor.elemType == Int32(ONNXTensorProto.DataType.int64.rawValue)
     guard tensor.hasShape else { return }
     var dimensions: [Dimension] = []
     for dimension in tensor.shape.dim {
