@@ -3,8 +3,9 @@
 python node_tests.py NAP [-v]
 
 A test applies when it has one node, all its operators are claimed, and its data are float32, with
-integers only where nap wants constants; those become initializers. Prints how many of the tests that
-apply pass, and fails when one does not that is not refused in a clear sentence.
+integers only where nap wants constants, which become initializers, or gives positions. Prints how
+many of the tests that apply pass, and fails when one does not that is not refused in a clear
+sentence.
 """
 
 import collections
@@ -23,6 +24,8 @@ warnings.filterwarnings("ignore")
 nap, verbose = sys.argv[1], "-v" in sys.argv[2:]
 # Operators all of whose float inputs may be computed at run time.
 COMPUTED = {"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "PRelu", "MatMul", "Concat", "Einsum"}
+# Operators that give whole numbers.
+POSITIONS = {"ArgMax", "ArgMin", "TopK"}
 text = subprocess.run([nap, "operators", "--json"], capture_output=True, text=True, check=True).stdout
 claimed = set(json.loads(text)["operators"])
 
@@ -42,7 +45,8 @@ def attempt(test, work):
         entry.version = min(entry.version, 22)
     if not inputs or not all(isinstance(x, numpy.ndarray) for x in [*inputs, *outputs]):
         return None
-    if any(x.dtype != numpy.float32 for x in outputs) or inputs[0].dtype not in (numpy.float32, bool):
+    kinds = {numpy.dtype("float32")} | ({numpy.dtype("int64")} if types <= POSITIONS else set())
+    if not {x.dtype for x in outputs} <= kinds or inputs[0].dtype not in (numpy.float32, bool):
         return None
     runtime = {}
     for value, x in zip(list(graph.input), inputs):
