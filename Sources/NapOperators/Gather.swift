@@ -28,6 +28,11 @@ package struct Gather: Operator {
     let op = Gather(
       axis: try node.int("axis", default: 0), indices: indices.integers.map(Int.init),
       indexShape: indices.shape)
+    // All of a flat tensor in order, as views are exported: the indices depend on the batch size.
+    let shape = try node.shape(ofInput: 0)
+    if shape == [op.indices.count], op.indices.elementsEqual(op.indices.indices) {
+      return try ImportedOperator(Reshape(target: indices.shape, of: shape), of: node)
+    }
     return try ImportedOperator(op, of: node)
   }
 

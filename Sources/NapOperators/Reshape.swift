@@ -18,6 +18,12 @@ package struct Reshape: ReshapingOperator, BatchDependentOperator {
     self.allowsZero = allowsZero
   }
 
+  /// The reshape of an input of a known shape, which tells `merged` which sizes are copied.
+  init(target: [Int], of shape: [Int]) {
+    self.init(target: target)
+    probe = shape
+  }
+
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
     guard let target = try node.ints("shape", orInput: 1) else {
       throw OperatorError("the target shape (input 1) is missing")
@@ -84,10 +90,25 @@ extension Reshape {
       } else if !result.target.contains(-1) {
         result.target[position] = -1
       } else {
-        return nil
+        return mergedWithoutHole(other)
       }
     }
     return result
+  }
+
+  /// The same where -1 stands for a number that both know: its place is for what is not known.
+  private func mergedWithoutHole(_ other: Reshape) -> Reshape? {
+    guard let hole = target.firstIndex(of: -1), other.target.firstIndex(of: -1) == hole,
+      let size = inferred(at: hole), size == other.inferred(at: hole)
+    else { return nil }
+    var (first, second) = (self, other)
+    first.target[hole] = size
+    second.target[hole] = size
+    return first.merged(with: second)
+  }
+
+  private func inferred(at position: Int) -> Int? {
+    probe.flatMap { try? infer([$0]) }?[0][position]
   }
 
   private func copiesSize(at position: Int) -> Bool {

@@ -95,15 +95,30 @@ import Testing
     #expect(both?.target == [0, -1])
     let same = try read([0, -1], of: [2, 3, 4]).merged(with: read([0, -1], of: [3, 3, 4]))
     #expect(same?.target == [0, -1])
+    let filled = try read([24, -1], of: [2, 12, 4]).merged(with: read([36, -1], of: [3, 12, 4]))
+    #expect(filled?.target == [-1, 4])
     let literal = try read([2, 12], of: [2, 3, 4], zeros: true)
       .merged(with: read([3, 12], of: [3, 3, 4], zeros: true))
     #expect(literal?.target == [0, 12])
     #expect(literal?.allowsZero == false)
   }
 
+  /// Views are exported as all of a flat tensor in order, in another shape.
+  @Test func gatheringEverythingInOrderIsAReshape() throws {
+    func imported(_ indices: [Int]) throws -> any Operator {
+      let tensor = Tensor(indices).reshaped(to: [3, 2])
+      let node = NodeDescription(
+        name: "g", operatorType: "Gather", opset: 17,
+        inputs: [.init(shape: [6]), .init(shape: [3, 2], constant: tensor)])
+      return try Gather.importing(node).op
+    }
+    #expect(try (imported(Array(0..<6)) as? Reshape)?.target == [3, 2])
+    #expect(try imported([0, 1, 2, 3, 5, 4]) is Gather)
+  }
+
   @Test func probesThatNoTargetServesAreNotMerged() throws {
     #expect(
-      try read([24, -1], of: [2, 12, 4]).merged(with: read([36, -1], of: [3, 12, 4])) == nil)
+      try read([24, 2, -1], of: [2, 12, 4]).merged(with: read([36, 4, -1], of: [3, 12, 4])) == nil)
     #expect(try read([2, 12], of: [2, 12]).merged(with: read([3, 12, 1], of: [3, 12])) == nil)
   }
 
