@@ -35,7 +35,7 @@ package struct IndexAtoms: Sendable {
     unite(links, graph)
     // Where one reading of a reshape leaves an axis frozen, another may not.
     for (index, node) in graph.nodes.enumerated() where links[index].alternatives > 1 {
-      guard hasFrozenAxis(node) else { continue }
+      guard !contestedClasses(links[index], node).frozen.isEmpty else { continue }
       var best = (links: links[index], freedom: freedom(graph))
       for alternative in 1..<links[index].alternatives {
         links[index] = Self.links(of: node, shapes, alternative: alternative)
@@ -46,6 +46,36 @@ package struct IndexAtoms: Sendable {
       links[index] = best.links
       unite(links, graph)
     }
+    // In split attention no node can change its reading alone: all that have nothing free do at once.
+    let stuck = graph.nodes.indices.filter {
+      links[$0].alternatives > 1 && contestedClasses(links[$0], graph.nodes[$0]).free.isEmpty
+    }
+    var best = (links: links, freedom: freedom(graph))
+    for alternative in 1..<max(1, stuck.map { links[$0].alternatives }.max() ?? 1) {
+      for index in stuck {
+        links[index] = Self.links(
+          of: graph.nodes[index], shapes,
+          alternative: min(alternative, links[index].alternatives - 1))
+      }
+      unite(links, graph)
+      let freedom = freedom(graph)
+      if freedom > best.freedom { best = (links, freedom) }
+    }
+    if !stuck.isEmpty { unite(best.links, graph) }
+  }
+
+  /// The classes of the atoms on a node's contested axes.
+  private mutating func contestedClasses(_ links: IndexLinks, _ node: Node)
+    -> (free: Set<Int>, frozen: Set<Int>)
+  {
+    var (free, frozen): (Set<Int>, Set<Int>) = ([], [])
+    for axis in links.contested where links.size(axis) > 1 {
+      for index in 0..<links.size(axis) {
+        let root = find(atom(IndexLinks.Atom(axis: axis, index: index), node))
+        if reasons[root] == nil { free.insert(root) } else { frozen.insert(root) }
+      }
+    }
+    return (free, frozen)
   }
 
   private static func links(of node: Node, _ shapes: [[Int]], alternative: Int) -> IndexLinks {
@@ -71,16 +101,6 @@ package struct IndexAtoms: Sendable {
     }
     for port in graph.inputs { freezeAll(port.value, "it is an input of the network") }
     for port in graph.outputs { freezeAll(port.value, "it is an output of the network") }
-  }
-
-  /// Whether an axis of more than one index of the node's output is frozen.
-  private mutating func hasFrozenAxis(_ node: Node) -> Bool {
-    for value in node.outputs {
-      for (axis, size) in shapes[value.index].enumerated() where size > 1 {
-        if frozenReason(offsets[value.index][axis]) != nil { return true }
-      }
-    }
-    return false
   }
 
   /// How many indices of constants could be removed.

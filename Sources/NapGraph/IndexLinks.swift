@@ -24,6 +24,8 @@ package struct IndexLinks: Sendable {
   ///
   /// Of an axis that is split in two, either the outer or the inner part can keep its freedom.
   package private(set) var alternatives = 1
+  /// The axes that are free in some alternatives only.
+  package private(set) var contested: [Axis] = []
 
   package init(inputShapes: [[Int]], outputShapes: [[Int]], alternative: Int = 0) {
     self.inputShapes = inputShapes
@@ -31,7 +33,10 @@ package struct IndexLinks: Sendable {
     self.alternative = alternative
   }
 
-  package mutating func offer(alternatives count: Int) { alternatives = max(alternatives, count) }
+  package mutating func offer(alternatives count: Int, for axes: [Axis]) {
+    alternatives = max(alternatives, count)
+    contested += axes
+  }
 
   package func size(_ axis: Axis) -> Int {
     switch axis {

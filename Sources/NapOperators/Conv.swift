@@ -61,17 +61,7 @@ package struct Conv: AffineOperator {
     if group == 1 {
       links.unite(.input(0, axis: 1), .input(1, axis: 1))
     } else {
-      links.freeze(.input(1, axis: 1), "it is a channel inside a group")
-      let (inputs, outputs) = (weight[1], weight[0] / group)
-      for g in 0..<group {
-        let first = g * outputs
-        for o in 1..<max(1, outputs) {
-          links.unite(.output(0, axis: 1), first, .output(0, axis: 1), first + o)
-        }
-        for i in 0..<inputs {
-          links.unite(.input(0, axis: 1), g * inputs + i, .output(0, axis: 1), first)
-        }
-      }
+      linkGroups(&links, inputs: weight[1], outputs: weight[0] / group)
     }
     for axis in 2..<weight.count {
       links.freeze(.input(0, axis: axis), "it is a position in the image")
@@ -80,9 +70,37 @@ package struct Conv: AffineOperator {
     }
   }
 
+  /// Either whole groups can go, or the same channels of all groups.
+  private func linkGroups(_ links: inout IndexLinks, inputs: Int, outputs: Int) {
+    if inputs > 1 || outputs > 1 {
+      links.offer(alternatives: 2, for: [.input(0, axis: 1), .output(0, axis: 1)])
+    }
+    guard links.alternative % links.alternatives == 0 else {
+      for g in 0..<group {
+        for o in 0..<outputs {
+          links.unite(.output(0, axis: 1), o, .output(0, axis: 1), g * outputs + o)
+        }
+        for i in 0..<inputs {
+          links.unite(.input(1, axis: 1), i, .input(0, axis: 1), g * inputs + i)
+        }
+      }
+      return
+    }
+    links.freeze(.input(1, axis: 1), "it is a channel inside a group")
+    for g in 0..<group {
+      let first = g * outputs
+      for o in 1..<max(1, outputs) {
+        links.unite(.output(0, axis: 1), first, .output(0, axis: 1), first + o)
+      }
+      for i in 0..<inputs {
+        links.unite(.input(0, axis: 1), g * inputs + i, .output(0, axis: 1), first)
+      }
+    }
+  }
+
   package func adapted(to cut: NodeCut) -> Conv {
     guard group > 1 else { return self }
-    return Conv(window: window, group: cut.keptInputs[0][1].count / cut.inputShapes[1][1])
+    return Conv(window: window, group: cut.keptInputs[0][1].count / cut.keptInputs[1][1].count)
   }
 
   package func macs(inputs: [[Int]], outputs: [[Int]]) -> Int {

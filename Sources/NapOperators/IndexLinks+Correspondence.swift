@@ -74,7 +74,7 @@ extension IndexLinks {
     let isBox = zip(bounds, bounds.dropFirst()).allSatisfy { $1 % $0 == 0 }
     var free: [Axis] = []
     if isBox, !factors.isEmpty {
-      offer(alternatives: factors.count)
+      offer(alternatives: factors.count, for: outputs.map(\.axis))
       let factor = factors[factors.count - 1 - alternative % factors.count]
       func part(_ parts: [Part]) -> Part? {
         parts.first { $0.stride <= factor.stride && factor.stride < $0.stride * size($0.axis) }

@@ -73,6 +73,21 @@ import Testing
     for pair in pairs { #expect(units.contains(pair)) }
   }
 
+  /// Neither whole parts nor whole groups can go: a softmax weighs them against each other.
+  @Test func splitAttentionLosesTheSameChannelsOfAllParts() throws {
+    let between = (0..<4).map { i in
+      [
+        "b.b[0]: [\(i), \(i + 4)]", "b.w[0]: [\(i), \(i + 4)]", "c.w[1]: [\(i)]",
+        "s1.w[1]: [\(i)]", "s2.b[0]: [\(i), \(i + 4)]", "s2.w[0]: [\(i), \(i + 4)]",
+      ]
+    }
+    let before = (0..<2).map { i in
+      ["a.b[0]: [\(i), \(i + 2)]", "a.w[0]: [\(i), \(i + 2)]", "b.w[1]: [\(i)]"]
+    }
+    let inside = (0..<3).map { ["s1.b[0]: [\($0)]", "s1.w[0]: [\($0)]", "s2.w[1]: [\($0)]"] }
+    #expect(Set(try described(.splitAttention)) == Set(between + before + inside))
+  }
+
   @Test func frozenNodesKeepTheirChannels() throws {
     var network = SmallNetwork.concatenating
     network.graph.frozenNodes = ["a"]

@@ -134,7 +134,7 @@ extension SmallNetwork {
 extension SmallNetwork {
   /// Those whose axes are split and merged; they are no classifiers.
   package static var reshaping: [(name: String, network: SmallNetwork)] {
-    [("attention", attention), ("shuffled", shuffled)]
+    [("attention", attention), ("shuffled", shuffled), ("split attention", splitAttention)]
   }
 
   /// Self-attention of two heads of three features over four tokens of five.
@@ -171,6 +171,31 @@ extension SmallNetwork {
     let turned = n.apply(Transpose(permutation: [0, 2, 1, 3, 4]), groups, name: "turned")
     let mixed = n.apply(Reshape(target: [0, 6, 4, 4]), turned, name: "mixed")
     n.output(n.conv(mixed, [4, 6, 3, 3], "b"), [4, 4, 4])
+    return n
+  }
+
+  /// Two parts of four channels, weighed against each other channel by channel; the convolution before
+  /// them has two groups.
+  package static var splitAttention: SmallNetwork {
+    var n = SmallNetwork(seed: 13)
+    let a = n.conv(n.input([3, 4, 4]), [4, 3, 1, 1], bias: true, "a")
+    let b = n.apply(Relu(), n.conv(a, [8, 2, 3, 3], group: 2, bias: true, "b"), name: "b.relu")
+    let parts = n.apply(Reshape(target: [0, 2, 4, 4, 4]), b, name: "parts")
+    let sum = n.apply(ReduceSum(axes: [1], keepsAxes: false), parts, name: "sum")
+    let pooled = n.apply(GlobalAveragePool(), sum, name: "pooled")
+    let s1 = n.apply(Relu(), n.conv(pooled, [3, 4, 1, 1], bias: true, "s1"), name: "s1.relu")
+    let s2 = n.conv(s1, [8, 3, 1, 1], bias: true, "s2")
+    let turned = n.apply(
+      Transpose(permutation: [0, 2, 1, 3]),
+      n.apply(Reshape(target: [0, 1, 2, 4]), s2, name: "split"),
+      name: "turned")
+    let shares = n.apply(Softmax(axis: 1), turned, name: "shares")
+    let flat = n.apply(Reshape(target: [0, 8]), shares, name: "flat")
+    let weights = n.apply(Reshape(target: [0, 2, 4, 1, 1]), flat, name: "weights")
+    let mixed = n.apply(
+      ReduceSum(axes: [1], keepsAxes: false), n.apply(Mul(), parts, weights, name: "weighed"),
+      name: "mixed")
+    n.output(n.conv(mixed, [4, 4, 1, 1], bias: true, "c"), [4, 4, 4])
     return n
   }
 }
