@@ -141,7 +141,7 @@ extension PruningSession {
   /// Epochs of fine-tuning where the user gives none.
   static let defaultEpochs = 12
   /// The same, where single weights go while the network is trained.
-  private static let sparseEpochs = 15
+  private static let sparseEpochs = 16
   /// The part of a gradual run in which weights are removed; 0.25 gave the same accuracy.
   private static let pruningShare = 0.6
 }

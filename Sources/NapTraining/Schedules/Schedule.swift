@@ -4,6 +4,10 @@ import Foundation
 package enum Schedule: String, Sendable, CaseIterable {
   /// Half a cosine from 1 to 0.
   case cosine
+  /// 1 for 0.4 of the run, then linearly down to 0.
+  ///
+  /// - Source: the trapezoid of Xing et al. 2018, arXiv:1802.08770, with a long fall.
+  case trapezoid
   /// 1, then 0.1 after half of the run and 0.01 after three quarters.
   case step
 
@@ -15,6 +19,7 @@ package enum Schedule: String, Sendable, CaseIterable {
     let rest = warmup < 1 ? (progress - warmup) / (1 - warmup) : 1
     switch self {
     case .cosine: return 0.5 * (1 + cos(.pi * min(1, rest)))
+    case .trapezoid: return min(1, (1 - min(1, rest)) / 0.6)
     case .step: return rest < 0.5 ? 1 : rest < 0.75 ? 0.1 : 0.01
     }
   }
