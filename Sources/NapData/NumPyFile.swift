@@ -105,9 +105,7 @@ package enum NumPyFile {
 
   /// Writes an `.npy` file, complete or not at all.
   package static func write(_ tensor: Tensor, to path: String) throws(FileError) {
-    let file = try AtomicFile(path)
-    try file.write(bytes(of: tensor))
-    try file.commit()
+    try AtomicFile.write(bytes(of: tensor), to: path)
   }
 
   /// Reads the arrays of an `.npz` file, in the order of the file.
@@ -208,9 +206,7 @@ package enum NumPyFile {
     var end = Data(little: [0x0605_4b50], width: 4)
     end += Data(little: [0, 0, tensors.count, tensors.count], width: 2)
     end += Data(little: [directory.count, archive.count], width: 4) + Data(little: [0], width: 2)
-    let file = try AtomicFile(path)
-    try file.write(archive + directory + end)
-    try file.commit()
+    try AtomicFile.write(archive + directory + end, to: path)
   }
 }
 

@@ -57,9 +57,7 @@ public final class RunDirectory {
   private func writeList() throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    let file = try AtomicFile(Self.list(path))
-    try file.write(try encoder.encode(entries))
-    try file.commit()
+    try AtomicFile.write(try encoder.encode(entries), to: Self.list(path))
   }
 
   func keep(_ network: Network, _ point: PruningReport.Point) throws {

@@ -39,6 +39,13 @@ package struct AtomicFile: ~Copyable {
     descriptor = opened
   }
 
+  /// Writes a whole file.
+  package static func write(_ data: Data, to path: String) throws(FileError) {
+    let file = try AtomicFile(path)
+    try file.write(data)
+    try file.commit()
+  }
+
   /// Appends bytes.
   package func write(_ data: Data) throws(FileError) {
     var failure: FileError?

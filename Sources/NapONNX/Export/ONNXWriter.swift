@@ -93,9 +93,7 @@ package struct ONNXWriter: Sendable {
     } catch {
       throw .unwritable(path: path, reason: "the network is too large for an ONNX file")
     }
-    let file = try AtomicFile(path)
-    try file.write(bytes)
-    try file.commit()
+    try AtomicFile.write(bytes, to: path)
   }
 
   private func externalize(

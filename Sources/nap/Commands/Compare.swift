@@ -77,11 +77,7 @@ struct Compare: ParsableCommand {
     let report = try Comparison(pruning, criteria: names, macs: shares).run(
       try Network(contentsOf: model), progress: outputOptions.progress(terminal))
     terminal.clear()
-    if let plot {
-      let file = try AtomicFile(plot)
-      try file.write(Data(report.renderedAsSVG().utf8))
-      try file.commit()
-    }
+    if let plot { try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: plot) }
     print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
   }
 }

@@ -54,9 +54,8 @@ struct Profile: ParsableCommand {
     let network = try Network(contentsOf: model, inputShapes: try shapeOptions.shapes())
     if let latencyTable {
       try OutputPath.check(latencyTable, unlike: model)
-      let file = try AtomicFile(latencyTable)
-      try file.write(Data(try Latency(measuring: network).csv.utf8))
-      try file.commit()
+      let table = try Latency(measuring: network)
+      try AtomicFile.write(Data(table.csv.utf8), to: latencyTable)
     }
     if let time {
       var timing = Timing(mode: time, precision: precision, batchSize: batchSize)
