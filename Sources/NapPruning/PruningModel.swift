@@ -42,26 +42,36 @@ package final class PruningModel {
     let shapes = try graph.shapes(batch: 1)
     var uses: [ValueID: Int] = [:]
     for node in graph.nodes { for input in node.inputs { uses[input, default: 0] += 1 } }
-    var layers: [Int: LayerModel] = [:]
-    var layersOfWeight: [ValueID: [LayerModel]] = [:]
-    for affine in graph.affineLayers(shapes: shapes) {
-      let (index, node) = (affine.index, affine.node)
-      let layer = LayerModel(
-        node: index, op: affine.op, weight: node.inputs[1], shape: affine.shape,
+    func makeLayer(_ affine: AffineLayer, _ factors: consuming KroneckerFactors?) -> LayerModel {
+      let node = affine.node
+      return LayerModel(
+        node: affine.index, op: affine.op, weight: node.inputs[1], shape: affine.shape,
         biasHome: Self.biasHome(of: node, affine.op, in: graph, uses: uses),
-        isShared: uses[node.inputs[1]] != 1, graph: graph,
-        // Given up one by one: the largest take gigabytes.
-        factors: factors.removeValue(forKey: index), gradients: gradients[index],
-        damping: damping, keepsInputFactors: keepingInputFactors, seed: seed)
-      layers[index] = layer
-      layersOfWeight[node.inputs[1], default: []].append(layer)
+        isShared: uses[node.inputs[1]] != 1, graph: graph, factors: factors,
+        gradients: gradients[affine.index], damping: damping,
+        keepsInputFactors: keepingInputFactors, seed: seed)
     }
+    let affine = graph.affineLayers(shapes: shapes)
+    var layers: [Int: LayerModel] = [:]
+    // All threads work on one large layer, whose factors are given up before the next: they take
+    // gigabytes.
+    for layer in affine where layer.shape.inputs > Self.widthSideBySide {
+      layers[layer.index] = makeLayer(layer, factors.removeValue(forKey: layer.index))
+    }
+    var small: [(AffineLayer, KroneckerFactors?)?] =
+      affine.filter { $0.shape.inputs <= Self.widthSideBySide }
+      .map { ($0, factors.removeValue(forKey: $0.index)) }
+    for layer in sideBySide(&small, { makeLayer($0, $1) }) { layers[layer.node] = layer }
     self.layers = layers
-    self.layersOfWeight = layersOfWeight
+    layersOfWeight = Dictionary(grouping: affine, by: { $0.node.inputs[1] })
+      .mapValues { $0.compactMap { layers[$0.index] } }
     for unit in units.units {
       for place in unit.places.keys { remaining[place] = shapes[place.value.index][place.axis] }
     }
   }
+
+  /// Inputs of a layer up to which one thread alone inverts its factors.
+  private static let widthSideBySide = 2048
 
   /// A model of its own for trying out what a removal does; scores are those of the original.
   private init(copying other: PruningModel) {
@@ -287,4 +297,24 @@ extension Tensor {
     }
     return Tensor(shape: shape, floats: numbers)
   }
+}
+
+/// What `make` makes of each input, every one by one thread, linear algebra included; inputs become
+/// `nil` on the way.
+private func sideBySide<Input, Result>(_ inputs: inout [Input?], _ make: (Input) -> Result)
+  -> [Result]
+{
+  let threads = setLinearAlgebraThreads(1)
+  defer { setLinearAlgebraThreads(threads) }
+  var results = [Result?](repeating: nil, count: inputs.count)
+  inputs.withUnsafeMutableBufferPointer { inputs in
+    results.withUnsafeMutableBufferPointer { results in
+      parallel { part, parts in
+        for index in stride(from: part, to: inputs.count, by: parts) {
+          results[index] = inputs[index].take().map(make)
+        }
+      }
+    }
+  }
+  return results.compactMap { $0 }
 }

@@ -6,8 +6,14 @@ package protocol ChannelSelection {
 
 extension ChannelSelection {
   /// Removes units until the cost is at most `target`; `false` when that is impossible.
-  package mutating func remove(_ model: PruningModel, _ cost: Cost, downTo target: Int) -> Bool {
-    while model.cost.value(cost) > target { if !removeNext() { return false } }
+  @discardableResult
+  package mutating func remove(
+    _ model: PruningModel, _ cost: Cost, downTo target: Int, progress: () throws -> Void = {}
+  ) rethrows -> Bool {
+    while model.cost.value(cost) > target {
+      guard removeNext() else { return false }
+      try progress()
+    }
     return true
   }
 }

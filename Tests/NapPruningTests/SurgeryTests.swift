@@ -48,11 +48,11 @@ import Testing
     let model = try PruningModel(network.graph)
     let target = model.cost.macs / 2
     var selection = UnitSelection(model, criterion: Magnitude(), cost: .macs)
-    let isMet = selection.remove(model, .macs, downTo: target)
+    let isMet = try selection.remove(model, .macs, downTo: target)
     #expect(isMet)
     #expect(try CostModel(try model.results().cut).macs <= target)
     var rest = UnitSelection(model, criterion: Magnitude(), cost: .macs)
-    let isImpossible = !rest.remove(model, .macs, downTo: 0)
+    let isImpossible = try !rest.remove(model, .macs, downTo: 0)
     #expect(isImpossible)
   }
 

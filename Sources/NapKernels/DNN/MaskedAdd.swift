@@ -12,17 +12,3 @@ package func maskedAdd(
 
 /// Whether the processor multiplies bfloat16 in hardware.
 package var hasFastBFloat16: Bool { nap_dnn_has_bfloat16() != 0 }
-
-/// Runs `body(part, parts)` on every thread of the kernels' pool and waits for all.
-package func parallel(_ body: (_ part: Int, _ parts: Int) -> Void) {
-  withoutActuallyEscaping(body) { body in
-    var context: (Int, Int) -> Void = body
-    withUnsafeMutablePointer(to: &context) { pointer in
-      nap_parallel(
-        { context, part, parts in
-          let body = context.unsafelyUnwrapped.assumingMemoryBound(to: ((Int, Int) -> Void).self)
-          body.pointee(Int(part), Int(parts))
-        }, pointer)
-    }
-  }
-}
