@@ -30,6 +30,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--network", choices=list(NETWORKS), default="resnet50")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--save-memory", action="store_true", help="give it to nap")
     parser.add_argument("--peer", choices=["channels", "channels-last"])
     arguments = parser.parse_args()
     if arguments.peer:
@@ -41,6 +42,8 @@ def main():
         return
     with tempfile.TemporaryDirectory() as folder:
         nap = Nap(arguments.network, arguments.precision, folder)
+        if arguments.save_memory:
+            nap.command.append("--save-memory")
         ours = peak(nap.command) - peak([nap.command[0], "--version"])
     this = [sys.executable, __file__, "--network", arguments.network, "--precision",
             arguments.precision, "--peer"]

@@ -163,6 +163,7 @@ def main():
     parser.add_argument("--network", choices=list(NETWORKS), default="resnet20")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--save-memory", action="store_true", help="give it to nap")
     arguments = parser.parse_args()
     torch.set_num_threads(os.cpu_count())
     bfloat16 = arguments.precision == "bfloat16"
@@ -172,6 +173,8 @@ def main():
             "PyTorch, NCHW": Peer(arguments.network, False, bfloat16),
             "PyTorch, channels last": Peer(arguments.network, True, bfloat16),
         }
+        if arguments.save_memory:
+            peers["nap"].command.append("--save-memory")
         if arguments.compile:
             peers["torch.compile"] = Peer(arguments.network, True, bfloat16, compiles=True)
         rates = {name: [] for name in peers}

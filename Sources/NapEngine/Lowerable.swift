@@ -13,6 +13,13 @@ package protocol Lowerable: Operator {
   func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering
 }
 
+/// An operator that reads its first input by `PlanBuilder.read` in the backward pass too, so that the
+/// input need not be kept in between, and that offers to compute its own output again.
+package protocol RecomputingOperator: Lowerable {
+  /// Whether computing the output again costs little beside keeping it.
+  func isWorthRecomputing(inputs: [[Int]], outputs: [[Int]]) -> Bool
+}
+
 /// Emits the backward steps of one node.
 package typealias BackwardLowering = () throws -> Void
 

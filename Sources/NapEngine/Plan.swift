@@ -58,11 +58,13 @@ package final class Plan {
   private let owned: [AlignedBuffer]
   private let arena: AlignedBuffer
 
-  /// - Parameter tapsAreDense: whether inputs are handed to taps dense always.
+  /// - Parameters:
+  ///   - savesMemory: whether what can be computed again cheaply is not kept for the backward pass.
+  ///   - tapsAreDense: whether inputs are handed to taps dense always.
   /// - Throws: `GraphError` when shapes do not fit, `PlanError` when a node cannot be compiled.
   package init(
     _ graph: Graph, parameters: Parameters, mode: PlanMode, scalar: Scalar = .float32, batch: Int,
-    inputShapes: [[Int]]? = nil, tapsAreDense: Bool = false
+    inputShapes: [[Int]]? = nil, savesMemory: Bool = false, tapsAreDense: Bool = false
   ) throws {
     let shapes = try graph.shapes(inputs: inputShapes ?? graph.inputShapes(batch: batch))
     let builder = PlanBuilder(mode: mode, scalar: scalar, shapes: shapes, parameters: parameters)
@@ -78,6 +80,9 @@ package final class Plan {
         kept: Set(graph.outputs.map(\.value)), mode: mode, shapes: shapes,
         isConstant: parameters.contains))
     Self.markDifferentiable(nodes, builder)
+    if savesMemory, mode == .training {
+      builder.recomputable = Self.recomputable(nodes, shapes, kept: graph.outputs.map(\.value))
+    }
     if mode == .inference {
       for node in nodes {
         for value in node.inputs + [node.residual].compactMap({ $0 }) {
@@ -122,6 +127,7 @@ package final class Plan {
         builder.contribute(buffer, to: port.value)
         gradientBuffers.append(buffer)
       }
+      builder.forgetRecomputable()
       for (index, emit) in backward.reversed() {
         builder.node = index
         try emit()
@@ -251,6 +257,26 @@ extension Plan {
         node.outputs.forEach(builder.setNeedsGradient)
       }
     }
+  }
+
+  /// Values that all their readers ask for anew in the backward pass, and that are cheap to compute.
+  private static func recomputable(_ nodes: [PlanNode], _ shapes: [[Int]], kept: [ValueID])
+    -> Set<ValueID>
+  {
+    var result: Set<ValueID> = []
+    for node in nodes {
+      guard let op = node.op as? any RecomputingOperator,
+        op.isWorthRecomputing(
+          inputs: node.inputs.map { shapes[$0.index] },
+          outputs: node.outputs.map { shapes[$0.index] })
+      else { continue }
+      result.insert(node.outputs[0])
+    }
+    for node in nodes {
+      let others = node.op is any RecomputingOperator ? Array(node.inputs.dropFirst()) : node.inputs
+      result.subtract(others + [node.residual].compactMap { $0 })
+    }
+    return result.subtracting(kept)
   }
 
   private static func emitTap(

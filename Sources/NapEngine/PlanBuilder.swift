@@ -50,7 +50,10 @@ package final class PlanBuilder {
 
   /// Hands over all steps. Some hold on to the builder, which must not hold on to them.
   func takeSteps() -> (preparation: [PlanStep], steps: [PlanStep]) {
-    defer { (preparation, steps) = ([], []) }
+    defer {
+      (preparation, steps) = ([], [])
+      (recomputations, forgotten) = ([:], [:])
+    }
     return (preparation, steps)
   }
 
@@ -74,6 +77,10 @@ package final class PlanBuilder {
   var node: Int?
   /// Buffers whose memory holds something else by now.
   private var overwritten: Set<BufferID> = []
+  /// Values that are not kept for the backward pass where they can be computed again.
+  var recomputable: Set<ValueID> = []
+  private var recomputations: [ValueID: () throws -> BufferID] = [:]
+  private var forgotten: [ValueID: () throws -> BufferID] = [:]
   /// The last node that reads a value; none for values that have to exist after the run.
   var lastReaders: [ValueID: Int] = [:]
 
@@ -154,9 +161,27 @@ extension PlanBuilder {
 
   /// A value's buffer with the plan's element type, in whatever layout it was computed.
   package func activation(_ value: ValueID) throws -> BufferID {
-    let buffer = buffer(value)
+    let buffer = try read(value)
     return try converted(buffer, to: layout(buffer).with(scalar))
   }
+
+  /// The buffer that holds a value, which is computed again where it has not been kept.
+  package func read(_ value: ValueID) throws -> BufferID {
+    if let compute = forgotten.removeValue(forKey: value) { define(value, as: try compute()) }
+    return buffer(value)
+  }
+
+  /// Says how a value can be computed again.
+  ///
+  /// - Parameter compute: emits the steps, and returns the buffer of the result.
+  package func offerRecomputation(
+    of value: ValueID, _ compute: @escaping () throws -> BufferID
+  ) {
+    if recomputable.contains(value) { recomputations[value] = compute }
+  }
+
+  /// From now on, values are computed again when they are read.
+  func forgetRecomputable() { forgotten = recomputations }
 
   /// Says where a value is from now on.
   package func define(_ value: ValueID, as buffer: BufferID) { current[value] = buffer }

@@ -68,10 +68,13 @@ public struct Pruning: Sendable {
   public var criterion = "nap"
   public var seed: UInt64 = 0
   public var precision = Precision.auto
+  /// Whether training computes some results again rather than keep them: less memory, more time.
+  public var savesMemory = false
   /// The peak learning rate of fine-tuning; `nil` leaves it to nap.
   public var learningRate: Double?
   /// Added to the Kronecker factors, see `KroneckerFactors`.
-  public var damping = 1e-3
+  public var damping = standardDamping
+  public static let standardDamping = 1e-3
   /// Images the curvature is collected from, each time; `nil` leaves it to nap.
   public var curvatureImages: Int?
   /// Inputs of a layer that are taken for correlated with each other; more are split into blocks.

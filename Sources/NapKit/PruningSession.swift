@@ -135,8 +135,7 @@ extension PruningSession {
         model, criterion: criterion.init(), cost: cost, multiple: settings.multiple)
       : UnitSelection(model, criterion: criterion.init(), cost: cost)
     let start = model.cost.value(cost)
-    while model.cost.value(cost) > target {
-      guard selection.removeNext() else { break }
+    try selection.remove(model, cost, downTo: target) {
       try progress(
         WorkProgress(
           stage: "choosing channels", step: start - model.cost.value(cost),
@@ -213,6 +212,7 @@ extension PruningSession {
     case .seconds(let seconds): recipe.seconds = seconds
     }
     recipe.scalar = scalar
+    recipe.savesMemory = settings.savesMemory
     recipe.seed = seed
     recipe.learningRate = settings.learningRate ?? 0.02
     recipe.batchSize = original.batchSize(upTo: min(128, training.count))
@@ -228,6 +228,7 @@ extension PruningSession {
     var recipe = recipe(length)
     recipe.learningRate = settings.learningRate ?? 0.05
     recipe.optimizer.weightDecay = 5e-4
+    recipe.schedule = .trapezoid
     recipe.loss.teacherWeight = 1
     recipe.blending = 0.5
     return recipe

@@ -27,6 +27,8 @@ public struct Training: Sendable {
   public var augments = true
   public var seed: UInt64 = 0
   public var precision = Precision.auto
+  /// Whether training computes some results again rather than keep them: less memory, more time.
+  public var savesMemory = false
   /// Whether a network without normalizations gets some while it is trained.
   public var restoresNormalizations = true
 
@@ -69,6 +71,7 @@ public struct Training: Sendable {
     recipe.learningRate = learningRate
     recipe.warmupEpochs = min(warmupEpochs, Double(epochs) / 2)
     recipe.schedule = schedule
+    recipe.savesMemory = savesMemory
     recipe.optimizer = .init(momentum: Float(momentum), weightDecay: Float(weightDecay))
     recipe.loss = CrossEntropy(
       labelSmoothing: Float(labelSmoothing),

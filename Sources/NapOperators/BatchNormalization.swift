@@ -107,7 +107,9 @@ package struct BatchNormalization: FoldableNormalization {
 
 // MARK: Lowering
 
-extension BatchNormalization: FusingOperator {
+extension BatchNormalization: FusingOperator, RecomputingOperator {
+  package func isWorthRecomputing(inputs: [[Int]], outputs: [[Int]]) -> Bool { true }
+
   package func fuses(_ activation: Activation, in mode: PlanMode) -> Bool {
     activation == .relu(slope: 0)
   }
@@ -128,15 +130,25 @@ extension BatchNormalization: FusingOperator {
     let channels = plan.layout(scale)
     let statistics = usesBatch ? [plan.makeBuffer(channels), plan.makeBuffer(channels)] : running
     let output = plan.define(y, layout)
-    var shared: [(KernelArgument, BufferID)] = [
-      (.source, source), (.scale, scale), (.shift, shift), (.mean, statistics[0]),
-      (.variance, statistics[1]),
+    let constants: [(KernelArgument, BufferID)] = [
+      (.scale, scale), (.shift, shift), (.mean, statistics[0]), (.variance, statistics[1]),
     ]
+    var shared = constants
     let workspaceLayout = kernel.layout(.workspace)
     if workspaceLayout.bytes > 0 { shared.append((.workspace, plan.makeBuffer(workspaceLayout))) }
-    plan.run(
-      kernel, node.activation != nil ? "\(name)+Relu" : name, shared + [(.destination, output)])
+    let label = node.activation != nil ? "\(name)+Relu" : name
+    plan.run(kernel, label, shared + [(.source, source), (.destination, output)])
     if usesBatch { updateRunning(running, from: statistics, shape: plan.shape(x), in: plan) }
+    plan.offerRecomputation(of: y) { [epsilon] in
+      let kernel = try PreparedKernel.normalizationForward(
+        data: layout, epsilon: epsilon, globalStatistics: true, training: false,
+        relu: node.activation != nil)
+      let output = plan.makeBuffer(layout)
+      plan.run(
+        kernel, "\(label) again",
+        constants + [(.source, try plan.activation(x)), (.destination, output)])
+      return output
+    }
 
     return {
       let trained = node.inputs[1...2].contains(where: plan.trains)
@@ -146,12 +158,13 @@ extension BatchNormalization: FusingOperator {
       let kernel = try PreparedKernel.normalizationBackward(
         data: layout, gradient: layout, epsilon: epsilon, globalStatistics: !usesBatch,
         relu: node.activation != nil)
+      let source = try plan.activation(x)
       let result = plan.makeBuffer(layout)
       func run(_ scaleGradient: BufferID, _ shiftGradient: BufferID) {
         plan.run(
           kernel, "\(name) gradient",
           shared + [
-            (.destinationGradient, gradient), (.sourceGradient, result),
+            (.source, source), (.destinationGradient, gradient), (.sourceGradient, result),
             (.scaleGradient, scaleGradient), (.shiftGradient, shiftGradient),
           ])
       }

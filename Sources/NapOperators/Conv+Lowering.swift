@@ -88,6 +88,14 @@ extension PlanBuilder {
   }
 }
 
+extension Conv: RecomputingOperator {
+  /// Products without patches whose results are much larger than what they are computed from.
+  package func isWorthRecomputing(inputs: [[Int]], outputs: [[Int]]) -> Bool {
+    group == 1 && window.kernel.allSatisfy { $0 == 1 }
+      && outputs[0].product >= 2 * inputs[0].product
+  }
+}
+
 extension Conv: PatchOperator {
   package func correlatesPatches(of input: [Int]) -> Bool {
     guard PatchCorrelation.isSupported, group == 1, input.count == 4, input[1] > 3 else {
@@ -148,12 +156,16 @@ extension Conv {
     let source = try plan.converted(plan.buffer(x), to: prepared.layout(.source))
     let weights = try plan.prepared(values.weights, as: prepared.layout(.weights), through: view)
     let output = target.map(plan.takeOver) ?? plan.makeBuffer(layout)
-    var arguments: [(KernelArgument, BufferID)] = [
-      (.source, source), (.weights, weights), (.destination, output),
-    ]
-    if let shift = values.shift { arguments.append((.bias, shift)) }
-    plan.run(prepared, name, arguments)
+    let constants = [(KernelArgument.weights, weights)] + (values.shift.map { [(.bias, $0)] } ?? [])
+    plan.run(prepared, name, constants + [(.source, source), (.destination, output)])
     plan.define(y, as: output)
+    plan.offerRecomputation(of: y) {
+      let prepared = try kernel(layout, sum: false, activation)
+      let source = try plan.converted(plan.read(x), to: prepared.layout(.source))
+      let output = plan.makeBuffer(layout)
+      plan.run(prepared, "\(name) again", constants + [(.source, source), (.destination, output)])
+      return output
+    }
     guard let residual, target == nil else { return }
     let isRelu = activation == .relu(slope: 0)
     let sum = plan.define(y, layout)
@@ -180,7 +192,7 @@ extension Conv {
     guard let gradient = try plan.gradient(y, as: kernel.layout(.destinationGradient)) else {
       return
     }
-    let source = try plan.converted(plan.buffer(x), to: kernel.layout(.source))
+    let source = try plan.converted(plan.read(x), to: kernel.layout(.source))
     try plan.receiveGradient(of: values.w, kernel.layout(.weightsGradient), through: view) {
       target in
       var arguments: [(KernelArgument, BufferID)] = [
@@ -229,7 +241,7 @@ extension Conv {
   private func source(_ winograd: WinogradConvolution, _ x: ValueID, _ plan: PlanBuilder) throws
     -> BufferID
   {
-    try plan.converted(plan.buffer(x), to: Layout(blocked: winograd.source, plan.scalar))
+    try plan.converted(plan.read(x), to: Layout(blocked: winograd.source, plan.scalar))
   }
 
   private func scratch(

@@ -25,6 +25,8 @@ package struct TrainingRecipe: Sendable {
   package var blending: Float = 0
   package var seed = Seed(0)
   package var scalar = Scalar.float32
+  /// See `Plan.init`.
+  package var savesMemory = false
 
   package init() {}
 }
@@ -161,8 +163,8 @@ package final class TrainingRun {
     stepsPerEpoch = data.count / recipe.batchSize
     let parameters = parameters ?? Parameters(graph)
     plan = try Plan(
-      graph, parameters: parameters, mode: .training, scalar: recipe.scalar, batch: recipe.batchSize
-    )
+      graph, parameters: parameters, mode: .training, scalar: recipe.scalar,
+      batch: recipe.batchSize, savesMemory: recipe.savesMemory)
     optimizer = NesterovSGD(plan, recipe.optimizer)
     loader = Loader(
       dataset: data, preset: preset, batchSize: recipe.batchSize, shuffle: true,

@@ -75,6 +75,18 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
+/// How a network is trained, in every command that does.
+struct EngineOptions: ParsableArguments {
+  @Option(help: "The numbers to train in: auto (bfloat16 where it is fast), float32 or bfloat16.")
+  var precision = Precision.auto
+
+  @Flag(
+    help:
+      "Compute normalizations and wide products again in the backward pass instead of keeping them: less memory, a little slower."
+  )
+  var saveMemory = false
+}
+
 /// Sizes for inputs that the file leaves open.
 struct ShapeOptions: ParsableArguments {
   @Option(

@@ -106,8 +106,7 @@ struct Prune: ParsableCommand {
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
-  @Option(help: "The numbers to train in: auto (bfloat16 where it is fast), float32 or bfloat16.")
-  var precision = Precision.auto
+  @OptionGroup var engineOptions: EngineOptions
 
   @Option(help: ArgumentHelp("The peak learning rate of fine-tuning.", visibility: .hidden))
   var learningRate: Double?
@@ -115,7 +114,7 @@ struct Prune: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Added to the curvature, as a share of its mean eigenvalues.", visibility: .hidden))
-  var damping = 1e-3
+  var damping = Pruning.standardDamping
 
   @Option(help: ArgumentHelp("Images the curvature is collected from.", visibility: .hidden))
   var curvatureImages: Int?
@@ -203,7 +202,8 @@ struct Prune: ParsableCommand {
     pruning.runDirectory = runDirectory
     pruning.criterion = criterion
     pruning.seed = seed
-    pruning.precision = precision
+    pruning.precision = engineOptions.precision
+    pruning.savesMemory = engineOptions.saveMemory
     pruning.damping = damping
     pruning.curvatureImages = curvatureImages
     pruning.largestFactor = maxFactor

@@ -62,8 +62,7 @@ struct Train: ParsableCommand {
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
-  @Option(help: "The numbers to train in: auto (bfloat16 where it is fast), float32 or bfloat16.")
-  var precision = Precision.auto
+  @OptionGroup var engineOptions: EngineOptions
 
   @OptionGroup var outputOptions: OutputOptions
 
@@ -101,7 +100,8 @@ struct Train: ParsableCommand {
     training.temperature = temperature
     training.augments = augment
     training.seed = seed
-    training.precision = precision
+    training.precision = engineOptions.precision
+    training.savesMemory = engineOptions.saveMemory
     let network = try training.network(model)
     let terminal = Terminal()
     try Terminal.rescuing(to: output) {
