@@ -81,6 +81,7 @@ package final class Plan {
         isConstant: parameters.contains))
     Self.markDifferentiable(nodes, builder)
     if savesMemory, mode == .training {
+      builder.preparesInPlace = true
       builder.recomputable = Self.recomputable(nodes, shapes, kept: graph.outputs.map(\.value))
     }
     if mode == .inference {

@@ -77,6 +77,8 @@ package final class PlanBuilder {
   var node: Int?
   /// Buffers whose memory holds something else by now.
   private var overwritten: Set<BufferID> = []
+  /// Whether weights are prepared where they are used, every time, rather than kept in all layouts.
+  var preparesInPlace = false
   /// Values that are not kept for the backward pass where they can be computed again.
   var recomputable: Set<ValueID> = []
   private var recomputations: [ValueID: () throws -> BufferID] = [:]
@@ -109,6 +111,11 @@ extension PlanBuilder {
     let memory = AlignedBuffer(bytes: layout.bytes)
     owned.append(memory)
     return makeBuffer(layout, at: memory.address)
+  }
+
+  /// Memory for what preparation writes.
+  package func makePreparedBuffer(_ layout: Layout) -> BufferID {
+    preparesInPlace ? makeBuffer(layout) : makeFixedBuffer(layout)
   }
 
   func makeBuffer(_ layout: Layout, at address: UnsafeMutableRawPointer) -> BufferID {
@@ -253,11 +260,11 @@ extension PlanBuilder {
   {
     let source = view.map { viewed(plain, as: $0) } ?? plain
     if self.layout(source) == layout { return source }
-    if let known = reordered[plain.index]?.first(where: { $0.0 == layout }) { return known.1 }
-    let result = makeFixedBuffer(layout)
+    let known = reordered[plain.index]?.first { $0.0 == layout }
+    if let known, !preparesInPlace { return known.1 }
+    let result = makePreparedBuffer(layout)
     let kernel = try PreparedKernel.reorder(from: self.layout(source), to: layout)
-    preparation.append(
-      step(kernel, "prepare weights", [(.source, source), (.destination, result)]))
+    appendPreparation(step(kernel, "prepare weights", [(.source, source), (.destination, result)]))
     reordered[plain.index, default: []].append((layout, result))
     return result
   }
@@ -358,7 +365,11 @@ extension PlanBuilder {
   package func prepare(
     _ label: String, touching touched: [BufferID], _ body: @escaping (PlanMemory) -> Void
   ) {
-    preparation.append(loop(label, touched, "", nil, body))
+    appendPreparation(loop(label, touched, "", nil, body))
+  }
+
+  private func appendPreparation(_ step: PlanStep) {
+    if preparesInPlace { steps.append(step) } else { preparation.append(step) }
   }
 
   /// Appends a loop over memory; `touched` names every buffer it reads or writes.

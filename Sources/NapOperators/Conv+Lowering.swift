@@ -156,14 +156,18 @@ extension Conv {
     let source = try plan.converted(plan.buffer(x), to: prepared.layout(.source))
     let weights = try plan.prepared(values.weights, as: prepared.layout(.weights), through: view)
     let output = target.map(plan.takeOver) ?? plan.makeBuffer(layout)
-    let constants = [(KernelArgument.weights, weights)] + (values.shift.map { [(.bias, $0)] } ?? [])
-    plan.run(prepared, name, constants + [(.source, source), (.destination, output)])
+    let bias: [(KernelArgument, BufferID)] = values.shift.map { [(.bias, $0)] } ?? []
+    plan.run(
+      prepared, name, bias + [(.source, source), (.weights, weights), (.destination, output)])
     plan.define(y, as: output)
     plan.offerRecomputation(of: y) {
       let prepared = try kernel(layout, sum: false, activation)
       let source = try plan.converted(plan.read(x), to: prepared.layout(.source))
+      let weights = try plan.prepared(values.weights, as: prepared.layout(.weights), through: view)
       let output = plan.makeBuffer(layout)
-      plan.run(prepared, "\(name) again", constants + [(.source, source), (.destination, output)])
+      plan.run(
+        prepared, "\(name) again",
+        bias + [(.source, source), (.weights, weights), (.destination, output)])
       return output
     }
     guard let residual, target == nil else { return }
@@ -254,7 +258,7 @@ extension Conv {
     _ winograd: WinogradConvolution, _ values: Values, ofOpposite: Bool, _ plan: PlanBuilder
   ) -> BufferID {
     let plain = values.weights
-    let transformed = plan.makeFixedBuffer(Layout(dense: [winograd.weightsBytes / 4]))
+    let transformed = plan.makePreparedBuffer(Layout(dense: [winograd.weightsBytes / 4]))
     plan.prepare("prepare weights", touching: [plain, transformed]) { memory in
       winograd.transformWeights(
         memory.floats(plain), ofOpposite: ofOpposite, into: memory.floats(transformed))

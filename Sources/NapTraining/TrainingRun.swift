@@ -148,8 +148,8 @@ package final class TrainingRun {
   /// - Throws: `TrainingError` when network and data do not fit, `PlanError` when the network cannot
   ///   be compiled for training.
   package init(
-    _ graph: Graph, parameters: Parameters? = nil, data: any Dataset, preset: Preset,
-    recipe: TrainingRecipe, teacher: Graph? = nil
+    _ graph: Graph, data: any Dataset, preset: Preset, recipe: TrainingRecipe,
+    teacher: Graph? = nil
   ) throws {
     self.recipe = recipe
     start = clock.now
@@ -161,7 +161,7 @@ package final class TrainingRun {
       throw TrainingError.tooFewImages(count: data.count, batchSize: recipe.batchSize)
     }
     stepsPerEpoch = data.count / recipe.batchSize
-    let parameters = parameters ?? Parameters(graph)
+    let parameters = Parameters(graph)
     plan = try Plan(
       graph, parameters: parameters, mode: .training, scalar: recipe.scalar,
       batch: recipe.batchSize, savesMemory: recipe.savesMemory)
@@ -177,7 +177,8 @@ package final class TrainingRun {
     } else {
       self.teacher = nil
     }
-    rememberState()
+    // Shares the memory of the graph until an epoch has ended well.
+    lastGood = graph.constants.filter { parameters.roles[$0.key] != nil }
   }
 
   package var parameters: Parameters { plan.parameters }
@@ -221,7 +222,7 @@ package final class TrainingRun {
     step += 1
     epochSum.add(sum)
     let endsEpoch = step % stepsPerEpoch == 0
-    if endsEpoch { rememberState() }
+    if endsEpoch, self.progress < 1 { rememberState() }
     return StepReport(
       step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
       learningRate: rate, batch: sum, epochSum: epochSum)
