@@ -118,7 +118,7 @@ import Testing
   @Test(arguments: [Scalar.float32, .bfloat16])
   func savingMemoryChangesNothingElse(_ scalar: Scalar) throws {
     var network = SmallNetwork()
-    let x = network.input([4, 8, 8])
+    let x = network.input([4, 16, 16])
     func layer(_ x: ValueID, _ weight: [Int], _ name: String, relu: Bool = true) -> ValueID {
       let y = network.normalization(network.conv(x, weight, name), weight[0], "\(name).bn")
       return relu ? network.apply(Relu(), y, name: "\(name).relu") : y
@@ -128,12 +128,12 @@ import Testing
     let skip = layer(x, [32, 4, 1, 1], "d", relu: false)
     let sum = network.apply(
       Relu(), network.apply(Add(), wide, skip, name: "sum"), name: "sum.relu")
-    network.output(layer(sum, [4, 32, 1, 1], "e"), [4, 8, 8])
-    let image = network.tensor([8, 4, 8, 8])
+    network.output(layer(sum, [4, 32, 1, 1], "e"), [4, 16, 16])
+    let image = network.tensor([64, 4, 16, 16])
     let plans = try [false, true].map { savesMemory in
       let plan = try Plan(
         network.graph, parameters: Parameters(network.graph), mode: .training, scalar: scalar,
-        batch: 8, savesMemory: savesMemory)
+        batch: 64, savesMemory: savesMemory)
       plan.inputs[0].update(from: image.floats, count: image.count)
       for _ in 0..<2 {
         plan.forward()
@@ -144,8 +144,8 @@ import Testing
       }
       return plan
     }
-    // In bfloat16, so small a network takes most for copies in float32.
-    #expect(plans[1].arenaBytes < plans[0].arenaBytes || scalar == .bfloat16)
+    // Room that kernels need by thread must not hide what is saved.
+    #expect(plans[1].arenaBytes < plans[0].arenaBytes, "\(plans.map(\.arenaBytes))")
     for value in plans[0].parameters.trained {
       let gradients = plans.map { plan in
         (0..<plan.parameters.count(value)).map { plan.parameterGradients[value]?[$0] ?? .nan }
