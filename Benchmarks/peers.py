@@ -105,18 +105,15 @@ def prune(model, importance, macs, x, y):
     while share > macs:
         target = max(macs, target - (1 - macs) / 10)
         batch = torch.randperm(len(x))[:256]
-        if not isinstance(importance, tp.importance.GroupMagnitudeImportance) or isinstance(
-                importance, (tp.importance.GroupTaylorImportance, tp.importance.GroupHessianImportance)):
-            model.zero_grad()
-            if isinstance(importance, tp.importance.GroupHessianImportance):
-                importance.zero_grad()
-                losses = F.cross_entropy(model(x[batch]), y[batch], reduction="none")
-                for l in losses:
-                    model.zero_grad()
-                    l.backward(retain_graph=True)
-                    importance.accumulate_grad(model)
-            else:
-                F.cross_entropy(model(x[batch]), y[batch]).backward()
+        model.zero_grad()
+        if isinstance(importance, tp.importance.GroupHessianImportance):
+            importance.zero_grad()
+            for cost in F.cross_entropy(model(x[batch]), y[batch], reduction="none"):
+                model.zero_grad()
+                cost.backward(retain_graph=True)
+                importance.accumulate_grad(model)
+        elif isinstance(importance, tp.importance.GroupTaylorImportance):
+            F.cross_entropy(model(x[batch]), y[batch]).backward()
         # Small steps until this one of the ten is done; the gradients are cut with the channels.
         while share > target and pruner.current_step < steps:
             pruner.step()
@@ -130,18 +127,15 @@ def torch_pruning(teacher, importance, macs, seconds, train, test):
     share = prune(model, importance, macs, x, y)
     optimizer = torch.optim.SGD(
         model.parameters(), 0.02, momentum=0.9, nesterov=True, weight_decay=1e-4)
-    # The faster layout is found while it trains.
-    rates = {}
+    # The faster layout is found while it trains: 20 steps of each.
+    layouts, times = [torch.contiguous_format, torch.channels_last], {}
     steps, guide = 0, copy.deepcopy(teacher)
-    format = torch.contiguous_format
     order = torch.randperm(len(x))
     while (progress := (time.perf_counter() - start) / seconds) < 1:
         if steps in (0, 20, 40):
             if steps:
-                rates[format] = time.perf_counter() - began
-            format = torch.channels_last if steps < 40 else min(rates, key=rates.get)
-            if steps == 0:
-                format = torch.contiguous_format
+                times[format] = time.perf_counter() - began
+            format = layouts.pop(0) if layouts else min(times, key=times.get)
             model, guide = model.to(memory_format=format), guide.to(memory_format=format)
             began = time.perf_counter()
         position = steps * 128 % (len(x) - 127)

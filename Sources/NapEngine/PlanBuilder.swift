@@ -52,7 +52,7 @@ package final class PlanBuilder {
   func takeSteps() -> (preparation: [PlanStep], steps: [PlanStep]) {
     defer {
       (preparation, steps) = ([], [])
-      (recomputations, forgotten) = ([:], [:])
+      recomputations = [:]
     }
     return (preparation, steps)
   }
@@ -82,7 +82,8 @@ package final class PlanBuilder {
   /// Values that are not kept for the backward pass where they can be computed again.
   var recomputable: Set<ValueID> = []
   private var recomputations: [ValueID: () throws -> BufferID] = [:]
-  private var forgotten: [ValueID: () throws -> BufferID] = [:]
+  /// Whether those are gone that can be computed again.
+  private var hasForgotten = false
   /// The last node that reads a value; none for values that have to exist after the run.
   var lastReaders: [ValueID: Int] = [:]
 
@@ -174,7 +175,9 @@ extension PlanBuilder {
 
   /// The buffer that holds a value, which is computed again where it has not been kept.
   package func read(_ value: ValueID) throws -> BufferID {
-    if let compute = forgotten.removeValue(forKey: value) { define(value, as: try compute()) }
+    if hasForgotten, let compute = recomputations.removeValue(forKey: value) {
+      define(value, as: try compute())
+    }
     return buffer(value)
   }
 
@@ -188,7 +191,7 @@ extension PlanBuilder {
   }
 
   /// From now on, values are computed again when they are read.
-  func forgetRecomputable() { forgotten = recomputations }
+  func forgetRecomputable() { hasForgotten = true }
 
   /// Says where a value is from now on.
   package func define(_ value: ValueID, as buffer: BufferID) { current[value] = buffer }
@@ -260,8 +263,9 @@ extension PlanBuilder {
   {
     let source = view.map { viewed(plain, as: $0) } ?? plain
     if self.layout(source) == layout { return source }
-    let known = reordered[plain.index]?.first { $0.0 == layout }
-    if let known, !preparesInPlace { return known.1 }
+    if !preparesInPlace, let known = reordered[plain.index]?.first(where: { $0.0 == layout }) {
+      return known.1
+    }
     let result = makePreparedBuffer(layout)
     let kernel = try PreparedKernel.reorder(from: self.layout(source), to: layout)
     appendPreparation(step(kernel, "prepare weights", [(.source, source), (.destination, result)]))

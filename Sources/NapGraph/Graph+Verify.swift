@@ -16,7 +16,7 @@ extension Graph {
     for output in outputs where !defined.contains(output.value) {
       throw .invalid("output '\(name(of: output.value))' is never computed")
     }
-    let integers = Set(integerValues)
+    let integers = integerValues
     for node in nodes {
       if let value = node.inputs.first(where: integers.contains) {
         throw .invalid(
@@ -28,11 +28,15 @@ extension Graph {
   }
 
   /// Values that are computed and hold whole numbers.
-  package var integerValues: [ValueID] {
-    nodes.flatMap { node in
-      node.outputs.indices.filter { node.op.elementType(ofOutput: $0) != .float32 }
-        .map { node.outputs[$0] }
+  package var integerValues: Set<ValueID> {
+    var result: Set<ValueID> = []
+    for node in nodes {
+      for (index, value) in node.outputs.enumerated()
+      where node.op.elementType(ofOutput: index) != .float32 {
+        result.insert(value)
+      }
     }
+    return result
   }
 
   /// The graph without nodes and constants that no output needs.

@@ -35,24 +35,23 @@ package struct IndexAtoms: Sendable {
     unite(links, graph)
     // Where one reading of a reshape leaves an axis frozen, another may not.
     for (index, node) in graph.nodes.enumerated() where links[index].alternatives > 1 {
-      guard !contestedClasses(links[index], node).frozen.isEmpty else { continue }
-      var best = (links: links[index], freedom: freedom(graph))
-      for alternative in 1..<links[index].alternatives {
-        links[index] = Self.links(of: node, shapes, alternative: alternative)
-        unite(links, graph)
-        let freedom = freedom(graph)
-        if freedom > best.freedom { best = (links[index], freedom) }
-      }
-      links[index] = best.links
-      unite(links, graph)
+      if contested(links[index], node).isFrozen { chooseAlternative(of: [index], &links, graph) }
     }
     // In split attention no node can change its reading alone: all that have nothing free do at once.
     let stuck = graph.nodes.indices.filter {
-      links[$0].alternatives > 1 && contestedClasses(links[$0], graph.nodes[$0]).free.isEmpty
+      links[$0].alternatives > 1 && !contested(links[$0], graph.nodes[$0]).isFree
     }
+    chooseAlternative(of: stuck, &links, graph)
+  }
+
+  /// Lets nodes declare what leaves most freedom, all of them the same of their alternatives.
+  private mutating func chooseAlternative(
+    of nodes: [Int], _ links: inout [IndexLinks], _ graph: Graph
+  ) {
+    guard let count = nodes.map({ links[$0].alternatives }).max() else { return }
     var best = (links: links, freedom: freedom(graph))
-    for alternative in 1..<max(1, stuck.map { links[$0].alternatives }.max() ?? 1) {
-      for index in stuck {
+    for alternative in 1..<count {
+      for index in nodes {
         links[index] = Self.links(
           of: graph.nodes[index], shapes,
           alternative: min(alternative, links[index].alternatives - 1))
@@ -61,21 +60,22 @@ package struct IndexAtoms: Sendable {
       let freedom = freedom(graph)
       if freedom > best.freedom { best = (links, freedom) }
     }
-    if !stuck.isEmpty { unite(best.links, graph) }
+    links = best.links
+    unite(links, graph)
   }
 
-  /// The classes of the atoms on a node's contested axes.
-  private mutating func contestedClasses(_ links: IndexLinks, _ node: Node)
-    -> (free: Set<Int>, frozen: Set<Int>)
+  /// Whether some index on a node's contested axes is free, and whether some is frozen.
+  private mutating func contested(_ links: IndexLinks, _ node: Node)
+    -> (isFree: Bool, isFrozen: Bool)
   {
-    var (free, frozen): (Set<Int>, Set<Int>) = ([], [])
+    var result = (isFree: false, isFrozen: false)
     for axis in links.contested where links.size(axis) > 1 {
       for index in 0..<links.size(axis) {
-        let root = find(atom(IndexLinks.Atom(axis: axis, index: index), node))
-        if reasons[root] == nil { free.insert(root) } else { frozen.insert(root) }
+        let atom = atom(IndexLinks.Atom(axis: axis, index: index), node)
+        if frozenReason(atom) == nil { result.isFree = true } else { result.isFrozen = true }
       }
     }
-    return (free, frozen)
+    return result
   }
 
   private static func links(of node: Node, _ shapes: [[Int]], alternative: Int) -> IndexLinks {

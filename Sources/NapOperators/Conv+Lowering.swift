@@ -153,22 +153,25 @@ extension Conv {
     let target = residual.flatMap { $0 == x ? nil : plan.reusable($0) }
       .flatMap { plan.layout($0) == layout ? $0 : nil }
     if target != nil { prepared = try kernel(layout, sum: true, activation) }
-    let source = try plan.converted(plan.buffer(x), to: prepared.layout(.source))
-    let weights = try plan.prepared(values.weights, as: prepared.layout(.weights), through: view)
-    let output = target.map(plan.takeOver) ?? plan.makeBuffer(layout)
-    let bias: [(KernelArgument, BufferID)] = values.shift.map { [(.bias, $0)] } ?? []
-    plan.run(
-      prepared, name, bias + [(.source, source), (.weights, weights), (.destination, output)])
+    func compute(_ label: String, _ kernel: PreparedKernel, into makeOutput: () -> BufferID) throws
+      -> BufferID
+    {
+      let source = try plan.converted(plan.read(x), to: kernel.layout(.source))
+      let weights = try plan.prepared(values.weights, as: kernel.layout(.weights), through: view)
+      let output = makeOutput()
+      let bias: [(KernelArgument, BufferID)] = values.shift.map { [(.bias, $0)] } ?? []
+      plan.run(
+        kernel, label, bias + [(.source, source), (.weights, weights), (.destination, output)])
+      return output
+    }
+    let output = try compute(name, prepared) {
+      target.map(plan.takeOver) ?? plan.makeBuffer(layout)
+    }
     plan.define(y, as: output)
     plan.offerRecomputation(of: y) {
-      let prepared = try kernel(layout, sum: false, activation)
-      let source = try plan.converted(plan.read(x), to: prepared.layout(.source))
-      let weights = try plan.prepared(values.weights, as: prepared.layout(.weights), through: view)
-      let output = plan.makeBuffer(layout)
-      plan.run(
-        prepared, "\(name) again",
-        bias + [(.source, source), (.weights, weights), (.destination, output)])
-      return output
+      try compute("\(name) again", kernel(layout, sum: false, activation)) {
+        plan.makeBuffer(layout)
+      }
     }
     guard let residual, target == nil else { return }
     let isRelu = activation == .relu(slope: 0)

@@ -58,7 +58,7 @@ extension SoftmaxOperator {
   package func forward(_ inputs: [Tensor]) -> [Tensor] {
     let x = inputs[0]
     var y = x.floats
-    forEachLine(x.shape) { line in
+    for line in x.shape.lines(along: axis) {
       let logits = line.map { Double(x.floats[$0]) }
       let largest = logits.max() ?? 0
       let logSum = largest + log(logits.reduce(0) { $0 + exp($1 - largest) })
@@ -71,21 +71,12 @@ extension SoftmaxOperator {
     -> [Tensor?]
   {
     var dx = cotangents[0].floats
-    forEachLine(inputs[0].shape) { line in
+    for line in inputs[0].shape.lines(along: axis) {
       let values = Self.derivatives(
         line.map { Double(outputs[0].floats[$0]) }, line.map { Double(cotangents[0].floats[$0]) })
       for (i, value) in zip(line, values) { dx[i] = Float(value) }
     }
     return [Tensor(shape: inputs[0].shape, floats: dx)]
-  }
-
-  private func forEachLine(_ shape: [Int], _ body: ([Int]) -> Void) {
-    let own = axis < 0 ? axis + shape.count : axis
-    let (inner, size) = (shape[(own + 1)...].product, shape[own])
-    guard shape.product > 0 else { return }
-    for outer in 0..<shape[..<own].product {
-      for i in 0..<inner { body((0..<size).map { (outer * size + $0) * inner + i }) }
-    }
   }
 }
 

@@ -11,9 +11,6 @@ import Testing
 /// What nap writes is valid ONNX, and ONNX Runtime computes the same from it.
 @Suite(.serialized, .enabled(if: SharedFiles.python != nil, "NAP_PYTHON is not set"))
 struct CrossCheckTests {
-  private static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().appending(path: "CrossChecks/compare.py").path
-
   /// Runs a network here and there; the script fails when the outputs differ by more than 1e-4.
   private func compare(_ network: Network) throws {
     let folder = try SharedFiles.makeTemporaryFolder()
@@ -29,12 +26,9 @@ struct CrossCheckTests {
     _ = try Inference().run(
       Network(contentsOf: path("model.onnx")), inputs: [name: path("x.npy")],
       output: path("out.npz"))
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: SharedFiles.python ?? "")
-    process.arguments = [Self.script, path("model.onnx"), name, path("x.npy"), path("out.npz")]
-    try process.run()
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0)
+    let check = try SharedFiles.runCrossCheck(
+      "compare.py", [path("model.onnx"), name, path("x.npy"), path("out.npz")])
+    #expect(check.status == 0)
   }
 
   @Test(arguments: Network.architectures.map(\.name))

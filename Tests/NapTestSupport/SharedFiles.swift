@@ -19,6 +19,23 @@ package enum SharedFiles {
   /// The interpreter of `NAP_PYTHON`, which has onnx, onnxruntime and numpy.
   package static let python = ProcessInfo.processInfo.environment["NAP_PYTHON"]
 
+  /// Runs a script of `Tests/CrossChecks` by that interpreter; gives what it prints.
+  package static func runCrossCheck(_ script: String, _ arguments: [String]) throws
+    -> (status: Int32, output: String)
+  {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: python ?? "")
+    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent()
+    process.arguments = [tests.appending(path: "CrossChecks/\(script)").path] + arguments
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (process.terminationStatus, text)
+  }
+
   /// A folder of its own for one test.
   package static func makeTemporaryFolder() throws -> URL {
     let folder = FileManager.default.temporaryDirectory.appending(

@@ -6,12 +6,14 @@ import NapTensor
 struct GraphWriting {
   private let graph: Graph
   private let opset: Int
+  private let integers: Set<ValueID>
   private var names: [ValueID: String] = [:]
   private var taken: Set<String> = []
 
   init(_ graph: Graph, opset: Int) {
     self.graph = graph
     self.opset = opset
+    integers = graph.integerValues
     // Whoever runs the file knows the inputs and outputs by name: they choose first.
     for port in graph.inputs + graph.outputs { assignName(port.value) }
     for node in graph.nodes { (node.inputs + node.outputs).forEach { assignName($0) } }
@@ -67,9 +69,8 @@ struct GraphWriting {
     var proto = ONNXValueInfoProto()
     proto.name = name(port.value)
     var type = ONNXTypeProto.Tensor()
-    let isInteger = graph.integerValues.contains(port.value)
-    type.elemType = Int32(
-      (isInteger ? ONNXTensorProto.DataType.int64 : ONNXTensorProto.DataType.float).rawValue)
+    let element: ONNXTensorProto.DataType = integers.contains(port.value) ? .int64 : .float
+    type.elemType = Int32(element.rawValue)
     type.shape.dim = port.declared.map {
       var dimension = ONNXTensorShapeProto.Dimension()
       switch $0 {

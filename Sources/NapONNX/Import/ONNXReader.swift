@@ -33,7 +33,7 @@ package struct ONNXReader: Sendable {
     } catch {
       throw .invalid(error.problem, recovery: error.recovery)
     }
-    let integers = Set(graph.integerValues)
+    let integers = graph.integerValues
     for (output, port) in zip(model.outputs, graph.outputs)
     where output.isInteger != integers.contains(port.value) {
       throw .unsupported(

@@ -38,9 +38,9 @@ struct ParsedModel {
     let initializers = Set(
       graph.initializer.map(\.name) + graph.sparseInitializer.map(\.values.name))
     for input in graph.input where !initializers.contains(input.name) {
-      inputs.append(try Signature(input, kind: "input"))
+      inputs.append(try Signature(input, kind: .input))
     }
-    for output in graph.output { outputs.append(try Signature(output, kind: "output")) }
+    for output in graph.output { outputs.append(try Signature(output, kind: .output)) }
     guard !inputs.isEmpty else { throw .invalid("'\(path)' has no input") }
     guard !outputs.isEmpty else { throw .invalid("'\(path)' has no output") }
 

@@ -10,7 +10,11 @@ struct Signature {
   /// may have an empty name.
   var dimensions: [Dimension]?
 
-  init(_ proto: ONNXValueInfoProto, kind: String) throws(ONNXError) {
+  enum Kind {
+    case input, output
+  }
+
+  init(_ proto: ONNXValueInfoProto, kind: Kind) throws(ONNXError) {
     name = proto.name
     let tensor: ONNXTypeProto.Tensor
     switch proto.type.value {
@@ -21,7 +25,7 @@ struct Signature {
     case .optionalType: throw .unsupported("the optional \(kind) '\(name)'")
     case .sparseTensorType: throw .unsupported("the sparse \(kind) '\(name)'")
     }
-    let types: [ONNXTensorProto.DataType] = kind == "output" ? [.float, .int64] : [.float]
+    let types: [ONNXTensorProto.DataType] = kind == .output ? [.float, .int64] : [.float]
     guard types.contains(where: { Int32($0.rawValue) == tensor.elemType }) else {
       let type = typeName(tensor.elemType)
       throw .unsupported(
