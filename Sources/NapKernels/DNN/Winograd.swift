@@ -48,16 +48,27 @@ package struct WinogradConvolution: @unchecked Sendable {
 
   /// As measured: tiles have to be full, and more of them than the transformed weights cost; from
   /// some number of channels on the products are large enough for kernels that cut them up better;
-  /// and with few channels the transforms cost more than bfloat16 products.
+  /// and with few channels the transforms cost more than other products.
   private func pays(_ pass: Pass, _ scalar: Scalar) -> Bool {
     let written = pass == .inputGradient ? source : destination
-    let (fewest, most) = (min(source[1], destination[1]), max(source[1], destination[1]))
+    let most = max(source[1], destination[1])
     let tiles = written[2...].map { ($0 + 3) / 4 }
     let full = Double(written[2] * written[3]) / Double(16 * tiles[0] * tiles[1])
-    if scalar == .bfloat16, most <= 16, pass != .weightGradient { return false }
     let largest = pass == .weightGradient ? 128 : 256
-    return fewest >= 8 && fewest * most <= largest * largest && full > 0.5
-      && source[0] * tiles[0] * tiles[1] >= most / 16
+    return hasEnoughChannels(pass, scalar) && source[1] * destination[1] <= largest * largest
+      && full > 0.5 && source[0] * tiles[0] * tiles[1] >= most / 16
+  }
+
+  private func hasEnoughChannels(_ pass: Pass, _ scalar: Scalar) -> Bool {
+    let (fewest, most) = (min(source[1], destination[1]), max(source[1], destination[1]))
+    guard scalar == .bfloat16 else { return fewest >= 8 }
+    switch pass {
+    // Where oneDNN has no kernel of its own, it writes out all patches: five times as slow.
+    case .weightGradient: return fewest >= 16 || source[1] > 4 || destination[1] % 16 != 0
+    // Its kernels are half as fast where the last block of inputs is not full.
+    case .forward: return most <= 16 ? (9...15).contains(source[1]) : fewest >= 8
+    case .inputGradient: return most > 16 && fewest >= 8
+    }
   }
 
   package var weightsBytes: Int { withUnsafePointer(to: sizes) { nap_winograd_weights_bytes($0) } }
