@@ -46,13 +46,21 @@ public struct Latency: Sendable {
     }
   }
 
-  /// Seconds of a pass through a network, the median of some.
-  static func measured(_ network: Network, batchSize: Int) throws -> Double {
-    let graph = network.graph
-    let plan = try Plan(
-      graph, parameters: Parameters(graph), mode: .inference, batch: graph.batchSize(batchSize))
-    let times = (0..<25).map { _ in timed { plan.forward() } }
-    return times.dropFirst(4).sorted()[10]
+  /// Seconds of a pass through each of some networks, the medians of some rounds: in turn, because
+  /// machines change their speed.
+  static func measured(_ networks: [Network], batchSize: Int) throws -> [Double] {
+    let plans = try networks.map {
+      try Plan(
+        $0.graph, parameters: Parameters($0.graph), mode: .inference,
+        batch: $0.graph.batchSize(batchSize))
+    }
+    for plan in plans { plan.forward() }
+    var times = plans.map { _ in [Double]() }
+    let start = ContinuousClock.now
+    while times[0].count < 5 || times[0].count < 51 && ContinuousClock.now - start < .seconds(1) {
+      for (index, plan) in plans.enumerated() { times[index].append(timed { plan.forward() }) }
+    }
+    return times.map { $0.sorted()[$0.count / 2] }
   }
 }
 

@@ -199,7 +199,9 @@ public struct Pruning: Sendable {
       verified: outcome.state.isVerified && Self.keepsZeros(outcome.state),
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
-    report.latency = try session.latencies.map { try latencyReport(network, result, $0) }
+    if granularity == .channels {
+      report.latency = try latency(network, result, predictedBy: session.latencies)
+    }
     report.bytesBefore = network.fileSize
     report.bytesAfter = result.fileSize
     if granularity != .channels { report.sparseBytes = result.fileSizes }
@@ -236,18 +238,22 @@ public struct Pruning: Sendable {
     return try Latency(measuring: network, batchSize: latencyBatch, progress: progress).table
   }
 
-  /// What was predicted, and how long the networks take here.
-  private func latencyReport(_ before: Network, _ after: Network, _ table: LatencyTable) throws
+  /// How long the networks take here, and what a table predicts.
+  private func latency(_ before: Network, _ after: Network, predictedBy table: LatencyTable?) throws
     -> PruningReport.Latency
   {
-    func predicted(_ network: Network) throws -> Double {
-      Double(try CostModel(network.graph, latencies: table).value(.latency)) / 1e6
+    let measured = try Latency.measured([before, after], batchSize: latencyBatch)
+    var result = PruningReport.Latency(
+      batchSize: latencyBatch, measuredBefore: 1000 * measured[0],
+      measuredAfter: 1000 * measured[1])
+    func predicted(_ network: Network) throws -> Double? {
+      try table.map {
+        Double(try CostModel(network.graph, latencies: $0).value(.latency)) / 1e6
+      }
     }
-    return PruningReport.Latency(
-      batchSize: latencyBatch, predictedBefore: try predicted(before),
-      predictedAfter: try predicted(after),
-      measuredBefore: 1000 * (try Latency.measured(before, batchSize: latencyBatch)),
-      measuredAfter: 1000 * (try Latency.measured(after, batchSize: latencyBatch)))
+    result.predictedBefore = try predicted(before)
+    result.predictedAfter = try predicted(after)
+    return result
   }
 
   /// Whether every weight that was removed is zero.

@@ -72,31 +72,28 @@ public struct PruningReport: Codable, Sendable, Equatable {
     }
   }
 
-  /// Milliseconds of a batch, as the table of latencies predicts them and as measured here.
+  /// Milliseconds of a batch before and after.
   public struct Latency: Codable, Sendable, Equatable {
     public var batchSize: Int
-    public var predictedBefore: Double
-    public var predictedAfter: Double
+    /// As nap's engine takes them on this machine.
     public var measuredBefore: Double
     public var measuredAfter: Double
+    /// As the table of latencies has them, where the time was the goal.
+    public var predictedBefore: Double?
+    public var predictedAfter: Double?
 
-    public init(
-      batchSize: Int, predictedBefore: Double, predictedAfter: Double, measuredBefore: Double,
-      measuredAfter: Double
-    ) {
+    public init(batchSize: Int, measuredBefore: Double, measuredAfter: Double) {
       self.batchSize = batchSize
-      self.predictedBefore = predictedBefore
-      self.predictedAfter = predictedAfter
       self.measuredBefore = measuredBefore
       self.measuredAfter = measuredAfter
     }
 
     enum CodingKeys: String, CodingKey {
       case batchSize = "batch_size"
-      case predictedBefore = "predicted_before"
-      case predictedAfter = "predicted_after"
       case measuredBefore = "measured_before"
       case measuredAfter = "measured_after"
+      case predictedBefore = "predicted_before"
+      case predictedAfter = "predicted_after"
     }
   }
 
@@ -119,7 +116,7 @@ public struct PruningReport: Codable, Sendable, Equatable {
   public var criterion: String
   public var granularity: String
   public var seed: UInt64
-  /// Where the time was the goal.
+  /// Where channels have gone.
   public var latency: Latency?
   /// Of the files; `nil` for networks too large for one.
   public var bytesBefore: Int?
