@@ -31,22 +31,20 @@ package struct KroneckerFactors: Sendable {
     self.exactCurvature = exactCurvature
   }
 
-  /// The curvature that the factors give along some weights: `Σ tr(G W A Wᵀ)`.
+  /// Second moments of what some weights give, `W A Wᵀ` by group.
   ///
   /// - Parameter weights: `[out, in + 1]` by group.
-  package func curvature(along weights: [Matrix]) -> Double {
-    zip(groups, weights).reduce(0) { sum, pair in
-      let (group, w) = pair
-      return sum + (group.g * w).dot(w * group.a)
-    }
+  package func outputMoments(of weights: [Matrix]) -> [Matrix] {
+    zip(groups, weights).map { ($1 * $0.a).times(transposed: $1) }
   }
 
   /// By what to multiply what the factors say of this layer so that layers can be compared: K-FAC
   /// takes derivatives at different positions for uncorrelated, which they are not before a pool.
   ///
-  /// - Parameter weights: the layer's own weights, `[out, in + 1]` by group.
-  package func calibration(for weights: [Matrix]) -> Double {
-    let approximate = curvature(along: weights)
+  /// - Parameter moments: `outputMoments` of the layer's own weights; with them the factors give the
+  ///   curvature `Σ tr(G W A Wᵀ)`.
+  package func calibration(outputMoments moments: [Matrix]) -> Double {
+    let approximate = zip(groups, moments).reduce(0) { $0 + $1.0.g.dot($1.1) }
     guard approximate > 0, exactCurvature > 0 else { return 1 }
     return exactCurvature / approximate
   }
@@ -60,7 +58,13 @@ extension KroneckerFactors.Group {
   {
     var strength = damping
     for _ in 0..<8 {
-      let inverse = damped(factor, strength).mapBlocks(\.inverseOfPositiveDefinite)
+      // Block by block: of the largest factors, one more copy would be felt.
+      let ridge = ridge(of: factor, strength)
+      let inverse = factor.mapBlocks { block in
+        var damped = block
+        damped.add(toDiagonal: ridge)
+        return damped.inverseOfPositiveDefinite
+      }
       if let inverse { return inverse }
       strength *= 100
     }
@@ -75,13 +79,15 @@ extension KroneckerFactors.Group {
   package static func damped(_ factor: BlockDiagonalMatrix, _ damping: Double)
     -> BlockDiagonalMatrix
   {
-    let mean = factor.trace / Double(max(1, factor.size))
+    let ridge = ridge(of: factor, damping)
     var result = factor
-    for block in result.blocks.indices {
-      // A factor that is zero (a dead layer) has no scale of its own.
-      result.blocks[block].add(
-        toDiagonal: mean > 0 && mean.isFinite ? damping.squareRoot() * mean : 1)
-    }
+    for block in result.blocks.indices { result.blocks[block].add(toDiagonal: ridge) }
     return result
+  }
+
+  private static func ridge(of factor: BlockDiagonalMatrix, _ damping: Double) -> Double {
+    let mean = factor.trace / Double(max(1, factor.size))
+    // A factor that is zero (a dead layer) has no scale of its own.
+    return mean > 0 && mean.isFinite ? damping.squareRoot() * mean : 1
   }
 }

@@ -70,7 +70,8 @@ public struct Pruning: Sendable {
   public var precision = Precision.auto
   /// Whether training computes some results again rather than keep them: less memory, more time.
   public var savesMemory = false
-  /// The peak learning rate of fine-tuning; `nil` leaves it to nap.
+  /// The peak learning rate of fine-tuning; `nil` leaves it to nap, which lowers it where the loss
+  /// is no longer a number.
   public var learningRate: Double?
   /// Added to the Kronecker factors, see `KroneckerFactors`.
   public var damping = standardDamping

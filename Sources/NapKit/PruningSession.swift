@@ -215,6 +215,7 @@ extension PruningSession {
     recipe.savesMemory = settings.savesMemory
     recipe.seed = seed
     recipe.learningRate = settings.learningRate ?? 0.02
+    recipe.lowersRate = settings.learningRate == nil
     recipe.batchSize = original.batchSize(upTo: min(128, training.count))
     recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
     return recipe
@@ -289,5 +290,10 @@ extension WorkProgress {
     self.init(
       stage: stage, step: report.step, steps: report.steps, images: report.step * recipe.batchSize,
       loss: report.epochSum.meanLoss, accuracy: report.epochSum.accuracy)
+    if report.wentBack {
+      message = String(
+        format: "the loss was no longer a number: back to the last good state, learning rate %.2g",
+        report.learningRate)
+    }
   }
 }

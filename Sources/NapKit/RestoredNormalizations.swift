@@ -40,21 +40,36 @@ package struct RestoredNormalizations {
     let statistics = try Self.statistics(
       of: convolutions.map { original.nodes[$0].outputs[0] }, in: original, data, preset,
       batch: original.batchSize(upTo: min(32, data.count)), seed)
+    let consumers = original.consumers
     var graph = original
     var names: Set<String> = []
     // From the last on, so that indices stay right.
     for (index, (mean, variance)) in zip(convolutions, statistics).reversed() {
       let (node, op) = (graph.nodes[index], BatchNormalization())
+      let rows = graph.constants[node.inputs[1]] ?? Tensor(shape: [0], floats: [])
+      var scales = mean.map { _ in Float(1) }
+      var innerMean = mean
+      if node.inputs.dropFirst().allSatisfy({ consumers[$0.index].count == 1 }) {
+        scales = Self.scales(of: rows)
+        graph.constants[node.inputs[1]] = rows.scalingRows(by: scales)
+        // Adding a constant before a normalization does nothing.
+        if node.inputs.count > 2, let bias = graph.constants[node.inputs[2]] {
+          innerMean = zip(mean, bias.floats).map { $0 - $1 }
+          graph.constants[node.inputs[2]] = Tensor(shape: bias.shape, repeating: 0)
+        }
+      }
+      innerMean = zip(innerMean, scales).map { $0 * $1 }
+      let innerVariance = zip(variance, scales).map { $0 * $1 * $1 }
+      let scale = zip(innerVariance, scales).map { ($0 + op.epsilon).squareRoot() / $1 }
       let name = "\(node.name)/normalization"
-      let deviation = variance.map { ($0 + op.epsilon).squareRoot() }
       func constant(_ what: String, _ values: [Float]) -> ValueID {
         graph.addConstant("\(name)/\(what)", Tensor(shape: [values.count], floats: values))
       }
-      let raw = graph.addValue("\(name)/input")
       let parameters = [
-        constant("scale", deviation), constant("shift", mean), constant("mean", mean),
-        constant("variance", variance),
+        constant("scale", scale), constant("shift", mean), constant("mean", innerMean),
+        constant("variance", innerVariance),
       ]
+      let raw = graph.addValue("\(name)/input")
       graph.nodes[index].outputs = [raw]
       graph.nodes.insert(
         Node(name: name, op: op, inputs: [raw] + parameters, outputs: node.outputs),
@@ -63,6 +78,18 @@ package struct RestoredNormalizations {
     }
     self.graph = graph
     self.names = names
+  }
+
+  /// What to multiply the rows of a weight by so that they are as long as He et al. 2015 draw them.
+  ///
+  /// Behind a normalization their length does not matter but to training: half as long ones turn four
+  /// times as fast. Folding has left them with whatever length. Rows of zeros stay.
+  private static func scales(of rows: Tensor) -> [Float] {
+    let width = rows.shape.dropFirst().product
+    return (0..<rows.shape[0]).map { row in
+      let square = rows.floats[row * width..<(row + 1) * width].reduce(0) { $0 + $1 * $1 }
+      return square.isNormal ? (2 / square).squareRoot() : 1
+    }
   }
 
   /// Mean and variance of every channel of some values.
@@ -130,10 +157,8 @@ package struct RestoredNormalizations {
         parameters[0], parameters[1], parameters[2], parameters[3]
       )
       let factors = zip(scale, variance).map { $0 / ($1 + op.epsilon).squareRoot() }
-      let inner = weight.shape.dropFirst().product
-      let scaled = weight.floats.enumerated().map { $1 * factors[$0 / inner] }
       var conv = result.nodes[index]
-      result.constants[conv.inputs[1]] = Tensor(shape: weight.shape, floats: scaled)
+      result.constants[conv.inputs[1]] = weight.scalingRows(by: factors)
       let bias = conv.inputs.count > 2 ? result.constants[conv.inputs[2]]?.floats : nil
       let folded = shift.indices.map { c in
         shift[c] + ((bias?[c] ?? 0) - mean[c]) * factors[c]
@@ -150,5 +175,13 @@ package struct RestoredNormalizations {
       for value in node.inputs.dropFirst() { result.constants[value] = nil }
     }
     return result
+  }
+}
+
+extension Tensor {
+  /// The tensor with every index of the first axis multiplied by a factor.
+  fileprivate func scalingRows(by factors: [Float]) -> Tensor {
+    let width = shape.dropFirst().product
+    return Tensor(shape: shape, floats: floats.enumerated().map { $1 * factors[$0 / width] })
   }
 }

@@ -86,11 +86,12 @@ package final class LayerModel {
     original = (tensor, bias)
     currentWeights = Self.matrices(op, tensor, bias, shape)
     let groups = factors?.groups ?? []
-    calibration = factors.map { [currentWeights] in $0.calibration(for: currentWeights) } ?? 1
+    let moments = factors?.outputMoments(of: currentWeights) ?? []
+    calibration = factors?.calibration(outputMoments: moments) ?? 1
     outputFactors = groups.map(\.g)
     inputMoments = groups.map(\.a.diagonal)
     inputFactors = keepsInputFactors ? groups.map(\.a) : []
-    rowCurvatures = zip(groups, currentWeights).map { ($1 * $0.a).rowDots($1) }
+    rowCurvatures = moments.map(\.diagonal)
     columnModels = groups.map {
       ColumnModel(inverse: KroneckerFactors.Group.dampedInverse(of: $0.a, damping))
     }

@@ -16,6 +16,9 @@ package struct TrainingRecipe: Sendable {
   package var schedule = Schedule.cosine
   /// Epochs over which the learning rate rises from 0.
   package var warmupEpochs = 0.0
+  /// Whether training goes back to the last good state with a quarter of the learning rate where the
+  /// loss is no longer a number; three times at most.
+  package var lowersRate = false
   package var loss = CrossEntropy()
   package var augments = true
   /// The share of another image that every other batch is blended with, at most; a teacher says what
@@ -122,6 +125,8 @@ package struct StepReport: Sendable {
   package var epochs: Int
   package var endsEpoch: Bool
   package var learningRate: Double
+  /// Whether training went back to the last good state before this step, see `TrainingRecipe`.
+  package var wentBack: Bool
   /// Of this step's batch.
   package var batch: LossSum
   /// Of the epoch so far.
@@ -142,6 +147,10 @@ package final class TrainingRun {
   private let isLabelled: Bool
   private var epochSum = LossSum()
   private var lastGood: [ValueID: Tensor] = [:]
+  /// Of all batches so far.
+  private var smallestLoss = Double.infinity
+  /// By what the learning rate is multiplied.
+  private var slowdown = 1.0
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
 
@@ -193,8 +202,8 @@ package final class TrainingRun {
 
   /// Does one step; `nil` when the run is over.
   ///
-  /// - Throws: `TrainingError.diverged` when the loss is not finite; the parameters are then those of
-  ///   the last completed epoch.
+  /// - Throws: `TrainingError.diverged` when the loss is not finite, and the learning rate may not be
+  ///   lowered; the parameters are then those of the last completed epoch.
   package func next() throws -> StepReport? {
     let progress = progress
     guard progress < 1 else { return nil }
@@ -204,29 +213,48 @@ package final class TrainingRun {
       epochSum = LossSum()
     }
     guard let batch = try batches?.next() else { return nil }
-    let rate = learningRate(at: progress)
     plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
     if step % 2 == 1, recipe.blending > 0 { blend(batch) }
+    var sum = forward(batch)
+    let isGood = sum.loss.isFinite
+    while !sum.loss.isFinite {
+      try goBack(from: learningRate(at: progress))
+      sum = forward(batch)
+    }
+    plan.backward()
+    let rate = learningRate(at: progress)
+    optimizer.step(learningRate: Float(rate))
+    step += 1
+    epochSum.add(sum)
+    smallestLoss = min(smallestLoss, sum.meanLoss)
+    let endsEpoch = step % stepsPerEpoch == 0
+    if endsEpoch, self.progress < 1 { rememberState() }
+    return StepReport(
+      step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
+      learningRate: rate, wentBack: !isGood, batch: sum, epochSum: epochSum)
+  }
+
+  /// The loss of a batch that is in the plan's input, with the gradients of the outputs.
+  private func forward(_ batch: Batch) -> LossSum {
     plan.forward()
     if let teacher {
       teacher.inputs[0].update(from: plan.inputs[0], count: teacher.inputShapes[0].product)
       teacher.forward()
     }
-    let sum = loss(batch)
-    guard sum.loss.isFinite else {
-      for (value, tensor) in lastGood { parameters.set(value, tensor) }
-      throw TrainingError.diverged(step: step, learningRate: rate)
-    }
-    plan.backward()
-    optimizer.step(learningRate: Float(rate))
-    step += 1
-    epochSum.add(sum)
-    let endsEpoch = step % stepsPerEpoch == 0
-    if endsEpoch, self.progress < 1 { rememberState() }
-    return StepReport(
-      step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
-      learningRate: rate, batch: sum, epochSum: epochSum)
+    return loss(batch)
   }
+
+  /// To the last good state, and on from there more slowly.
+  private func goBack(from rate: Double) throws(TrainingError) {
+    for (value, tensor) in lastGood { parameters.set(value, tensor) }
+    guard recipe.lowersRate, slowdown > Self.smallestSlowdown else {
+      throw .diverged(step: step, learningRate: rate)
+    }
+    slowdown /= 4
+    optimizer.forget()
+  }
+
+  private static let smallestSlowdown = 1.0 / 64
 
   /// How many there are going to be; an estimate where the clock decides.
   private var steps: Int {
@@ -263,10 +291,13 @@ package final class TrainingRun {
   private func learningRate(at progress: Double) -> Double {
     let steps = Double(max(1, recipe.epochs * stepsPerEpoch))
     let warmup = recipe.warmupEpochs * Double(stepsPerEpoch) / steps
-    return recipe.learningRate * recipe.schedule.factor(at: progress, warmup: min(1, warmup))
+    return slowdown * recipe.learningRate
+      * recipe.schedule.factor(at: progress, warmup: min(1, warmup))
   }
 
+  /// Unless the loss is growing out of hand already: 1 is about what knowing nothing costs.
   private func rememberState() {
+    guard epochSum.meanLoss <= 10 * max(1, smallestLoss) else { return }
     for value in parameters.roles.keys where parameters.contains(value) {
       lastGood[value] = parameters.tensor(value)
     }

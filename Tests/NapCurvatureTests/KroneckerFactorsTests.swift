@@ -129,7 +129,8 @@ import Testing
       for j in 0..<3 { matrix[i, j] = Double(w[i * 3 + j]) }
       matrix[i, 3] = Double(b[i])
     }
-    #expect(abs(factors.calibration(for: [matrix]) - 1) < 1e-4)
+    let moments = factors.outputMoments(of: [matrix])
+    #expect(abs(factors.calibration(outputMoments: moments) - 1) < 1e-4)
   }
 
   /// The sampled cotangents have the covariance of the model's predictions.

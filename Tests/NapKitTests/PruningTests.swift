@@ -86,6 +86,15 @@ import Testing
     let restored = try RestoredNormalizations(
       network.graph, data: data, preset: preset, seed: Seed(0))
     #expect(restored.graph.nodes.count > network.graph.nodes.count)
+    // As long as they would have been drawn, whatever folding has made of them.
+    for node in restored.graph.nodes where node.op is Conv {
+      let weight = try #require(restored.graph.constants[node.inputs[1]])
+      let width = weight.shape.dropFirst().product
+      for row in 0..<weight.shape[0] {
+        let square = weight.floats[row * width..<(row + 1) * width].reduce(0) { $0 + $1 * $1 }
+        #expect(abs(square - 2) < 1e-3)
+      }
+    }
     let folded = restored.fold(restored.graph)
     #expect(folded.nodes.map(\.name) == network.graph.nodes.map(\.name))
     let outputs = try [network.graph, restored.graph, folded].map { graph in

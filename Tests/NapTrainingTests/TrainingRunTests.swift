@@ -62,6 +62,36 @@ import Testing
     }
   }
 
+  /// A linear network, whose error grows by a factor a step when the rate is too large.
+  @Test func aRateThatIsTooLargeIsLowered() throws {
+    struct Unlabelled: Dataset {
+      let base = SyntheticDataset(count: 2048, split: .train)
+      var count: Int { base.count }
+      var classNames: [String] { [] }
+      var imageShape: [Int] { base.imageShape }
+      func label(at index: Int) -> Int { 0 }
+      func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
+        try base.copyPixels(of: index, into: pixels)
+      }
+    }
+    var n = SmallNetwork()
+    n.output(n.conv(n.input([3, 32, 32]), [3, 3, 1, 1], "a"), [3, 32, 32])
+    var teacher = n.graph
+    for (value, tensor) in n.graph.constants {
+      teacher.constants[value] = Tensor(shape: tensor.shape, floats: tensor.floats.map { 2 * $0 })
+    }
+    var recipe = try recipe(epochs: 2)
+    recipe.learningRate = 100
+    recipe.lowersRate = true
+    let run = try TrainingRun(
+      n.graph, data: Unlabelled(), preset: preset(), recipe: recipe, teacher: teacher)
+    var reports: [StepReport] = []
+    while let report = try run.next() { reports.append(report) }
+    #expect(reports.contains { $0.wentBack })
+    #expect(try #require(reports.last).batch.meanLoss < 0.5 * reports[0].batch.meanLoss)
+    #expect(run.step == 2 * run.stepsPerEpoch)
+  }
+
   @Test func maskedWeightsStayZero() throws {
     let network = network
     let run = try TrainingRun(

@@ -22,9 +22,7 @@ package struct BlockDiagonalMatrix: Sendable, Equatable {
     return blocks[block][index - bounds[block], index - bounds[block]]
   }
 
-  package var diagonal: [Double] {
-    blocks.flatMap { block in (0..<block.rows).map { block[$0, $0] } }
-  }
+  package var diagonal: [Double] { blocks.flatMap(\.diagonal) }
 
   package func block(of index: Int) -> Int {
     // There are few blocks.

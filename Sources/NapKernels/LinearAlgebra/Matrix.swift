@@ -28,7 +28,9 @@ package struct Matrix: Sendable, Equatable {
     set { elements[row * columns + column] = newValue }
   }
 
-  package var trace: Double { (0..<min(rows, columns)).reduce(0) { $0 + self[$1, $1] } }
+  package var trace: Double { diagonal.reduce(0, +) }
+
+  package var diagonal: [Double] { (0..<min(rows, columns)).map { self[$0, $0] } }
 
   package var transposed: Matrix {
     var result = Matrix(rows: columns, columns: rows)
@@ -97,6 +99,18 @@ package struct Matrix: Sendable, Equatable {
     cblas_dgemm(
       CblasRowMajor, CblasTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(a.rows), factor,
       a.elements, Int32(rows), b.elements, Int32(columns), 1, &elements, Int32(columns))
+  }
+
+  /// `self · otherᵀ`.
+  package func times(transposed other: Matrix) -> Matrix {
+    precondition(columns == other.columns)
+    var result = Matrix(rows: rows, columns: other.rows)
+    guard rows > 0, other.rows > 0, columns > 0 else { return result }
+    cblas_dgemm(
+      CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(other.rows), Int32(columns), 1,
+      elements, Int32(columns), other.elements, Int32(columns), 0, &result.elements,
+      Int32(other.rows))
+    return result
   }
 
   /// The sum of the products of corresponding elements of every row.

@@ -10,7 +10,8 @@ package func addSelfProduct(
 ) {
   let (n, k) = transposed ? (columns, rows) : (rows, columns)
   cblas_ssyrk(
-    CblasRowMajor, CblasLower, transposed ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), factor, a,
+    CblasRowMajor, CblasLower, transposed ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), factor,
+    a,
     Int32(stride ?? columns), 1, c, Int32(n))
 }
 

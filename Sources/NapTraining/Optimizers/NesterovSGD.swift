@@ -54,6 +54,11 @@ package final class NesterovSGD {
     Self.applyMask(slots[index], 0..<mask.count)
   }
 
+  /// Starts without momentum again.
+  package func forget() {
+    for slot in slots { slot.velocity.floats.update(repeating: 0, count: slot.count) }
+  }
+
   package func step(learningRate: Float) {
     parallel { part, parts in
       for slot in self.slots {
