@@ -77,11 +77,17 @@ extension Graph {
   }
 
   /// The batch size to use where the user gives none: no more than what is wanted, and no more than
-  /// what fits 4 GiB of values and gradients.
-  package func batchSize(upTo wanted: Int) -> Int {
+  /// what fits some bytes of values and gradients.
+  package func batchSize(upTo wanted: Int, within bytes: Int = 4 << 30) -> Int {
     if case .fixed(let size)? = inputs.first?.dimensions.first { return size }
-    guard let bytes = try? activationBytes(batch: 1) else { return wanted }
-    return max(1, min(wanted, (4 << 30) / max(1, bytes)))
+    guard let each = try? activationBytes(batch: 1) else { return wanted }
+    return max(1, min(wanted, bytes / max(1, each)))
+  }
+
+  /// The same for collecting curvature: nothing depends on the batch then, and the factors want the
+  /// memory.
+  func curvatureBatch(of images: Int) -> Int {
+    batchSize(upTo: min(64, images), within: 2 << 30)
   }
 
   /// Bytes of all values of a batch and their gradients.

@@ -15,7 +15,7 @@ struct MemoryNeed: Hashable {
   var total: Int { factors + weights + activations }
 
   init(_ graph: Graph, largestFactor: Int, granularity: Pruning.Granularity) throws {
-    activations = try graph.activationBytes(batch: graph.batchSize(upTo: 64))
+    activations = try graph.activationBytes(batch: graph.curvatureBatch(of: .max))
     let shapes = try graph.shapes(batch: 1)
     var largest = 0
     for shape in graph.affineLayers(shapes: shapes).map(\.shape) {

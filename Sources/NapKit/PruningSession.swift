@@ -66,7 +66,7 @@ extension PruningSession {
     if evidence.contains(.removals),
       let directions = model.removalDirections(examples: curvatureImages)
     {
-      let batch = graph.batchSize(upTo: min(64, training.count))
+      let batch = graph.curvatureBatch(of: training.count)
       let collector = try RemovalCollector(
         graph, directions: directions, batch: batch, seed: seed.derived("removals").derived(round))
       try collect(batch: batch, round: round, stage: "trying removals") {
@@ -86,7 +86,7 @@ extension PruningSession {
 
   /// Kronecker factors of all affine nodes, by node.
   private func factors(of graph: Graph, round: Int) throws -> [Int: KroneckerFactors] {
-    let batch = graph.batchSize(upTo: min(64, training.count))
+    let batch = graph.curvatureBatch(of: training.count)
     let estimator = try CurvatureEstimator(
       graph, batch: batch, largestFactor: settings.largestFactor, seed: seed.derived(round))
     try collect(batch: batch, round: round, stage: "collecting curvature") {
@@ -99,7 +99,7 @@ extension PruningSession {
   private func gradients(of graph: Graph, _ kind: CurvatureKind, round: Int) throws
     -> [Int: WeightGradients]
   {
-    let batch = graph.batchSize(upTo: min(64, training.count))
+    let batch = graph.curvatureBatch(of: training.count)
     let collector = try GradientCollector(
       graph, kind: kind, batch: batch, seed: seed.derived(round))
     try collect(batch: batch, round: round, stage: "collecting gradients") {
@@ -128,7 +128,18 @@ extension PruningSession {
 extension PruningSession {
   /// Cuts channels until a cost is at most `target`, or none may go, and checks the cut.
   func cut(_ state: State, cost: Cost, downTo target: Int, round: Int) throws -> State {
-    let model = try model(of: state.graph, round: round)
+    // The model is gone before the cut is checked: it takes gigabytes of large networks.
+    let (masked, cut) = try removal(from: state.graph, cost: cost, downTo: target, round: round)
+    let isVerified = try agrees(masked, cut)
+    return State(
+      graph: try withFreshStatistics(cut), isVerified: state.isVerified && isVerified)
+  }
+
+  /// A network without the channels that cost least, and the whole one with them set to zero.
+  private func removal(from graph: Graph, cost: Cost, downTo target: Int, round: Int) throws
+    -> (masked: Graph, cut: Graph)
+  {
+    let model = try model(of: graph, round: round)
     var selection: any ChannelSelection =
       settings.multiple > 1
       ? RoundedSelection(
@@ -141,10 +152,7 @@ extension PruningSession {
           stage: "choosing channels", step: start - model.cost.value(cost),
           steps: max(1, start - target)))
     }
-    let (masked, cut) = try model.results()
-    let isVerified = try agrees(masked, cut)
-    return State(
-      graph: try withFreshStatistics(cut), isVerified: state.isVerified && isVerified)
+    return try model.results()
   }
 
   /// Sets single weights to zero.
