@@ -41,9 +41,7 @@ def main():
             peer.step()
         return
     with tempfile.TemporaryDirectory() as folder:
-        nap = Nap(arguments.network, arguments.precision, folder)
-        if arguments.save_memory:
-            nap.command.append("--save-memory")
+        nap = Nap(arguments.network, arguments.precision, folder, arguments.save_memory)
         ours = peak(nap.command) - peak([nap.command[0], "--version"])
     this = [sys.executable, __file__, "--network", arguments.network, "--precision",
             arguments.precision, "--peer"]

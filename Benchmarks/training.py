@@ -135,13 +135,14 @@ def export(model, size, path):
 class Nap:
     """`nap train` on the same network, exported, and as many random images."""
 
-    def __init__(self, network, precision, folder):
+    def __init__(self, network, precision, folder, save_memory=False):
         build, size, classes, self.batch, steps = NETWORKS[network]
         self.command = [
             str(ROOT / ".build/release/nap"), "train", f"{folder}/model.onnx", "--data",
             f"{folder}/images.npz", "--preset", "plain", "--epochs", "1", "--batch-size",
             str(self.batch), "--learning-rate", "0.01", "--precision", precision, "-o",
             f"{folder}/out.onnx", "--json", "--quiet",
+            *(["--save-memory"] if save_memory else []),
         ]
         export(build(), size, f"{folder}/model.onnx")
         # Many steps: theirs begin to count when they are warm, ours at once.
@@ -169,12 +170,10 @@ def main():
     bfloat16 = arguments.precision == "bfloat16"
     with tempfile.TemporaryDirectory() as folder:
         peers = {
-            "nap": Nap(arguments.network, arguments.precision, folder),
+            "nap": Nap(arguments.network, arguments.precision, folder, arguments.save_memory),
             "PyTorch, NCHW": Peer(arguments.network, False, bfloat16),
             "PyTorch, channels last": Peer(arguments.network, True, bfloat16),
         }
-        if arguments.save_memory:
-            peers["nap"].command.append("--save-memory")
         if arguments.compile:
             peers["torch.compile"] = Peer(arguments.network, True, bfloat16, compiles=True)
         rates = {name: [] for name in peers}

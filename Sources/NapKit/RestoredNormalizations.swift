@@ -46,10 +46,11 @@ package struct RestoredNormalizations {
     // From the last on, so that indices stay right.
     for (index, (mean, variance)) in zip(convolutions, statistics).reversed() {
       let (node, op) = (graph.nodes[index], BatchNormalization())
-      let rows = graph.constants[node.inputs[1]] ?? Tensor(shape: [0], floats: [])
       var scales = mean.map { _ in Float(1) }
       var innerMean = mean
-      if node.inputs.dropFirst().allSatisfy({ consumers[$0.index].count == 1 }) {
+      if let rows = graph.constants[node.inputs[1]],
+        node.inputs.dropFirst().allSatisfy({ consumers[$0.index].count == 1 })
+      {
         scales = Self.scales(of: rows)
         graph.constants[node.inputs[1]] = rows.scalingRows(by: scales)
         // Adding a constant before a normalization does nothing.

@@ -216,7 +216,7 @@ package final class TrainingRun {
     plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
     if step % 2 == 1, recipe.blending > 0 { blend(batch) }
     var sum = forward(batch)
-    let isGood = sum.loss.isFinite
+    let wentBack = !sum.loss.isFinite
     while !sum.loss.isFinite {
       try goBack(from: learningRate(at: progress))
       sum = forward(batch)
@@ -231,7 +231,7 @@ package final class TrainingRun {
     if endsEpoch, self.progress < 1 { rememberState() }
     return StepReport(
       step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
-      learningRate: rate, wentBack: !isGood, batch: sum, epochSum: epochSum)
+      learningRate: rate, wentBack: wentBack, batch: sum, epochSum: epochSum)
   }
 
   /// The loss of a batch that is in the plan's input, with the gradients of the outputs.

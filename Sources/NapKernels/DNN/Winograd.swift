@@ -64,7 +64,7 @@ package struct WinogradConvolution: @unchecked Sendable {
     guard scalar == .bfloat16 else { return fewest >= 8 }
     switch pass {
     // Where oneDNN has no kernel of its own, it writes out all patches: five times as slow.
-    case .weightGradient: return fewest >= 16 || source[1] > 4 || destination[1] % 16 != 0
+    case .weightGradient: return source[1] > 4 || destination[1] % 16 != 0
     // Its kernels are half as fast where the last block of inputs is not full.
     case .forward: return most <= 16 ? (9...15).contains(source[1]) : fewest >= 8
     case .inputGradient: return most > 16 && fewest >= 8

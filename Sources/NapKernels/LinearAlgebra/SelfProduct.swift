@@ -11,8 +11,7 @@ package func addSelfProduct(
   let (n, k) = transposed ? (columns, rows) : (rows, columns)
   cblas_ssyrk(
     CblasRowMajor, CblasLower, transposed ? CblasTrans : CblasNoTrans, Int32(n), Int32(k), factor,
-    a,
-    Int32(stride ?? columns), 1, c, Int32(n))
+    a, Int32(stride ?? columns), 1, c, Int32(n))
 }
 
 /// The sum of products, accumulated in double precision block by block.
