@@ -94,8 +94,9 @@ for path in sys.argv[2:]:
             small = f"{work}/small.onnx"
             # Smooth random images: neighbouring pixels are alike, as in photographs.
             rng = numpy.random.default_rng(2)
-            coarse = rng.standard_normal((32, shape[1], shape[2] // 8, shape[3] // 8))
-            images = coarse.repeat(8, 2).repeat(8, 3) + 0.3 * rng.standard_normal((32, *shape[1:]))
+            coarse = rng.standard_normal((32, shape[1], -(-shape[2] // 8), -(-shape[3] // 8)))
+            images = coarse.repeat(8, 2).repeat(8, 3)[:, :, :shape[2], :shape[3]]
+            images = images + 0.3 * rng.standard_normal((32, *shape[1:]))
             numpy.save(f"{work}/images.npy", images.astype(numpy.float32))
             common = [path, "--data", f"{work}/images.npy", "--preset", "plain", "--macs", 0.5]
             common += ["--rounds", 1, "--json"]

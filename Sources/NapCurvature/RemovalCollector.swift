@@ -17,8 +17,7 @@ package final class RemovalCollector {
   /// - Parameter directions: `[in, in + 1]` by node.
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(_ graph: Graph, directions: [Int: Matrix], batch: Int, seed: Seed) throws {
-    let plan = try Plan(
-      graph, parameters: Parameters(graph), mode: .curvature, batch: batch, tapsAreDense: true)
+    let plan = try Plan(graph, mode: .curvature, batch: batch, tapsAreDense: true)
     pass = CurvaturePass(plan, kind: .model, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     for layer in graph.affineLayers(shapes: shapes) where layer.shape.groups == 1 {

@@ -24,8 +24,7 @@ package final class GradientCollector {
 
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(_ graph: Graph, kind: CurvatureKind, batch: Int, seed: Seed) throws {
-    let plan = try Plan(
-      graph, parameters: Parameters(graph), mode: .curvature, batch: batch, tapsAreDense: true)
+    let plan = try Plan(graph, mode: .curvature, batch: batch, tapsAreDense: true)
     pass = CurvaturePass(plan, kind: kind, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     for layer in graph.affineLayers(shapes: shapes) {

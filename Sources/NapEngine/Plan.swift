@@ -59,13 +59,16 @@ package final class Plan {
   private let arena: AlignedBuffer
 
   /// - Parameters:
+  ///   - parameters: weights that the caller goes on with; the graph's own where there are none.
   ///   - savesMemory: whether what can be computed again cheaply is not kept for the backward pass.
   ///   - tapsAreDense: whether inputs are handed to taps dense always.
   /// - Throws: `GraphError` when shapes do not fit, `PlanError` when a node cannot be compiled.
   package init(
-    _ graph: Graph, parameters: Parameters, mode: PlanMode, scalar: Scalar = .float32, batch: Int,
-    inputShapes: [[Int]]? = nil, savesMemory: Bool = false, tapsAreDense: Bool = false
+    _ graph: Graph, parameters: Parameters? = nil, mode: PlanMode = .inference,
+    scalar: Scalar = .float32, batch: Int, inputShapes: [[Int]]? = nil, savesMemory: Bool = false,
+    tapsAreDense: Bool = false
   ) throws {
+    let parameters = parameters ?? Parameters(graph)
     let shapes = try graph.shapes(inputs: inputShapes ?? graph.inputShapes(batch: batch))
     let builder = PlanBuilder(mode: mode, scalar: scalar, shapes: shapes, parameters: parameters)
     let box = TapBox()

@@ -33,7 +33,7 @@ public struct Inference: Sendable {
         ? tensor : Tensor(shape: tensor.shape, floats: tensor.integers.map(Float.init))
     }
     let plan = try Plan(
-      graph, parameters: Parameters(graph), mode: .inference, scalar: precision.scalar,
+      graph, scalar: precision.scalar,
       batch: tensors.first?.shape.first ?? 1, inputShapes: tensors.map(\.shape))
     for (buffer, tensor) in zip(plan.inputs, tensors) {
       buffer.update(from: tensor.floats, count: tensor.count)

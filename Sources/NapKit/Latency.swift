@@ -27,8 +27,7 @@ public struct Latency: Sendable {
 
   private static func entries(of graph: Graph, _ batchSize: Int) throws -> [LatencyTable.Entry] {
     let shapes = try graph.shapes(batch: 1)
-    let plan = try Plan(
-      graph, parameters: Parameters(graph), mode: .inference, batch: graph.batchSize(batchSize))
+    let plan = try Plan(graph, batch: graph.batchSize(batchSize))
     var seconds: [Int: Double] = [:]
     for step in plan.stepTimes(runs: 15) {
       if let node = step.node { seconds[node, default: 0] += step.seconds }
@@ -50,9 +49,7 @@ public struct Latency: Sendable {
   /// machines change their speed.
   static func measured(_ networks: [Network], batchSize: Int) throws -> [Double] {
     let plans = try networks.map {
-      try Plan(
-        $0.graph, parameters: Parameters($0.graph), mode: .inference,
-        batch: $0.graph.batchSize(batchSize))
+      try Plan($0.graph, batch: $0.graph.batchSize(batchSize))
     }
     for plan in plans { plan.forward() }
     var times = plans.map { _ in [Double]() }

@@ -183,7 +183,7 @@ extension PruningSession {
       seed: seed)
     guard let images = try loader.epoch(0).next() else { return false }
     let outputs = try [a, b].map { graph in
-      let plan = try Plan(graph, parameters: Parameters(graph), mode: .inference, batch: batch)
+      let plan = try Plan(graph, batch: batch)
       plan.inputs[0].update(from: images.pixels, count: plan.inputShapes[0].product)
       plan.forward()
       return Array(UnsafeBufferPointer(start: plan.outputs[0], count: plan.outputShapes[0].product))

@@ -103,8 +103,7 @@ package struct RestoredNormalizations {
     watched.outputs = values.map {
       .init(value: $0, dimensions: shapes[$0.index].map { .fixed($0) })
     }
-    let plan = try Plan(
-      watched, parameters: Parameters(watched), mode: .inference, batch: batch)
+    let plan = try Plan(watched, batch: batch)
     let epoch = Loader(
       dataset: data, preset: preset, batchSize: batch, shuffle: true, augment: true,
       dropLast: true, seed: seed.derived("normalization")

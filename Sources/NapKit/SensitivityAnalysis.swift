@@ -137,7 +137,7 @@ private final class LossMeter {
   init(_ graph: Graph, _ data: any Dataset, _ preset: Preset) throws {
     original = graph
     let batch = graph.batchSize(upTo: min(64, data.count))
-    let plan = try Plan(graph, parameters: Parameters(graph), mode: .inference, batch: batch)
+    let plan = try Plan(graph, batch: batch)
     let epoch = Loader(
       dataset: data, preset: preset, batchSize: batch, shuffle: false, augment: false,
       dropLast: false, seed: Seed(0)
@@ -171,7 +171,7 @@ private final class LossMeter {
       }
       plan.prepare()
     } else {
-      plan = try Plan(graph, parameters: Parameters(graph), mode: .inference, batch: plan.batch)
+      plan = try Plan(graph, batch: plan.batch)
     }
     var sum = LossSum()
     for (batch, before) in zip(batches, teacher) {

@@ -23,14 +23,13 @@ package final class Evaluator {
     guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
     classes = data.classNames.count
     plan = try Plan(
-      graph, parameters: parameters ?? Parameters(graph), mode: .inference, scalar: scalar,
+      graph, parameters: parameters, scalar: scalar,
       batch: batchSize)
     self.teacher =
       data.isLabelled
       ? nil
       : try teacher.map {
-        try Plan(
-          $0, parameters: Parameters($0), mode: .inference, scalar: scalar, batch: batchSize)
+        try Plan($0, scalar: scalar, batch: batchSize)
       }
     batches = Loader(
       dataset: data, preset: preset, batchSize: batchSize, shuffle: false, augment: false,

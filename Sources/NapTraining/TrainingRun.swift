@@ -181,7 +181,7 @@ package final class TrainingRun {
     if let teacher, recipe.loss.teacherWeight > 0 || !data.isLabelled {
       try teacher.check(fits: data)
       self.teacher = try Plan(
-        teacher, parameters: Parameters(teacher), mode: .inference, scalar: recipe.scalar,
+        teacher, scalar: recipe.scalar,
         batch: recipe.batchSize)
     } else {
       self.teacher = nil

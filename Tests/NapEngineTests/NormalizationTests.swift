@@ -71,8 +71,7 @@ import Testing
     var network = network(relu: relu)
     let x = network.tensor([batch, channels] + image)
     let direction = network.tensor([batch, channels] + image)
-    let plan = try Plan(
-      network.graph, parameters: Parameters(network.graph), mode: .training, batch: batch)
+    let plan = try Plan(network.graph, mode: .training, batch: batch)
     plan.inputs[0].update(from: x.floats, count: x.count)
     plan.forward()
     plan.outputGradients[0].update(from: direction.floats, count: direction.count)

@@ -13,8 +13,7 @@ import Testing
     let x = network.tensor([3, 2, 4, 4])
     let expected = network.graph.evaluate([x])[0]
     for mode in [PlanMode.inference, .curvature] {
-      let plan = try Plan(
-        network.graph, parameters: Parameters(network.graph), mode: mode, batch: 3)
+      let plan = try Plan(network.graph, mode: mode, batch: 3)
       plan.inputs[0].update(from: x.floats, count: x.count)
       // Twice: a run leaves nothing behind that changes the next.
       for _ in 0..<2 {
@@ -37,8 +36,7 @@ import Testing
     network.output(before, [4, 4, 16])
     network.output(network.apply(channelsLast, sum, name: "after"), [4, 4, 16])
     let image = network.tensor([2, 2, 4, 4])
-    let plan = try Plan(
-      network.graph, parameters: Parameters(network.graph), mode: .inference, batch: 2)
+    let plan = try Plan(network.graph, batch: 2)
     plan.inputs[0].update(from: image.floats, count: image.count)
     plan.forward()
     for (n, expected) in network.graph.evaluate([image]).enumerated() {
@@ -51,8 +49,7 @@ import Testing
     var network = SmallNetwork.residual
     let x = network.tensor([3, 2, 4, 4])
     let runs = try (0..<2).map { _ in
-      let plan = try Plan(
-        network.graph, parameters: Parameters(network.graph), mode: .training, batch: 3)
+      let plan = try Plan(network.graph, mode: .training, batch: 3)
       plan.inputs[0].update(from: x.floats, count: x.count)
       plan.forward()
       plan.outputGradients[0].update(repeating: 1, count: 9)
@@ -75,8 +72,7 @@ import Testing
     let b = network.apply(Conv(window: window), a, weight, name: "b")
     network.output(b, [2, 4, 4])
     let image = network.tensor([1, 2, 4, 4])
-    let plan = try Plan(
-      network.graph, parameters: Parameters(network.graph), mode: .training, batch: 1)
+    let plan = try Plan(network.graph, mode: .training, batch: 1)
     plan.inputs[0].update(from: image.floats, count: image.count)
     plan.forward()
     plan.outputGradients[0].update(repeating: 1, count: 32)
@@ -132,7 +128,7 @@ import Testing
     let image = network.tensor([64, 4, 16, 16])
     let plans = try [false, true].map { savesMemory in
       let plan = try Plan(
-        network.graph, parameters: Parameters(network.graph), mode: .training, scalar: scalar,
+        network.graph, mode: .training, scalar: scalar,
         batch: 64, savesMemory: savesMemory)
       plan.inputs[0].update(from: image.floats, count: image.count)
       for _ in 0..<2 {

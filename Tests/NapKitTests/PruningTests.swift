@@ -98,7 +98,7 @@ import Testing
     let folded = restored.fold(restored.graph)
     #expect(folded.nodes.map(\.name) == network.graph.nodes.map(\.name))
     let outputs = try [network.graph, restored.graph, folded].map { graph in
-      let plan = try Plan(graph, parameters: Parameters(graph), mode: .inference, batch: 64)
+      let plan = try Plan(graph, batch: 64)
       plan.inputs[0].update(from: images.floats, count: images.count)
       plan.forward()
       return Array(UnsafeBufferPointer(start: plan.outputs[0], count: plan.outputShapes[0].product))

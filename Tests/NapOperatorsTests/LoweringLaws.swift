@@ -94,7 +94,7 @@ struct PlanBench {
   }
 
   func plan(_ mode: PlanMode, _ scalar: Scalar = .float32) throws -> Plan {
-    let plan = try Plan(graph, parameters: Parameters(graph), mode: mode, scalar: scalar, batch: 1)
+    let plan = try Plan(graph, mode: mode, scalar: scalar, batch: 1)
     let given = sample.inputs.indices.filter { !sample.constantInputs.contains($0) }
     for (buffer, n) in zip(plan.inputs, given) {
       buffer.update(from: sample.inputs[n].floats, count: sample.inputs[n].count)

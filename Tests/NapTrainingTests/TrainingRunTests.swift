@@ -108,8 +108,7 @@ import Testing
     let network = network
     var decaying = try recipe(epochs: 1)
     decaying.optimizer = .init(momentum: 0, weightDecay: 0.5)
-    let plan = try Plan(
-      network.graph, parameters: Parameters(network.graph), mode: .training, batch: 2)
+    let plan = try Plan(network.graph, mode: .training, batch: 2)
     let optimizer = NesterovSGD(plan, decaying.optimizer)
     for (value, gradient) in plan.parameterGradients {
       gradient.update(repeating: 0, count: plan.parameters.count(value))

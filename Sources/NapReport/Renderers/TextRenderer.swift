@@ -103,7 +103,7 @@ extension PruningReport {
     }
     let ending =
       (isBarelyFaster
-        ? "Hardly faster here: processors compute channels in blocks; --round 16 or --latency minds that.\n"
+        ? "Hardly faster here: processors compute channels in blocks; --round 8 or --latency minds that.\n"
         : "")
       + String(format: "%.0f s, ", seconds)
       + (verified
