@@ -62,6 +62,8 @@ public struct Pruning: Sendable {
   public var epochs: Int?
   /// How long the whole job may take, in seconds; then epochs are not counted.
   public var seconds: Double?
+  /// A network whose outputs fine-tuning imitates, such as a larger one; `nil` for the original.
+  public var teacher: Network?
   /// A new directory in which networks on the way are kept.
   public var runDirectory: String?
   /// The name of the criterion.
@@ -141,6 +143,10 @@ public struct Pruning: Sendable {
     let all = try source.open(.train, imageShape: network.imageShape)
     let test = try source.openTest(imageShape: network.imageShape)
     try original.check(fits: all)
+    if let teacher {
+      try original.check(
+        taughtBy: teacher.graph.logits, batch: original.batchSize(upTo: 128))
+    }
     let (rest, heldOut) = all.split(
       holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
     if criterion.evidence.contains(.factors) {
@@ -164,7 +170,8 @@ public struct Pruning: Sendable {
       max(64, Int($0.imagesOfCurvature(Double((test ?? heldOut).count) / measuring)))
     }
     let session = PruningSession(
-      original: restored.graph, preset: source.preset, all: all, training: rest,
+      original: restored.graph, preset: source.preset, all: all,
+      training: rest,
       validation: heldOut, criterion: criterion, settings: self, budget: budget,
       affordableImages: affordable, latencies: try latencies(network, progress),
       directory: directory,

@@ -75,7 +75,7 @@ extension PruningSession {
     }
     let recipe = sparseRecipe(length)
     let run = try TrainingRun(
-      original, data: all, preset: preset, recipe: recipe, teacher: original)
+      original, data: all, preset: preset, recipe: recipe, teacher: teacher)
     var round = 0
     try announce(recipe, stage: "training")
     try keepingLastGood(run) {

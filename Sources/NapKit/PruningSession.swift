@@ -10,7 +10,7 @@ import NapTraining
 
 /// What all stages of pruning one network share: data, precision, seed and progress.
 struct PruningSession {
-  /// The network as it came: the teacher of all others.
+  /// The network as it came.
   let original: Graph
   let preset: Preset
   /// All training images.
@@ -33,6 +33,8 @@ struct PruningSession {
   let finished: (Graph) -> Network
   let progress: ProgressHandler
 
+  /// What fine-tuning imitates.
+  var teacher: Graph { settings.teacher?.graph.logits ?? original }
   var seed: Seed { Seed(settings.seed) }
   var scalar: Scalar { settings.precision.scalar }
 
@@ -212,7 +214,7 @@ extension PruningSession {
 
 // MARK: Training and validation
 extension PruningSession {
-  /// How pruned networks are fine-tuned: towards the outputs of the original.
+  /// How pruned networks are fine-tuned: towards the teacher's outputs.
   func recipe(_ length: TrainingLength) -> TrainingRecipe {
     var recipe = TrainingRecipe()
     switch length {
@@ -250,7 +252,7 @@ extension PruningSession {
   func recovered(_ state: State, recipe: TrainingRecipe, data: any Dataset) throws -> State {
     guard recipe.seconds ?? Double(recipe.epochs) > 0 else { return state }
     let run = try TrainingRun(
-      state.graph, data: data, preset: preset, recipe: recipe, teacher: original)
+      state.graph, data: data, preset: preset, recipe: recipe, teacher: teacher)
     for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
     try announce(recipe, stage: "fine-tuning")
     try keepingLastGood(run) {

@@ -42,6 +42,7 @@ package enum TrainingError: RecoverableError, Equatable {
   case outputShape([Int])
   case tooFewImages(count: Int, batchSize: Int)
   case noLabels
+  case teacherShape(teacher: [Int], network: [Int])
 
   package var problem: String {
     switch self {
@@ -56,6 +57,8 @@ package enum TrainingError: RecoverableError, Equatable {
     case .tooFewImages(let count, let batchSize):
       "\(count) images do not fill one batch of \(batchSize)"
     case .noLabels: "the images have no labels"
+    case .teacherShape(let teacher, let network):
+      "the teacher has an input or output of shape \(Self.text(teacher)) where the network has \(Self.text(network))"
     }
   }
 
@@ -67,6 +70,8 @@ package enum TrainingError: RecoverableError, Equatable {
     case .outputShape: "only classifiers with one output can be trained on labels"
     case .tooFewImages: "give a smaller --batch-size"
     case .noLabels: "give labelled images, or a network to imitate"
+    case .teacherShape:
+      "give a teacher for the same images and classes, and for batches of any size"
     }
   }
 
@@ -112,6 +117,23 @@ extension Graph {
     }
     guard output[1] == classes else {
       throw TrainingError.classCount(network: output[1], data: classes)
+    }
+  }
+}
+
+extension Graph {
+  /// - Throws: `TrainingError.teacherShape` when another network's outputs cannot be imitated.
+  package func check(taughtBy teacher: Graph, batch: Int) throws {
+    func ends(_ graph: Graph) throws -> [[Int]] {
+      let shapes = try graph.shapes(batch: batch)
+      return (graph.inputs + graph.outputs).map { shapes[$0.value.index] }
+    }
+    let (own, others) = (try ends(self), try ends(teacher))
+    for (own, other) in zip(own, others) where own != other {
+      throw TrainingError.teacherShape(teacher: other, network: own)
+    }
+    guard own.count == others.count else {
+      throw GraphError.invalid("network and teacher have different numbers of outputs")
     }
   }
 }
@@ -179,7 +201,7 @@ package final class TrainingRun {
       dataset: data, preset: preset, batchSize: recipe.batchSize, shuffle: true,
       augment: recipe.augments, dropLast: true, seed: recipe.seed)
     if let teacher, recipe.loss.teacherWeight > 0 || !data.isLabelled {
-      try teacher.check(fits: data)
+      try graph.check(taughtBy: teacher, batch: recipe.batchSize)
       self.teacher = try Plan(
         teacher, scalar: recipe.scalar,
         batch: recipe.batchSize)

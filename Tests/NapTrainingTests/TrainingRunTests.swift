@@ -122,6 +122,25 @@ import Testing
     }
   }
 
+  @Test func teachersOfOtherShapesAreRefused() throws {
+    var fixed = network.graph
+    fixed.inputs[0].dimensions[0] = .fixed(1)
+    var n = SmallNetwork()
+    let features = n.apply(Flatten(), n.input([3, 32, 32]), name: "flatten")
+    n.output(n.linear(features, 3072, 3, "classifier"), [3])
+    for (teacher, shape) in [(fixed, [1, 3, 32, 32]), (n.graph, [64, 3])] {
+      var recipe = try recipe(epochs: 1)
+      recipe.loss = CrossEntropy(teacherWeight: 0.5)
+      #expect(
+        throws: TrainingError.teacherShape(
+          teacher: shape, network: [64] + (shape[0] == 1 ? [3, 32, 32] : [10]))
+      ) {
+        try TrainingRun(
+          network.graph, data: data, preset: preset(), recipe: recipe, teacher: teacher)
+      }
+    }
+  }
+
   @Test func networksThatDoNotFitTheDataAreRefused() throws {
     #expect(throws: TrainingError.classCount(network: 3, data: 10)) {
       var n = SmallNetwork()

@@ -82,6 +82,12 @@ struct Prune: ParsableCommand {
   var time: TimeSpan?
 
   @Option(
+    help: ArgumentHelp(
+      "A network to imitate in fine-tuning, such as a larger one for the same classes (default: the model itself).",
+      valueName: "model"))
+  var teacher: String?
+
+  @Option(
     name: .customLong("run"),
     help: ArgumentHelp(
       "A new directory for the networks on the way and the result; nap pick takes one from it.",
@@ -175,6 +181,7 @@ struct Prune: ParsableCommand {
     if round > 1, granularity != .channels {
       throw ValidationError("--round is for channels")
     }
+    if epochs == 0, teacher != nil { throw ValidationError("--teacher is for fine-tuning") }
     if epochs != nil, time != nil { throw ValidationError("give either --epochs or --time") }
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
@@ -211,6 +218,7 @@ struct Prune: ParsableCommand {
     pruning.learningRate = learningRate
     pruning.frozenNodes = freeze
     pruning.restoresNormalizations = restoreNormalization
+    pruning.teacher = try teacher.map { try Network(contentsOf: $0) }
     let network = try Network(contentsOf: model)
     let terminal = Terminal()
     try Terminal.rescuing(to: output) {
