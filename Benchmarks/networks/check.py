@@ -37,6 +37,15 @@ def macs(path):
     for value in model.graph.output:
         value.type.tensor_type.shape.dim[0].ClearField("value")
     del model.graph.value_info[:]
+    # Shapes that are computed from shapes are folded first.
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.save(model, f"{folder}/open.onnx")
+        options.optimized_model_filepath = f"{folder}/folded.onnx"
+        onnxruntime.InferenceSession(
+            f"{folder}/open.onnx", options, providers=["CPUExecutionProvider"])
+        model = onnx.load(f"{folder}/folded.onnx")
     graph = SymbolicShapeInference.infer_shapes(model, auto_merge=True).graph
     shapes = {t.name: list(t.dims) for t in graph.initializer}
     for value in [*graph.input, *graph.value_info, *graph.output]:

@@ -94,6 +94,10 @@ def network(name):
         model = getattr(torchvision.models, name)(weights=None, **extra)
         if name in ("googlenet", "inception_v3"):
             model.aux_logits = False
+    for weight in model.parameters():
+        # torchvision's vision transformer starts with a classifier of zeros.
+        if weight.dim() > 1 and not weight.any():
+            nn.init.normal_(weight, 0, 0.02)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)

@@ -1,4 +1,5 @@
 import Foundation
+import NapCurvature
 import NapData
 import NapEngine
 import NapGraph
@@ -123,11 +124,16 @@ extension PruningSession {
   /// curvature.
   private func rounds(_ wanted: Int) throws -> Int {
     if let chosen = settings.rounds { return chosen * wanted / Self.channelRounds }
-    let macs = Double(try CostModel(original).macs) * Double(curvatureImages)
-    return min(wanted, max(1, Int(Self.curvatureMACs / max(1, macs))))
+    let images = Double(try CostModel(original).macs) * Double(curvatureImages)
+    let shapes = try original.shapes(batch: 1)
+    let inverses = original.affineLayers(shapes: shapes).map(\.shape).reduce(0.0) { sum, shape in
+      let cubes = shape.blocks(upTo: settings.largestFactor).map { pow(Double($0.count), 3) }
+      return sum + Double(shape.groups) * (cubes.reduce(0, +) + pow(Double(shape.outputs), 3))
+    }
+    return min(wanted, max(1, Int(Self.curvatureMACs / max(1, images + inverses))))
   }
 
-  /// MACs of the images that all curvature is collected from, forward, at most: some minutes.
+  /// MACs of all rounds at most, forward passes and inverses: some minutes.
   private static let curvatureMACs = 6e12
 
   /// Lets a running training go on with thinned weights.
