@@ -3,10 +3,11 @@
 python check.py NAP FILE.onnx ...
 
 Columns: imported; largest relative difference to ONNX Runtime; MACs against an independent count;
-units; MACs left by a one-shot `--macs 0.5`, verified by nap and, against ONNX Runtime, here; one epoch
+units; frozen axes of weights; MACs left by a one-shot `--macs 0.5`, verified by nap and, against ONNX Runtime, here; one epoch
 of fine-tuning on a few generated images.
 """
 
+import collections
 import json
 import os
 import subprocess
@@ -89,6 +90,17 @@ def difference(path, work, batch=2):
     return float(worst), shape
 
 
+def frozen(profile):
+    """How many axes of weights may not be cut and why, besides the network's inputs and outputs."""
+    words = {"inside a group": "in a group", "normalized": "normalized over", "reshaped": "reshaped",
+             "input of": None, "output of": None}
+    count = collections.Counter()
+    for axis in profile["frozen"]:
+        known = [words[key] for key in words if key in axis["reason"]]
+        count[known[0] if known else axis["reason"]] += 1
+    return ", ".join(f"{n} {word}" for word, n in count.most_common() if word) or "0"
+
+
 for path in sys.argv[2:]:
     row = [os.path.basename(path).removesuffix(".onnx")]
     with tempfile.TemporaryDirectory() as work:
@@ -100,6 +112,7 @@ for path in sys.argv[2:]:
             count = macs(path)
             row.append("equal" if count == profile["macs"] else f"{profile['macs']} NOT {count}")
             row.append(str(len(profile["units"])))
+            row.append(frozen(profile))
             small = f"{work}/small.onnx"
             # Smooth random images: neighbouring pixels are alike, as in photographs.
             rng = numpy.random.default_rng(2)

@@ -144,8 +144,7 @@ public struct Pruning: Sendable {
     let test = try source.openTest(imageShape: network.imageShape)
     try original.check(fits: all)
     if let teacher {
-      try original.check(
-        taughtBy: teacher.graph.logits, batch: original.batchSize(upTo: 128))
+      try original.check(taughtBy: teacher.graph.logits, batch: original.batchSize(upTo: 128))
     }
     let (rest, heldOut) = all.split(
       holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
@@ -170,8 +169,7 @@ public struct Pruning: Sendable {
       max(64, Int($0.imagesOfCurvature(Double((test ?? heldOut).count) / measuring)))
     }
     let session = PruningSession(
-      original: restored.graph, preset: source.preset, all: all,
-      training: rest,
+      original: restored.graph, preset: source.preset, all: all, training: rest,
       validation: heldOut, criterion: criterion, settings: self, budget: budget,
       affordableImages: affordable, latencies: try latencies(network, progress),
       directory: directory,
