@@ -126,14 +126,18 @@ extension PruningSession {
     if let chosen = settings.rounds { return chosen * wanted / Self.channelRounds }
     let images = Double(try CostModel(original).macs) * Double(curvatureImages)
     let shapes = try original.shapes(batch: 1)
-    let inverses = original.affineLayers(shapes: shapes).map(\.shape).reduce(0.0) { sum, shape in
-      let cubes = shape.blocks(upTo: settings.largestFactor).map { pow(Double($0.count), 3) }
-      return sum + Double(shape.groups) * (cubes.reduce(0, +) + pow(Double(shape.outputs), 3))
+    let algebra = original.affineLayers(shapes: shapes).map(\.shape).reduce(0.0) { sum, shape in
+      let outputs = Double(shape.outputs)
+      // Inverses, and ten products with `A` that make up for single weights.
+      let products = settings.granularity == .channels ? 0 : 10 * outputs
+      let inputs = shape.blocks(upTo: settings.largestFactor).map { Double($0.count) }
+      let each = inputs.reduce(pow(outputs, 3)) { $0 + (products + $1) * $1 * $1 }
+      return sum + Double(shape.groups) * each
     }
-    return min(wanted, max(1, Int(Self.curvatureMACs / max(1, images + inverses))))
+    return min(wanted, max(1, Int(Self.curvatureMACs / max(1, images + algebra))))
   }
 
-  /// MACs of all rounds at most, forward passes and inverses: some minutes.
+  /// MACs of all rounds at most, forward passes and linear algebra: some minutes.
   private static let curvatureMACs = 6e12
 
   /// Lets a running training go on with thinned weights.
