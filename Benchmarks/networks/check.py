@@ -3,8 +3,8 @@
 python check.py NAP FILE.onnx ...
 
 Columns: imported; largest relative difference to ONNX Runtime; MACs against an independent count;
-units; frozen axes of weights; MACs left by a one-shot `--macs 0.5`, verified by nap and, against ONNX Runtime, here; one epoch
-of fine-tuning on a few generated images.
+units; frozen axes of weights; MACs left by a one-shot `--macs 0.5`, verified by nap and, against ONNX
+Runtime, here; one epoch of fine-tuning on a few generated images.
 """
 
 import collections

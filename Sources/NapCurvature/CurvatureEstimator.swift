@@ -29,8 +29,7 @@ package final class CurvatureEstimator {
   ) throws {
     self.graph = graph
     let plan = try Plan(
-      graph, parameters: parameters, mode: .curvature, scalar: scalar,
-      batch: batch)
+      graph, parameters: parameters, mode: .curvature, scalar: scalar, batch: batch)
     pass = CurvaturePass(plan, kind: kind, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     let layers = graph.affineLayers(shapes: shapes)

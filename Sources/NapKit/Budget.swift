@@ -63,6 +63,21 @@ struct Budget {
   private static let preparingShare = 0.2
 }
 
+/// How long some things take, in seconds: medians of rounds in which they take turns, because machines
+/// change their speed.
+///
+/// - Parameter seconds: after which there are no more rounds than there have to be.
+func medianTimes(of bodies: [() -> Void], rounds: ClosedRange<Int>, seconds: Double) -> [Double] {
+  var times = bodies.map { _ in [Double]() }
+  let start = ContinuousClock.now
+  while times[0].count < rounds.lowerBound
+    || times[0].count < rounds.upperBound && ContinuousClock.now - start < .seconds(seconds)
+  {
+    for (index, body) in bodies.enumerated() { times[index].append(timed(body)) }
+  }
+  return times.map { $0.sorted()[$0.count / 2] }
+}
+
 /// How long something takes, in seconds.
 func timed(_ body: () throws -> Void) rethrows -> Double {
   let clock = ContinuousClock()

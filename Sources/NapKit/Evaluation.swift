@@ -84,6 +84,9 @@ extension Graph {
     return max(1, min(wanted, bytes / max(1, each)))
   }
 
+  /// The same for training.
+  func trainingBatch(of images: Int) -> Int { batchSize(upTo: min(128, images)) }
+
   /// The same for collecting curvature: nothing depends on the batch then, and the factors want the
   /// memory.
   func curvatureBatch(of images: Int) -> Int {

@@ -45,19 +45,13 @@ public struct Latency: Sendable {
     }
   }
 
-  /// Seconds of a pass through each of some networks, the medians of some rounds: in turn, because
-  /// machines change their speed.
+  /// Seconds of a pass through each of some networks, see `medianTimes`.
   static func measured(_ networks: [Network], batchSize: Int) throws -> [Double] {
     let plans = try networks.map {
       try Plan($0.graph, batch: $0.graph.batchSize(batchSize))
     }
     for plan in plans { plan.forward() }
-    var times = plans.map { _ in [Double]() }
-    let start = ContinuousClock.now
-    while times[0].count < 5 || times[0].count < 51 && ContinuousClock.now - start < .seconds(1) {
-      for (index, plan) in plans.enumerated() { times[index].append(timed { plan.forward() }) }
-    }
-    return times.map { $0.sorted()[$0.count / 2] }
+    return medianTimes(of: plans.map { plan in { plan.forward() } }, rounds: 5...51, seconds: 1)
   }
 }
 

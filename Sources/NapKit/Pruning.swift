@@ -143,11 +143,12 @@ public struct Pruning: Sendable {
     let all = try source.open(.train, imageShape: network.imageShape)
     let test = try source.openTest(imageShape: network.imageShape)
     try original.check(fits: all)
-    if let teacher {
-      try original.check(taughtBy: teacher.graph.logits, batch: original.batchSize(upTo: 128))
-    }
     let (rest, heldOut) = all.split(
       holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
+    if let teacher {
+      let batch = original.trainingBatch(of: rest.count)
+      try original.check(taughtBy: teacher.graph.logits, batch: batch)
+    }
     if criterion.evidence.contains(.factors) {
       try MemoryNeed(original, largestFactor: largestFactor, granularity: granularity)
         .check(against: .available)

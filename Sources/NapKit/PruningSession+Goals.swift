@@ -124,17 +124,22 @@ extension PruningSession {
   /// curvature.
   private func rounds(_ wanted: Int) throws -> Int {
     if let chosen = settings.rounds { return chosen * wanted / Self.channelRounds }
-    let images = Double(try CostModel(original).macs) * Double(curvatureImages)
+    return min(wanted, max(1, Int(Self.curvatureMACs / max(1, try roundMACs()))))
+  }
+
+  /// MACs of a round: forward passes, inverses, and what makes up for single weights.
+  private func roundMACs() throws -> Double {
+    let steps = settings.granularity == .channels ? 0 : LayerModel.refinementSteps
     let shapes = try original.shapes(batch: 1)
-    let algebra = original.affineLayers(shapes: shapes).map(\.shape).reduce(0.0) { sum, shape in
+    var sum = Double(try CostModel(original).macs) * Double(curvatureImages)
+    for shape in original.affineLayers(shapes: shapes).map(\.shape) {
       let outputs = Double(shape.outputs)
-      // Inverses, and ten products with `A` that make up for single weights.
-      let products = settings.granularity == .channels ? 0 : 10 * outputs
       let inputs = shape.blocks(upTo: settings.largestFactor).map { Double($0.count) }
-      let each = inputs.reduce(pow(outputs, 3)) { $0 + (products + $1) * $1 * $1 }
-      return sum + Double(shape.groups) * each
+      let products = Double(steps) * outputs
+      sum +=
+        Double(shape.groups) * inputs.reduce(pow(outputs, 3)) { $0 + ($1 + products) * $1 * $1 }
     }
-    return min(wanted, max(1, Int(Self.curvatureMACs / max(1, images + algebra))))
+    return sum
   }
 
   /// MACs of all rounds at most, forward passes and linear algebra: some minutes.

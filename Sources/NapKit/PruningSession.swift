@@ -201,7 +201,7 @@ extension PruningSession {
     let parameters = Parameters(graph)
     let estimation = try StatisticsEstimation(
       graph, parameters: parameters, data: training, preset: preset, images: Self.statisticsImages,
-      batchSize: graph.batchSize(upTo: min(128, training.count)), scalar: scalar, seed: seed)
+      batchSize: graph.trainingBatch(of: training.count), scalar: scalar, seed: seed)
     var step = 0
     while try estimation.next() {
       step += 1
@@ -226,7 +226,7 @@ extension PruningSession {
     recipe.seed = seed
     recipe.learningRate = settings.learningRate ?? 0.02
     recipe.lowersRate = settings.learningRate == nil
-    recipe.batchSize = original.batchSize(upTo: min(128, training.count))
+    recipe.batchSize = original.trainingBatch(of: training.count)
     recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
     return recipe
   }

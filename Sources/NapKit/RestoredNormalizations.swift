@@ -32,7 +32,7 @@ package struct RestoredNormalizations {
       return node.op is Conv && original.constants[node.inputs[1]] != nil
         && !outputs.contains(node.outputs[0])
     }
-    let batch = original.batchSize(upTo: min(128, data.count))
+    let batch = original.trainingBatch(of: data.count)
     guard isWanted, !isNormalized, !convolutions.isEmpty, batch >= Self.smallestBatch else {
       (graph, names) = (original, [])
       return

@@ -98,18 +98,15 @@ public struct Timing: Sendable {
   /// with the update of the weights after a backward pass.
   private func wholePass(_ plan: Plan) -> Double {
     let optimizer = mode == .training ? NesterovSGD(plan, NesterovSGD.Options()) : nil
-    var times: [Double] = []
-    // Small networks take so little that a few passes would measure what else the machine does.
-    while times.count < 9 || times.count < 1000 && times.reduce(0, +) < 0.5 {
-      times.append(
-        timed {
-          plan.forward()
-          if let optimizer {
-            plan.backward()
-            optimizer.step(learningRate: 0)
-          }
-        })
+    func pass() {
+      plan.forward()
+      if let optimizer {
+        plan.backward()
+        optimizer.step(learningRate: 0)
+      }
     }
-    return times.dropFirst(2).sorted()[(times.count - 2) / 2]
+    for _ in 0..<2 { pass() }
+    // Small networks take so little that a few passes would measure what else the machine does.
+    return medianTimes(of: [pass], rounds: 7...1000, seconds: 0.5)[0]
   }
 }

@@ -89,7 +89,8 @@ extension LayerModel {
     }
   }
 
-  private static let steps = 10
+  /// Of conjugate gradients.
+  package static let refinementSteps = 10
 
   /// - Shapes: `matrix [out, in + 1]` as it was, of which some `columns` change; `kept [out, in]`;
   ///   `a` damped, of those columns alone.
@@ -111,7 +112,7 @@ extension LayerModel {
     var residual = difference * a
     var direction = Matrix(rows: matrix.rows, columns: width)
     var previous = [Double](repeating: 0, count: matrix.rows)
-    for _ in 0..<steps {
+    for _ in 0..<refinementSteps {
       residual.elements.withUnsafeMutableBufferPointer { residual in
         direction.elements.withUnsafeMutableBufferPointer { direction in
           for i in 0..<matrix.rows {

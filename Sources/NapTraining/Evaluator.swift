@@ -22,15 +22,11 @@ package final class Evaluator {
     try graph.check(fits: data)
     guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
     classes = data.classNames.count
-    plan = try Plan(
-      graph, parameters: parameters, scalar: scalar,
-      batch: batchSize)
+    plan = try Plan(graph, parameters: parameters, scalar: scalar, batch: batchSize)
     self.teacher =
       data.isLabelled
       ? nil
-      : try teacher.map {
-        try Plan($0, scalar: scalar, batch: batchSize)
-      }
+      : try teacher.map { try Plan($0, scalar: scalar, batch: batchSize) }
     batches = Loader(
       dataset: data, preset: preset, batchSize: batchSize, shuffle: false, augment: false,
       dropLast: false, seed: Seed(0)

@@ -119,9 +119,7 @@ extension Graph {
       throw TrainingError.classCount(network: output[1], data: classes)
     }
   }
-}
 
-extension Graph {
   /// - Throws: `TrainingError.teacherShape` when another network's outputs cannot be imitated.
   package func check(taughtBy teacher: Graph, batch: Int) throws {
     func ends(_ graph: Graph) throws -> [[Int]] {
@@ -202,9 +200,7 @@ package final class TrainingRun {
       augment: recipe.augments, dropLast: true, seed: recipe.seed)
     if let teacher, recipe.loss.teacherWeight > 0 || !data.isLabelled {
       try graph.check(taughtBy: teacher, batch: recipe.batchSize)
-      self.teacher = try Plan(
-        teacher, scalar: recipe.scalar,
-        batch: recipe.batchSize)
+      self.teacher = try Plan(teacher, scalar: recipe.scalar, batch: recipe.batchSize)
     } else {
       self.teacher = nil
     }
