@@ -123,9 +123,11 @@ def export(name, folder, kind, folded):
             model, (image,), dynamo=True, input_names=["image"], output_names=["output"],
             dynamic_shapes=({0: torch.export.Dim("N")},), optimize=folded, verbose=False)
         if not folded:
-            # Everything the exporter does by default, but for folding normalizations.
-            import onnxscript.optimizer
-            onnxscript.optimizer.optimize_ir(program.model)
+            # What the exporter does by default, but for fusing: that folds normalizations.
+            from onnx_ir.passes.common import RemoveUnusedNodesPass
+            from onnxscript.optimizer import fold_constants
+            fold_constants(program.model)
+            RemoveUnusedNodesPass()(program.model)
         program.save(path)
     return path
 

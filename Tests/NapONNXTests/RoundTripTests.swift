@@ -50,6 +50,24 @@ import Testing
     #expect(back.evaluate([image]) == network.graph.evaluate([image]))
   }
 
+  @Test(arguments: [Float(0), 1])
+  func equalNumbersAreNoReasonToShareAParameter(_ last: Float) throws {
+    var network = SmallNetwork()
+    var x = network.input([4])
+    let weight = network.graph.addConstant("w", network.tensor([4, 4]))
+    let bias = network.graph.addConstant("b", Tensor(shape: [4], floats: [0, 0, 0, last]))
+    for layer in ["first", "second", "third"] {
+      x = network.apply(Gemm(), x, weight, bias, name: layer)
+    }
+    network.output(x, [4])
+    let image = network.tensor([2, 4])
+    let read = try written(network.graph)
+    #expect(Set(read.nodes.map { $0.inputs[1] }).count == 1)
+    #expect(Set(read.nodes.map { $0.inputs[2] }).count == (last == 0 ? 3 : 1))
+    #expect(read.evaluate([image]) == network.graph.evaluate([image]))
+    #expect(try written(read).constants.count == read.constants.count)
+  }
+
   @Test(arguments: SmallNetwork.all.map(\.name))
   func sparseFilesHoldTheSameNetwork(_ name: String) throws {
     var graph = try #require(SmallNetwork.all.first { $0.name == name }).network.graph

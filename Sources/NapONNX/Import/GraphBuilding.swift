@@ -30,8 +30,15 @@ extension ParsedModel {
           value: value(input.name), dimensions: dimensions,
           declared: input.declaredAsInput(dimensions)))
     }
+    var read: Set<ValueID> = []
     for node in trace.nodes {
-      let inputs = node.inputs.map(value)
+      var inputs = node.inputs.map(value)
+      // Exporters store equal constants once. Biases of zeros are parameters of their own
+      // nevertheless: layers that shared them would have to be cut and trained alike.
+      for (i, input) in inputs.enumerated() where graph.isUniformParameter(input, i, of: node.op) {
+        guard !read.insert(input).inserted, let constant = graph.constants[input] else { continue }
+        inputs[i] = graph.addConstant("\(graph.name(of: input))/\(node.name)/\(i)", constant)
+      }
       let outputs = node.outputs.map(value)
       graph.nodes.append(
         NapGraph.Node(name: node.name, op: node.op, inputs: inputs, outputs: outputs))
@@ -46,6 +53,14 @@ extension ParsedModel {
           declared: output.declaredAsOutput(dimensions)))
     }
     return graph
+  }
+}
+
+extension Graph {
+  /// Whether an input of an operator is a parameter that says nothing but one number.
+  fileprivate func isUniformParameter(_ value: ValueID, _ index: Int, of op: any Operator) -> Bool {
+    guard let floats = constants[value]?.floats, floats.count > 1 else { return false }
+    return op.role(ofInput: index) != nil && floats.allSatisfy { $0 == floats[0] }
   }
 }
 
