@@ -123,11 +123,12 @@ def export(name, folder, kind, folded):
             model, (image,), dynamo=True, input_names=["image"], output_names=["output"],
             dynamic_shapes=({0: torch.export.Dim("N")},), optimize=folded, verbose=False)
         if not folded:
-            # What the exporter does by default, but for fusing: that folds normalizations.
-            from onnx_ir.passes.common import RemoveUnusedNodesPass
-            from onnxscript.optimizer import fold_constants
-            fold_constants(program.model)
-            RemoveUnusedNodesPass()(program.model)
+            # Everything the exporter does by default, but for fusing normalizations.
+            from onnxscript import optimizer, rewriter
+            rules, fusing = rewriter._DEFAULT_REWRITE_RULES, list(rewriter._fuse_batchnorm.rules)
+            rewriter._DEFAULT_REWRITE_RULES = tuple(r for r in rules if r not in fusing)
+            optimizer.optimize_ir(program.model)
+            rewriter._DEFAULT_REWRITE_RULES = rules
         program.save(path)
     return path
 

@@ -29,14 +29,17 @@ extension PruningSession {
   func pruneChannels(_ cost: Cost, keeping share: Double) throws -> PruningOutcome {
     let whole = try CostModel(original, latencies: latencies).value(cost)
     let smallest = UnitSelection.smallest(
-      try PruningModel(original, latencies: latencies), cost)
+      try PruningModel(original, latencies: latencies), cost, multiple: settings.multiple)
     let target = Int((share * Double(whole)).rounded(.down))
     guard smallest <= target else {
       throw UsageError(
         String(
           format:
-            "keeping %g of the %@ is impossible: with one channel left everywhere, %.4f are needed",
-          share, cost.rawValue, Double(smallest) / Double(whole)))
+            "keeping %g of the %@ is impossible: with %@ left everywhere, %.4f are needed",
+          share, cost.rawValue,
+          settings.multiple == 1 ? "one channel" : "\(settings.multiple) channels",
+          Double(smallest) / Double(whole)),
+        recovery: settings.multiple == 1 ? nil : "ask for less, or give a smaller --round")
     }
     var outcome = PruningOutcome(state: State(graph: original))
     var (round, level, left) = (0, 1.0, try rounds(Self.channelRounds))

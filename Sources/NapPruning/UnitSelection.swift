@@ -71,10 +71,14 @@ package struct UnitSelection: ChannelSelection {
     return false
   }
 
-  /// The smallest cost that any removal of units can reach.
-  package static func smallest(_ model: PruningModel, _ cost: Cost) -> Int {
-    for index in model.units.units.indices where model.mayRemove(model.units.units[index]) {
-      model.remove(index, compensating: false)
+  /// The smallest cost that any removal of units can reach, where every set of channels keeps
+  /// `multiple` units, or all if it has fewer.
+  package static func smallest(_ model: PruningModel, _ cost: Cost, multiple: Int = 1) -> Int {
+    for set in model.units.sets {
+      for index in set.dropLast(multiple > 1 ? multiple : 0)
+      where model.mayRemove(model.units.units[index]) {
+        model.remove(index, compensating: false)
+      }
     }
     return model.cost.value(cost)
   }

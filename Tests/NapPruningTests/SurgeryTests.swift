@@ -73,6 +73,9 @@ import Testing
       let (masked, cut) = try model.results()
       try cut.verify()
       #expect(try CostModel(cut).macs == model.cost.macs && masked.nodes.count == cut.nodes.count)
+      let fresh = try PruningModel(network.graph)
+      #expect(
+        model.cost.macs == UnitSelection.smallest(fresh, .macs, multiple: multiple), "\(name)")
     }
   }
 }
