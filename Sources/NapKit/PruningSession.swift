@@ -163,13 +163,17 @@ extension PruningSession {
   func thin(
     _ state: State, to level: Thinning, round: Int, refreshingStatistics: Bool = true
   ) throws -> State {
-    try progress(WorkProgress(stage: "choosing weights"))
     let model = try model(of: state.graph, round: round)
     let selection = WeightSelection(model)
+    func report(_ step: Int, _ steps: Int) throws {
+      try progress(WorkProgress(stage: "choosing weights", step: step, steps: steps))
+    }
     let masks =
       switch level {
-      case .density(let density): selection.prune(to: 1 - density, criterion: criterion.init())
-      case .pattern(let pattern): selection.prune(to: pattern, criterion: criterion.init())
+      case .density(let density):
+        try selection.prune(to: 1 - density, criterion: criterion.init(), progress: report)
+      case .pattern(let pattern):
+        try selection.prune(to: pattern, criterion: criterion.init(), progress: report)
       }
     var result = State(graph: model.weighted(), masks: masks, isVerified: state.isVerified)
     if refreshingStatistics { result.graph = try withFreshStatistics(result.graph) }

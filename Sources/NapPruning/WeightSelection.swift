@@ -8,6 +8,9 @@ import NapTensor
 /// Biases and normalizations are not pruned one by one. Weights that are zero already go first, so
 /// that a gradual run never takes a weight back.
 package struct WeightSelection {
+  /// Hears which step of how many comes next; what it throws stops the work.
+  package typealias SelectionProgress = (_ step: Int, _ steps: Int) throws -> Void
+
   private let model: PruningModel
   private let layers: [LayerModel]
 
@@ -26,39 +29,63 @@ package struct WeightSelection {
   /// What a weight costs depends on which others are left to make up for it: criteria that count on
   /// compensation remove a part of what is left at a time, such as a tenth.
   ///
+  /// - Parameter progress: hears of every layer that is scored, thinned or made up for.
   /// - Returns: for every weight constant, which of its elements are kept.
-  package func prune(to sparsity: Double, criterion: any Criterion) -> [ValueID: [Bool]] {
+  package func prune(
+    to sparsity: Double, criterion: any Criterion, progress: SelectionProgress = { _, _ in }
+  ) rethrows -> [ValueID: [Bool]] {
     let target = weightCount - min(weightCount, Int((sparsity * Double(weightCount)).rounded()))
     guard target < weightCount else { return [:] }
     let threads = setLinearAlgebraThreads(1)
     defer { setLinearAlgebraThreads(threads) }
-    var kept: [[[Bool]]]
-    if type(of: criterion).compensates {
-      var left = layers.reduce(0) { $0 + $1.nonzeroCount }
-      // What layers that are made up for at the end cost does not change on the way.
-      let changing = layers.reduce(0) { $0 + ($1.solvesRows ? $1.nonzeroCount : 0) }
-      let keptAtOnce = 10 * changing < left ? 0.5 : 0.9
-      repeat {
-        left = max(target, Int(keptAtOnce * Double(left)))
-        kept = remove(downTo: left, criterion)
-      } while left > target
+    let compensates = type(of: criterion).compensates
+    let levels = compensates ? compensatedLevels(downTo: target) : [target]
+    let steps = layers.count * (2 * levels.count + (compensates ? 1 : 0))
+    var step = 0
+    func advance() throws {
+      step += 1
+      try progress(step, steps)
+    }
+    var kept: [[[Bool]]] = []
+    for left in levels { kept = try remove(downTo: left, criterion, advance) }
+    if compensates {
       setLinearAlgebraThreads(threads)
-      for (layer, kept) in zip(layers, kept) { layer.refine(kept) }
-    } else {
-      kept = remove(downTo: target, criterion)
+      for (layer, kept) in zip(layers, kept) {
+        try advance()
+        layer.refine(kept)
+      }
     }
     return zip(layers, kept).reduce(into: [:]) { $0[$1.0.weight] = $1.0.mask($1.1) }
+  }
+
+  /// How many weights are left after each step of a compensated removal.
+  private func compensatedLevels(downTo target: Int) -> [Int] {
+    var left = layers.reduce(0) { $0 + $1.nonzeroCount }
+    // What layers that are made up for at the end cost does not change on the way.
+    let changing = layers.reduce(0) { $0 + ($1.solvesRows ? $1.nonzeroCount : 0) }
+    let keptAtOnce = 10 * changing < left ? 0.5 : 0.9
+    var levels: [Int] = []
+    repeat {
+      left = max(target, Int(keptAtOnce * Double(left)))
+      levels.append(left)
+    } while left > target
+    return levels
   }
 
   /// Keeps a pattern of weights in all layers whose inputs it divides; one weight of every group goes
   /// at a time.
   ///
+  /// - Parameter progress: hears of every layer.
   /// - Returns: for every weight constant, which of its elements are kept.
-  package func prune(to pattern: WeightPattern, criterion: any Criterion) -> [ValueID: [Bool]] {
+  package func prune(
+    to pattern: WeightPattern, criterion: any Criterion,
+    progress: SelectionProgress = { _, _ in }
+  ) rethrows -> [ValueID: [Bool]] {
     let threads = setLinearAlgebraThreads(1)
     defer { setLinearAlgebraThreads(threads) }
     var masks: [ValueID: [Bool]] = [:]
-    for layer in layers {
+    for (step, layer) in layers.enumerated() {
+      try progress(step + 1, layers.count)
       guard let groups = pattern.groups(of: layer) else { continue }
       var kept: [[Bool]] = []
       for count in (pattern.kept..<pattern.size).reversed() {
@@ -96,13 +123,19 @@ package struct WeightSelection {
   }
 
   /// - Returns: by layer and group, which elements of the matrix are kept.
-  private func remove(downTo left: Int, _ criterion: any Criterion) -> [[[Bool]]] {
-    let scores = layers.map { criterion.weightScores(in: $0) }
+  private func remove(
+    downTo left: Int, _ criterion: any Criterion, _ advance: () throws -> Void
+  ) rethrows -> [[[Bool]]] {
+    let scores = try layers.map {
+      try advance()
+      return criterion.weightScores(in: $0)
+    }
     let count = weightCount - left
     let (threshold, smaller) = Self.smallest(count, of: scores.flatMap { $0 })
     // Of equal scores, only as many as are needed.
     var ties = count - smaller
-    return zip(layers, scores).map { layer, scores in
+    return try zip(layers, scores).map { layer, scores in
+      try advance()
       let kept = scores.map { matrix in
         matrix.elements.map { score -> Bool in
           if score == threshold, ties > 0 {

@@ -139,7 +139,7 @@ import Testing
       var network = network
       let x = network.tensor([4, 2, 4, 4])
       let model = try PruningModel(network.graph, knowing: criterion.evidence, from: x)
-      let masks = WeightSelection(model).prune(to: pattern, criterion: criterion.init())
+      let masks = try WeightSelection(model).prune(to: pattern, criterion: criterion.init())
       let graph = model.weighted()
       for (weight, mask) in masks {
         let layer = try #require(model.layers.values.first { $0.weight == weight })

@@ -157,7 +157,12 @@ import Testing
     let factors = try factors(network, blockSize)
     let model = try PruningModel(network.graph, factors: factors, damping: 1e-3)
     let before = model.layers.mapValues { $0.weights[0] }
-    let masks = WeightSelection(model).prune(to: 0.5, criterion: BlockLoss())
+    var (steps, announced) = ([Int](), 0)
+    let masks = WeightSelection(model).prune(to: 0.5, criterion: BlockLoss()) { step, count in
+      steps.append(step)
+      announced = count
+    }
+    #expect(steps == Array(steps.indices.map { $0 + 1 }) && steps.last == announced)
     let total = masks.values.reduce(0) { $0 + $1.count }
     #expect(
       masks.values.reduce(0) { $0 + $1.filter { !$0 }.count }
