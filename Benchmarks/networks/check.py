@@ -3,8 +3,8 @@
 python check.py NAP FILE.onnx ...
 
 Columns: imported; largest relative difference to ONNX Runtime; MACs against an independent count;
-units; frozen axes of weights; MACs left by `--macs 0.5` at once and an epoch of fine-tuning on a few generated
-images, verified by nap and, against ONNX Runtime, here; that the epoch ran.
+units; frozen axes of weights; MACs left by `--macs 0.5` in one round and an epoch of fine-tuning on a few
+generated images, verified by nap and, against ONNX Runtime, here; that the epoch ran.
 """
 
 import collections
@@ -120,9 +120,9 @@ for path in sys.argv[2:]:
             images = coarse.repeat(8, 2).repeat(8, 3)[:, :, :shape[2], :shape[3]]
             images = images + 0.3 * rng.standard_normal((32, *shape[1:]))
             numpy.save(f"{work}/images.npy", images.astype(numpy.float32))
-            common = [path, "--data", f"{work}/images.npy", "--preset", "plain", "--macs", 0.5]
-            common += ["--rounds", 1, "--json"]
-            report = json.loads(run("prune", *common, "--epochs", 1, "-o", small))
+            report = json.loads(run(
+                "prune", path, "--data", f"{work}/images.npy", "--preset", "plain", "--macs", 0.5,
+                "--rounds", 1, "--epochs", 1, "--json", "-o", small))
             left = report["macs_after"] / report["macs_before"]
             onnx.checker.check_model(small, full_check=True)
             worst, _ = difference(small, work)
