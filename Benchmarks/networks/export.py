@@ -4,6 +4,7 @@ python export.py OUT [NAME ...]     writes OUT/NAME_{script,dynamo}_{bn,folded}.
 """
 import os
 import sys
+import unittest.mock
 import warnings
 
 import torch
@@ -125,10 +126,10 @@ def export(name, folder, kind, folded):
         if not folded:
             # Everything the exporter does by default, but for fusing normalizations.
             from onnxscript import optimizer, rewriter
-            rules, fusing = rewriter._DEFAULT_REWRITE_RULES, list(rewriter._fuse_batchnorm.rules)
-            rewriter._DEFAULT_REWRITE_RULES = tuple(r for r in rules if r not in fusing)
-            optimizer.optimize_ir(program.model)
-            rewriter._DEFAULT_REWRITE_RULES = rules
+            fusing = list(rewriter._fuse_batchnorm.rules)
+            rules = tuple(r for r in rewriter._DEFAULT_REWRITE_RULES if r not in fusing)
+            with unittest.mock.patch.object(rewriter, "_DEFAULT_REWRITE_RULES", rules):
+                optimizer.optimize_ir(program.model)
         program.save(path)
     return path
 

@@ -35,9 +35,11 @@ extension ParsedModel {
       var inputs = node.inputs.map(value)
       // Exporters store equal constants once. Biases of zeros are parameters of their own
       // nevertheless: layers that shared them would have to be cut and trained alike.
-      for (i, input) in inputs.enumerated() where graph.isUniformParameter(input, i, of: node.op) {
-        guard !read.insert(input).inserted, let constant = graph.constants[input] else { continue }
-        inputs[i] = graph.addConstant("\(graph.name(of: input))/\(node.name)/\(i)", constant)
+      for (i, input) in inputs.enumerated() {
+        guard let tensor = graph.uniformParameter(input, i, of: node.op),
+          !read.insert(input).inserted
+        else { continue }
+        inputs[i] = graph.addConstant("\(graph.name(of: input))/\(node.name)/\(i)", tensor)
       }
       let outputs = node.outputs.map(value)
       graph.nodes.append(
@@ -57,10 +59,13 @@ extension ParsedModel {
 }
 
 extension Graph {
-  /// Whether an input of an operator is a parameter that says nothing but one number.
-  fileprivate func isUniformParameter(_ value: ValueID, _ index: Int, of op: any Operator) -> Bool {
-    guard let floats = constants[value]?.floats, floats.count > 1 else { return false }
-    return op.role(ofInput: index) != nil && floats.allSatisfy { $0 == floats[0] }
+  /// An input of an operator, if it is a parameter that says nothing but one number.
+  fileprivate func uniformParameter(_ value: ValueID, _ index: Int, of op: any Operator) -> Tensor?
+  {
+    guard let tensor = constants[value], tensor.floats.count > 1, op.role(ofInput: index) != nil,
+      tensor.floats.allSatisfy({ $0 == tensor.floats[0] })
+    else { return nil }
+    return tensor
   }
 }
 
