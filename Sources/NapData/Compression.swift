@@ -14,4 +14,23 @@ extension Data {
     }
     return status == Z_OK ? Int(size) : nil
   }
+
+  /// What a gzip file holds; `nil` where it is damaged.
+  package init?(gzip path: String) {
+    guard let file = gzopen(path, "rb") else { return nil }
+    defer { gzclose(file) }
+    self.init()
+    var chunk = [UInt8](repeating: 0, count: 1 << 20)
+    while true {
+      let read = gzread(file, &chunk, UInt32(chunk.count))
+      guard read > 0 else {
+        // A file that is cut off ends like a whole one, but for this.
+        var status = Z_OK
+        gzerror(file, &status)
+        guard read == 0, status == Z_OK else { return nil }
+        return
+      }
+      append(contentsOf: chunk.prefix(Int(read)))
+    }
+  }
 }

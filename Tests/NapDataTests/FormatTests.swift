@@ -32,7 +32,15 @@ import Testing
       count: 3, imageShape: [3, 2, 2]),
     Fixture(
       format: ImageArray.name, files: ["images.npz": archive], count: 2, imageShape: [1, 2, 3]),
+    Fixture(
+      format: IDX.name,
+      files: [
+        "train-images-idx3-ubyte.gz": base64("H4sIAAAAAAACA2Ng4GBmYGBgAmIQzcKKAwAAiw6rrCgAAAA="),
+        "train-labels-idx1-ubyte.gz": base64("H4sIAAAAAAACA2Ng4GBkYGBgYmUEAMpo7J8KAAAA"),
+      ], count: 2, imageShape: [1, 3, 4]),
   ]
+
+  private static func base64(_ text: String) -> Data { Data(base64Encoded: text) ?? Data() }
 
   static let archive: Data = {
     let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).npz").path
@@ -54,11 +62,9 @@ import Testing
   }()
 
   /// 2 x 2 pixels: red, green, blue, white.
-  static let png =
-    Data(
-      base64Encoded:
-        "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEklEQVR4nGP4z8DAAMIM/4EAAB/uBfsL2WiLAAAAAElFTkSuQmCC"
-    ) ?? Data()
+  static let png = base64(
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEklEQVR4nGP4z8DAAMIM/4EAAB/uBfsL2WiLAAAAAElFTkSuQmCC"
+  )
 
   private func folder(_ files: [String: Data]) throws -> URL {
     let folder = try SharedFiles.makeTemporaryFolder()

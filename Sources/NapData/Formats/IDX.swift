@@ -1,7 +1,7 @@
 package import Foundation
 import NapTensor
 
-/// Images and labels in MNIST's IDX files.
+/// Images and labels in MNIST's IDX files, as they are or as gzip files.
 package struct IDX: DatasetFormat, Dataset {
   package static let name = "MNIST-style IDX files"
 
@@ -14,7 +14,8 @@ package struct IDX: DatasetFormat, Dataset {
   private static func stem(_ split: Split) -> String { split == .train ? "train" : "t10k" }
 
   private static func find(_ folder: URL, _ split: Split, _ kind: String) -> URL? {
-    ["-", "."].map { folder.appending(path: "\(stem(split))-\(kind)\($0)ubyte") }
+    ["-ubyte", ".ubyte", "-ubyte.gz", ".ubyte.gz"]
+      .map { folder.appending(path: "\(stem(split))-\(kind)\($0)") }
       .first { FileManager.default.fileExists(atPath: $0.path) }
   }
 
@@ -51,12 +52,7 @@ package struct IDX: DatasetFormat, Dataset {
   private static func read(_ file: URL, axes: Int) throws(DataError) -> (
     sizes: [Int], content: Data
   ) {
-    let data: Data
-    do {
-      data = try Data(contentsOf: file, options: .mappedIfSafe)
-    } catch {
-      throw .unreadable(path: file.path, reason: error.localizedDescription)
-    }
+    let data = try content(of: file)
     let head = 4 + 4 * axes
     guard data.count >= head else {
       throw .truncated(path: file.path, bytes: data.count, expected: head)
@@ -83,6 +79,20 @@ package struct IDX: DatasetFormat, Dataset {
       throw .truncated(path: file.path, bytes: data.count, expected: expected)
     }
     return (sizes, data.dropFirst(head))
+  }
+
+  private static func content(of file: URL) throws(DataError) -> Data {
+    if file.pathExtension == "gz" {
+      guard let data = Data(gzip: file.path) else {
+        throw .unreadable(path: file.path, reason: "the compressed data is damaged")
+      }
+      return data
+    }
+    do {
+      return try Data(contentsOf: file, options: .mappedIfSafe)
+    } catch {
+      throw .unreadable(path: file.path, reason: error.localizedDescription)
+    }
   }
 
   package func label(at index: Int) -> Int { Int(labels[index]) }
