@@ -64,7 +64,10 @@ extension PruningSession {
       graph, factors: evidence.contains(.factors) ? try factors(of: graph, round: round) : [:],
       gradients: gradients, damping: settings.damping,
       keepingInputFactors: settings.granularity != .channels, latencies: latencies,
-      seed: seed.derived(round))
+      seed: seed.derived(round)
+    ) { done, layers in
+      try progress(WorkProgress(stage: "inverting curvature", step: done, steps: layers))
+    }
     if evidence.contains(.removals),
       let directions = model.removalDirections(examples: curvatureImages)
     {

@@ -29,11 +29,14 @@ package final class PruningModel {
   ///   - damping: of the factors, relative to their mean eigenvalues.
   ///   - latencies: what the time of the network is predicted from.
   ///   - keepingInputFactors: whether single weights are to go; whole units need inverses alone.
+  ///   - progress: told of every large layer whose factors are inverted, as inverting takes seconds
+  ///     each; what it throws ends the work.
   package init(
     _ graph: Graph, factors: consuming [Int: KroneckerFactors] = [:],
     gradients: [Int: WeightGradients] = [:], damping: Double = 1e-3,
-    keepingInputFactors: Bool = true, latencies: LatencyTable? = nil, seed: Seed = Seed(0)
-  ) throws(GraphError) {
+    keepingInputFactors: Bool = true, latencies: LatencyTable? = nil, seed: Seed = Seed(0),
+    progress: (_ done: Int, _ layers: Int) throws -> Void = { _, _ in }
+  ) throws {
     self.graph = graph
     self.seed = seed
     roles = graph.parameterRoles
@@ -55,8 +58,11 @@ package final class PruningModel {
     var layers: [Int: LayerModel] = [:]
     // All threads work on one large layer, whose factors are given up before the next: they take
     // gigabytes.
-    for layer in affine where layer.shape.inputs > Self.widthSideBySide {
+    let large = affine.filter { $0.shape.inputs > Self.widthSideBySide }
+    let inverts = !factors.isEmpty
+    for layer in large {
       layers[layer.index] = makeLayer(layer, factors.removeValue(forKey: layer.index))
+      if inverts { try progress(layers.count, large.count) }
     }
     var small: [(AffineLayer, KroneckerFactors?)?] =
       affine.filter { $0.shape.inputs <= Self.widthSideBySide }
