@@ -81,7 +81,7 @@ extension PruningSession {
     let run = try TrainingRun(
       original, data: all, preset: preset, recipe: recipe, teacher: teacher)
     var round = 0
-    try announce(recipe, stage: "training")
+    try announce(run, stage: "training")
     try keepingLastGood(run) {
       while true {
         let share = Self.pruningShare * Double(round) / Double(max(1, levels.count - 1))

@@ -261,7 +261,7 @@ extension PruningSession {
     let run = try TrainingRun(
       state.graph, data: data, preset: preset, recipe: recipe, teacher: teacher)
     for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
-    try announce(recipe, stage: "fine-tuning")
+    try announce(run, stage: "fine-tuning")
     try keepingLastGood(run) {
       while let report = try run.next() {
         try progress(WorkProgress(report, recipe, stage: "fine-tuning"))
@@ -273,16 +273,20 @@ extension PruningSession {
   }
 
   /// Says what has been chosen.
-  func announce(_ recipe: TrainingRecipe, stage: String) throws {
+  func announce(_ run: TrainingRun, stage: String) throws {
+    let recipe = run.recipe
     let length = recipe.seconds.map { String(format: "%.0f s", $0) } ?? "\(recipe.epochs) epochs"
     try progress(
       WorkProgress(
         stage: stage,
         message: String(
-          format: "%@ for %@: batch %d, %@, learning rate %g, weight decay %g, teacher %g%@", stage,
+          format: "%@ for %@: batch %d, %@, learning rate %g, weight decay %g, teacher %g%@%@",
+          stage,
           length, recipe.batchSize, recipe.scalar == .float32 ? "float32" : "bfloat16",
           recipe.learningRate, Double(recipe.optimizer.weightDecay),
-          Double(recipe.loss.teacherWeight), recipe.blending > 0 ? ", blended images" : "")))
+          Double(recipe.loss.teacherWeight),
+          run.teacherSeesBothSides ? " (mean of each image and its mirror image)" : "",
+          recipe.blending > 0 ? ", blended images" : "")))
   }
 
   /// Hands on the last good state when training has to stop.

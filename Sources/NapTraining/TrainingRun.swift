@@ -162,7 +162,7 @@ package final class TrainingRun {
   package private(set) var step = 0
   private let loader: Loader
   private var batches: LoaderEpoch?
-  private let teacher: Plan?
+  private let teacher: Teacher?
   private let classes: Int
   private let isLabelled: Bool
   private var epochSum = LossSum()
@@ -200,7 +200,10 @@ package final class TrainingRun {
       augment: recipe.augments, dropLast: true, seed: recipe.seed)
     if let teacher, recipe.loss.teacherWeight > 0 || !data.isLabelled {
       try graph.check(taughtBy: teacher, batch: recipe.batchSize)
-      self.teacher = try Plan(teacher, scalar: recipe.scalar, batch: recipe.batchSize)
+      // Without labels the network is judged by what the teacher says of the images as they are.
+      self.teacher = try Teacher(
+        teacher, scalar: recipe.scalar, batch: recipe.batchSize,
+        mirrors: preset.flips && data.isLabelled)
     } else {
       self.teacher = nil
     }
@@ -209,6 +212,8 @@ package final class TrainingRun {
   }
 
   package var parameters: Parameters { plan.parameters }
+  /// See `Teacher`.
+  package var teacherSeesBothSides: Bool { teacher?.seesBothSides ?? false }
   /// The part of the run that is done, in `0...1`.
   package var progress: Double {
     guard let seconds = recipe.seconds else {
@@ -255,10 +260,7 @@ package final class TrainingRun {
   /// The loss of a batch that is in the plan's input, with the gradients of the outputs.
   private func forward(_ batch: Batch) -> LossSum {
     plan.forward()
-    if let teacher {
-      teacher.inputs[0].update(from: plan.inputs[0], count: teacher.inputShapes[0].product)
-      teacher.forward()
-    }
+    teacher?.look(at: plan.inputs[0])
     return loss(batch)
   }
 

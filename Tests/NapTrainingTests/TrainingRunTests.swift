@@ -122,6 +122,35 @@ import Testing
     }
   }
 
+  @Test func aTeacherSaysTheMeanOfBothSides() throws {
+    var n = SmallNetwork()
+    let x = n.input([2, 3, 5])
+    n.output(n.linear(n.apply(Flatten(), x, name: "flatten"), 30, 4, "classifier"), [4])
+    let (rows, width) = (2 * 2 * 3, 5)
+    let images = (0..<rows * width).map { Float(($0 * 7) % 11) - 5 }
+    let mirrored = (0..<rows * width).map { images[$0 / width * width + width - 1 - $0 % width] }
+    let plan = try Plan(n.graph, batch: 2)
+    let sides = [images, mirrored].map { side in
+      plan.inputs[0].update(from: side, count: side.count)
+      plan.forward()
+      return Array(UnsafeBufferPointer(start: plan.outputs[0], count: 8))
+    }
+    #expect(relativeDifference(sides[0], sides[1]) > 0.1)
+    for mirrors in [true, false] {
+      let teacher = try Teacher(n.graph, scalar: .float32, batch: 2, mirrors: mirrors)
+      teacher.look(at: images)
+      let said = Array(UnsafeBufferPointer(start: teacher.outputs[0], count: 8))
+      let mean = zip(sides[0], sides[1]).map { 0.5 * ($0 + $1) }
+      #expect(relativeDifference(said, mirrors ? mean : sides[0]) < 1e-6)
+    }
+  }
+
+  @Test func mapsAreNotAveragedOverBothSides() throws {
+    var n = SmallNetwork()
+    n.output(n.conv(n.input([3, 8, 8]), [4, 3, 1, 1], "a"), [4, 8, 8])
+    #expect(try !Teacher(n.graph, scalar: .float32, batch: 2, mirrors: true).seesBothSides)
+  }
+
   @Test func teachersOfOtherShapesAreRefused() throws {
     var fixed = network.graph
     fixed.inputs[0].dimensions[0] = .fixed(1)
