@@ -8,9 +8,9 @@ MODEL is a ResNet of `nap train` or of PyTorch with PyTorch's names, DATA the fo
 files. Everybody gets the same minutes for everything, pruning and fine-tuning, one after another, and sees the
 test images once, at the end. Torch-Pruning prunes in ten steps by its own importances, over the channels inside the
 blocks (it cannot follow padded shortcuts); then the recipe is nap's: Nesterov momentum 0.9, learning rate 0.02 falling
-as a cosine to the end of the time, decay 1e-4, labels and the unpruned network as teacher (0.9, temperature 4), random
-crops and mirror images, batch 128, bfloat16, the faster of both memory layouts. nap prunes all it can, and the same
-channels alone.
+as a cosine to the end of the time, decay 1e-4, labels and the unpruned network as teacher (0.9, temperature 4, the mean
+of each image and its mirror image), random crops and mirror images, batch 128, bfloat16, the faster of both memory
+layouts. nap prunes all it can, and the same channels alone.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def augmented(x):
 def loss(model, teacher, x, y):
     student = model(x).float()
     with torch.no_grad():
-        target = F.softmax(teacher(x).float() / 4, 1)
+        target = F.softmax((teacher(x).float() + teacher(x.flip(3)).float()) / 8, 1)
     imitation = F.kl_div(F.log_softmax(student / 4, 1), target, reduction="batchmean") * 16
     return 0.1 * F.cross_entropy(student, y) + 0.9 * imitation
 

@@ -235,6 +235,9 @@ extension PruningSession {
     recipe.lowersRate = settings.learningRate == nil
     recipe.batchSize = original.trainingBatch(of: training.count)
     recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
+    // Of images that it knows by heart it learns nothing more; with fewer it is not done yet.
+    recipe.blending = training.isLabelled ? 0.5 : 0
+    recipe.blendsFrom = 95
     return recipe
   }
 
@@ -249,6 +252,7 @@ extension PruningSession {
     recipe.schedule = .trapezoid
     recipe.loss.teacherWeight = 1
     recipe.blending = 0.5
+    recipe.blendsFrom = 0
     return recipe
   }
 
@@ -286,7 +290,7 @@ extension PruningSession {
           recipe.learningRate, Double(recipe.optimizer.weightDecay),
           Double(recipe.loss.teacherWeight),
           run.teacherSeesBothSides ? " (mean of each image and its mirror image)" : "",
-          recipe.blending > 0 ? ", blended images" : "")))
+          recipe.blending > 0 && recipe.blendsFrom <= 0 ? ", blended images" : "")))
   }
 
   /// Hands on the last good state when training has to stop.
@@ -315,6 +319,12 @@ extension WorkProgress {
       message = String(
         format: "the loss was no longer a number: back to the last good state, learning rate %.2g",
         report.learningRate)
+    }
+    if report.startsBlending {
+      message = String(
+        format:
+          "at least %g %% of the images are known: from here on, every other batch is of blends",
+        recipe.blendsFrom)
     }
   }
 }

@@ -21,11 +21,14 @@ package struct TrainingRecipe: Sendable {
   package var lowersRate = false
   package var loss = CrossEntropy()
   package var augments = true
-  /// The share of another image that every other batch is blended with, at most; a teacher says what
-  /// blends are, so that a network learns more of it than what it says of images it knows by heart.
+  /// The share of another image that every other batch is blended with, at most; the teacher alone
+  /// says what blends are, so that a network learns more of it than what it says of images it knows by
+  /// heart.
   ///
   /// - Source: Beyer et al. 2022, arXiv:2106.05237.
   package var blending: Float = 0
+  /// How many percent of an epoch's images the network gets right before blending starts.
+  package var blendsFrom = 0.0
   package var seed = Seed(0)
   package var scalar = Scalar.float32
   /// See `Plan.init`.
@@ -147,6 +150,8 @@ package struct StepReport: Sendable {
   package var learningRate: Double
   /// Whether training went back to the last good state before this step, see `TrainingRecipe`.
   package var wentBack: Bool
+  /// Whether blending starts after this step.
+  package var startsBlending: Bool
   /// Of this step's batch.
   package var batch: LossSum
   /// Of the epoch so far.
@@ -166,6 +171,9 @@ package final class TrainingRun {
   private let classes: Int
   private let isLabelled: Bool
   private var epochSum = LossSum()
+  /// Of the epoch's images as they are.
+  private var unblendedSum = LossSum()
+  private var blends: Bool
   private var lastGood: [ValueID: Tensor] = [:]
   /// Of all batches so far.
   private var smallestLoss = Double.infinity
@@ -181,6 +189,7 @@ package final class TrainingRun {
     teacher: Graph? = nil
   ) throws {
     self.recipe = recipe
+    blends = recipe.blending > 0 && recipe.blendsFrom <= 0
     start = clock.now
     try graph.check(fits: data)
     guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
@@ -234,34 +243,41 @@ package final class TrainingRun {
     if step % stepsPerEpoch == 0 {
       batches = loader.epoch(epoch)
       epochSum = LossSum()
+      unblendedSum = LossSum()
     }
     guard let batch = try batches?.next() else { return nil }
     plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
-    if step % 2 == 1, recipe.blending > 0 { blend(batch) }
-    var sum = forward(batch)
+    let isBlended = blends && step % 2 == 1
+    if isBlended { blend(batch) }
+    var sum = forward(batch, isBlended: isBlended)
     let wentBack = !sum.loss.isFinite
     while !sum.loss.isFinite {
       try goBack(from: learningRate(at: progress))
-      sum = forward(batch)
+      sum = forward(batch, isBlended: isBlended)
     }
     plan.backward()
     let rate = learningRate(at: progress)
     optimizer.step(learningRate: Float(rate))
     step += 1
     epochSum.add(sum)
+    if !isBlended { unblendedSum.add(sum) }
     smallestLoss = min(smallestLoss, sum.meanLoss)
     let endsEpoch = step % stepsPerEpoch == 0
     if endsEpoch, self.progress < 1 { rememberState() }
+    let startsBlending =
+      endsEpoch && !blends && recipe.blending > 0 && unblendedSum.accuracy >= recipe.blendsFrom
+    blends = blends || startsBlending
     return StepReport(
       step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
-      learningRate: rate, wentBack: wentBack, batch: sum, epochSum: epochSum)
+      learningRate: rate, wentBack: wentBack, startsBlending: startsBlending, batch: sum,
+      epochSum: epochSum)
   }
 
   /// The loss of a batch that is in the plan's input, with the gradients of the outputs.
-  private func forward(_ batch: Batch) -> LossSum {
+  private func forward(_ batch: Batch, isBlended: Bool) -> LossSum {
     plan.forward()
     teacher?.look(at: plan.inputs[0])
-    return loss(batch)
+    return loss(batch, isBlended: isBlended)
   }
 
   /// To the last good state, and on from there more slowly.
@@ -294,9 +310,11 @@ package final class TrainingRun {
   }
 
   /// The loss of a batch that has been run; writes the gradients of the outputs.
-  private func loss(_ batch: Batch) -> LossSum {
+  private func loss(_ batch: Batch, isBlended: Bool) -> LossSum {
     guard !isLabelled, let teacher else {
-      return recipe.loss.evaluate(
+      var loss = recipe.loss
+      if isBlended { loss.teacherWeight = 1 }
+      return loss.evaluate(
         logits: plan.outputs[0], labels: batch.labels, classes: classes,
         teacher: teacher?.outputs[0], gradient: plan.outputGradients[0])
     }

@@ -122,6 +122,26 @@ import Testing
     }
   }
 
+  @Test func imagesThatAreKnownAreBlended() throws {
+    var recipe = try recipe(epochs: 6)
+    recipe.loss = CrossEntropy(teacherWeight: 0.1)
+    recipe.blending = 0.5
+    func starts(from accuracy: Double) throws -> [Int] {
+      recipe.blendsFrom = accuracy
+      let run = try TrainingRun(
+        network.graph, data: data, preset: preset(), recipe: recipe, teacher: network.graph)
+      var epochs: [Int] = []
+      while let report = try run.next() {
+        if report.startsBlending { epochs.append(report.epoch) }
+        #expect(!report.startsBlending || report.epochSum.accuracy >= accuracy)
+      }
+      return epochs
+    }
+    #expect(try starts(from: 0) == [])
+    #expect(try starts(from: 101) == [])
+    #expect(try starts(from: 1).count == 1)
+  }
+
   @Test func aTeacherSaysTheMeanOfBothSides() throws {
     var n = SmallNetwork()
     let x = n.input([2, 3, 5])

@@ -83,7 +83,10 @@ struct Prune: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A network to imitate in fine-tuning, such as a larger one for the same classes (default: the model itself).",
+      """
+      A network to imitate in fine-tuning, such as a larger one for the same classes (default: the model itself). \
+      Where the preset mirrors images, and there are labels, the mean of what it says of both sides is imitated.
+      """,
       valueName: "model"))
   var teacher: String?
 
