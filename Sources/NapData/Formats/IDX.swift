@@ -82,17 +82,17 @@ package struct IDX: DatasetFormat, Dataset {
   }
 
   private static func content(of file: URL) throws(DataError) -> Data {
-    if file.pathExtension == "gz" {
-      guard let data = Data(gzip: file.path) else {
-        throw .unreadable(path: file.path, reason: "the compressed data is damaged")
-      }
-      return data
-    }
+    let data: Data
     do {
-      return try Data(contentsOf: file, options: .mappedIfSafe)
+      data = try Data(contentsOf: file, options: .mappedIfSafe)
     } catch {
       throw .unreadable(path: file.path, reason: error.localizedDescription)
     }
+    guard file.pathExtension == "gz" else { return data }
+    guard let content = Data(gzip: file.path) else {
+      throw .unreadable(path: file.path, reason: "the compressed data is damaged")
+    }
+    return content
   }
 
   package func label(at index: Int) -> Int { Int(labels[index]) }
