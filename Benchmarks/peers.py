@@ -155,8 +155,7 @@ def torch_pruning(teacher, importance, macs, seconds, train, test):
         with torch.autocast("cpu", torch.bfloat16):
             cost, known = loss(
                 model, guide, image.contiguous(memory_format=format), y[batch], blended)
-        if not blended:
-            right, seen = right + known, seen + len(batch)
+        right, seen = right + known, seen + len(batch)
         cost.backward()
         optimizer.step()
         steps += 1

@@ -290,7 +290,7 @@ extension PruningSession {
           recipe.learningRate, Double(recipe.optimizer.weightDecay),
           Double(recipe.loss.teacherWeight),
           run.teacherSeesBothSides ? " (mean of each image and its mirror image)" : "",
-          recipe.blending > 0 && recipe.blendsFrom <= 0 ? ", blended images" : "")))
+          recipe.blendsAtOnce ? ", blended images" : "")))
   }
 
   /// Hands on the last good state when training has to stop.

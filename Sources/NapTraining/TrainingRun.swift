@@ -29,6 +29,7 @@ package struct TrainingRecipe: Sendable {
   package var blending: Float = 0
   /// How many percent of an epoch's images the network gets right before blending starts.
   package var blendsFrom = 0.0
+  package var blendsAtOnce: Bool { blending > 0 && blendsFrom <= 0 }
   package var seed = Seed(0)
   package var scalar = Scalar.float32
   /// See `Plan.init`.
@@ -171,8 +172,6 @@ package final class TrainingRun {
   private let classes: Int
   private let isLabelled: Bool
   private var epochSum = LossSum()
-  /// Of the epoch's images as they are.
-  private var unblendedSum = LossSum()
   private var blends: Bool
   private var lastGood: [ValueID: Tensor] = [:]
   /// Of all batches so far.
@@ -189,7 +188,7 @@ package final class TrainingRun {
     teacher: Graph? = nil
   ) throws {
     self.recipe = recipe
-    blends = recipe.blending > 0 && recipe.blendsFrom <= 0
+    blends = recipe.blendsAtOnce
     start = clock.now
     try graph.check(fits: data)
     guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
@@ -243,7 +242,6 @@ package final class TrainingRun {
     if step % stepsPerEpoch == 0 {
       batches = loader.epoch(epoch)
       epochSum = LossSum()
-      unblendedSum = LossSum()
     }
     guard let batch = try batches?.next() else { return nil }
     plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
@@ -260,12 +258,11 @@ package final class TrainingRun {
     optimizer.step(learningRate: Float(rate))
     step += 1
     epochSum.add(sum)
-    if !isBlended { unblendedSum.add(sum) }
     smallestLoss = min(smallestLoss, sum.meanLoss)
     let endsEpoch = step % stepsPerEpoch == 0
     if endsEpoch, self.progress < 1 { rememberState() }
     let startsBlending =
-      endsEpoch && !blends && recipe.blending > 0 && unblendedSum.accuracy >= recipe.blendsFrom
+      endsEpoch && !blends && recipe.blending > 0 && epochSum.accuracy >= recipe.blendsFrom
     blends = blends || startsBlending
     return StepReport(
       step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
