@@ -1,23 +1,33 @@
 import Foundation
 package import NapTensor
 
+/// An image of a data set as it is, or mirrored.
+package struct ImageSide: Sendable, Hashable {
+  package var index: Int
+  package var isMirrored: Bool
+
+  package init(index: Int, isMirrored: Bool) {
+    self.index = index
+    self.isMirrored = isMirrored
+  }
+}
+
 /// A batch of normalized images; its memory is used again once it is released.
 package final class Batch {
-  /// Images in the batch; only the last one of an epoch may have fewer than the batch size.
-  package let count: Int
+  /// Of which images; only the last batch of an epoch may have fewer than the batch size.
+  package let sides: [ImageSide]
+  package var count: Int { sides.count }
   package let labels: [Int]
   /// `[count, C, H, W]`, dense.
   package var pixels: UnsafePointer<Float> { UnsafePointer(memory) }
   fileprivate let memory: UnsafeMutablePointer<Float>
   private let release: (UnsafeMutablePointer<Float>) -> Void
 
-  fileprivate init(
-    count: Int, labels: [Int], memory: UnsafeMutablePointer<Float>,
-    release: @escaping (UnsafeMutablePointer<Float>) -> Void
-  ) {
-    self.count = count
-    self.labels = labels
-    self.memory = memory
+  fileprivate init(_ filled: FilledBuffer, release: @escaping (UnsafeMutablePointer<Float>) -> Void)
+  {
+    sides = filled.sides
+    labels = filled.labels
+    memory = filled.memory
     self.release = release
   }
 
@@ -85,13 +95,20 @@ package final class LoaderEpoch {
   package func next() throws -> Batch? { try queue.take() }
 }
 
+/// What the filling thread hands over.
+private struct FilledBuffer {
+  var sides: [ImageSide]
+  var labels: [Int]
+  var memory: UnsafeMutablePointer<Float>
+}
+
 /// Hands buffers to the filling thread and filled ones to the engine.
 // All state is guarded by `condition`.
 private final class BatchQueue: @unchecked Sendable {
   private let condition = NSCondition()
   private var free: [UnsafeMutablePointer<Float>]
   private let owned: [UnsafeMutablePointer<Float>]
-  private var filled: [(count: Int, labels: [Int], memory: UnsafeMutablePointer<Float>)] = []
+  private var filled: [FilledBuffer] = []
   private var failure: (any Error)?
   private var isFinished = false
   private var isCancelled = false
@@ -114,9 +131,9 @@ private final class BatchQueue: @unchecked Sendable {
     }
   }
 
-  func put(_ memory: UnsafeMutablePointer<Float>, count: Int, labels: [Int]) {
+  func put(_ buffer: FilledBuffer) {
     condition.withLock {
-      filled.append((count, labels, memory))
+      filled.append(buffer)
       condition.broadcast()
     }
   }
@@ -137,8 +154,7 @@ private final class BatchQueue: @unchecked Sendable {
   }
 
   func take() throws -> Batch? {
-    let next = try condition.withLock {
-      () throws -> (count: Int, labels: [Int], memory: UnsafeMutablePointer<Float>)? in
+    let next = try condition.withLock { () throws -> FilledBuffer? in
       while filled.isEmpty && !isFinished { condition.wait() }
       if !filled.isEmpty { return filled.removeFirst() }
       if let failure { throw failure }
@@ -146,7 +162,7 @@ private final class BatchQueue: @unchecked Sendable {
     }
     guard let next else { return nil }
     // The batch keeps the queue, and so its memory, alive.
-    return Batch(count: next.count, labels: next.labels, memory: next.memory) { memory in
+    return Batch(next) { memory in
       self.condition.withLock {
         self.free.append(memory)
         self.condition.broadcast()
@@ -175,18 +191,21 @@ private struct BatchFiller: Sendable {
     for batch in 0..<batches {
       guard let memory = queue.acquire() else { return }
       let indices = order[batch * batchSize..<min(order.count, (batch + 1) * batchSize)]
+      var sides = indices.map { ImageSide(index: $0, isMirrored: false) }
       do {
         for (slot, index) in indices.enumerated() {
           if dataset.copyNumbers(of: index, into: memory + slot * imageSize) { continue }
           try dataset.copyPixels(of: index, into: bytes)
           let variation =
             augments ? Variation(preset, seed: seed, epoch: epoch, index: index) : .none
+          sides[slot].isMirrored = variation.isMirrored
           write(bytes, shape, tables, variation, to: memory + slot * imageSize)
         }
       } catch {
         return queue.finish(error)
       }
-      queue.put(memory, count: indices.count, labels: indices.map(dataset.label))
+      queue.put(
+        FilledBuffer(sides: sides, labels: indices.map(dataset.label), memory: memory))
     }
     queue.finish()
   }

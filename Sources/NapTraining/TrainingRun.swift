@@ -155,7 +155,7 @@ package struct StepReport: Sendable {
   package var startsBlending: Bool
   /// Of this step's batch.
   package var batch: LossSum
-  /// Of the epoch so far.
+  /// Of the epoch's images so far, blended ones left out.
   package var epochSum: LossSum
 }
 
@@ -211,7 +211,7 @@ package final class TrainingRun {
       // Without labels the network is judged by what the teacher says of the images as they are.
       self.teacher = try Teacher(
         teacher, scalar: recipe.scalar, batch: recipe.batchSize,
-        mirrors: preset.flips && data.isLabelled)
+        mirrors: preset.flips && data.isLabelled, images: data.count)
     } else {
       self.teacher = nil
     }
@@ -245,7 +245,7 @@ package final class TrainingRun {
     }
     guard let batch = try batches?.next() else { return nil }
     plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
-    let isBlended = blends && step % 2 == 1
+    let isBlended = blends && step % stepsPerEpoch % 2 == 1
     if isBlended { blend(batch) }
     var sum = forward(batch, isBlended: isBlended)
     let wentBack = !sum.loss.isFinite
@@ -257,12 +257,13 @@ package final class TrainingRun {
     let rate = learningRate(at: progress)
     optimizer.step(learningRate: Float(rate))
     step += 1
-    epochSum.add(sum)
+    if !isBlended { epochSum.add(sum) }
     smallestLoss = min(smallestLoss, sum.meanLoss)
     let endsEpoch = step % stepsPerEpoch == 0
     if endsEpoch, self.progress < 1 { rememberState() }
     let startsBlending =
-      endsEpoch && !blends && recipe.blending > 0 && epochSum.accuracy >= recipe.blendsFrom
+      endsEpoch && !wentBack && !blends && recipe.blending > 0
+      && epochSum.accuracy >= recipe.blendsFrom
     blends = blends || startsBlending
     return StepReport(
       step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
@@ -273,7 +274,7 @@ package final class TrainingRun {
   /// The loss of a batch that is in the plan's input, with the gradients of the outputs.
   private func forward(_ batch: Batch, isBlended: Bool) -> LossSum {
     plan.forward()
-    teacher?.look(at: plan.inputs[0])
+    teacher?.look(at: plan.inputs[0], from: isBlended ? [] : batch.sides)
     return loss(batch, isBlended: isBlended)
   }
 

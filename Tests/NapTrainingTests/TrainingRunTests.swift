@@ -142,6 +142,19 @@ import Testing
     #expect(try starts(from: 1).count == 1)
   }
 
+  @Test func blendedImagesAreNotCounted() throws {
+    var recipe = try recipe(epochs: 2)
+    recipe.batchSize = 80
+    recipe.loss = CrossEntropy(teacherWeight: 0.1)
+    recipe.blending = 0.5
+    recipe.blendsFrom = 0
+    let run = try TrainingRun(
+      network.graph, data: data, preset: preset(), recipe: recipe, teacher: network.graph)
+    var counts: [Int] = []
+    while let report = try run.next() { counts.append(report.epochSum.count / recipe.batchSize) }
+    #expect(counts == [1, 1, 2, 1, 1, 2])
+  }
+
   @Test func aTeacherSaysTheMeanOfBothSides() throws {
     var n = SmallNetwork()
     let x = n.input([2, 3, 5])
@@ -162,6 +175,19 @@ import Testing
       let said = Array(UnsafeBufferPointer(start: teacher.outputs[0], count: 8))
       let mean = zip(sides[0], sides[1]).map { 0.5 * ($0 + $1) }
       #expect(relativeDifference(said, mirrors ? mean : sides[0]) < 1e-6)
+    }
+    // The first time it is asked about both sides, then it remembers the other one.
+    let teacher = try Teacher(n.graph, scalar: .float32, batch: 2, mirrors: true, images: 7)
+    var origins = [3, 5].map { ImageSide(index: $0, isMirrored: false) }
+    teacher.look(at: images, from: origins)
+    origins[1].isMirrored = true
+    let others = images.map { 2 * $0 }
+    plan.inputs[0].update(from: others, count: others.count)
+    plan.forward()
+    teacher.look(at: others, from: origins)
+    for k in 0..<8 {
+      let remembered = sides[k < 4 ? 1 : 0][k]
+      #expect(abs(teacher.outputs[0][k] - 0.5 * (plan.outputs[0][k] + remembered)) < 1e-5)
     }
   }
 
