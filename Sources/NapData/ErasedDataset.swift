@@ -1,55 +1,62 @@
 package import NapTensor
 
-/// Images each blended with a weaker one of another image of the same data set.
+/// Images each with a square somewhere in it painted over, in the mean color of the image.
 ///
-/// A trained network has seen its training images and classifies nearly all of them right, so that
-/// they tell little about what it loses; blends it has never seen.
-package struct MixedDataset: Dataset {
+/// A trained network has learned its training images by heart, so that they tell little about what it
+/// has lost; with parts of them gone, it has to make do with what it understands of the rest.
+package struct ErasedDataset: Dataset {
   private let base: any Dataset
-  private let partners: [Int]
-  /// The share of the other image, in parts of 256.
-  private let share: Int
-  private let repeats: Int
+  /// Of the square, in pixels.
+  private let side: Int
+  /// Row and column where the square begins.
+  private let corners: [(row: Int, column: Int)]
 
   /// - Parameters:
-  ///   - share: of the other image, in `0...0.5`.
-  ///   - repeats: how many partners each image gets.
-  package init(_ base: any Dataset, share: Double, repeats: Int = 1, seed: Seed) {
+  ///   - share: the side of the square by the smaller side of the image, in `0...1`.
+  ///   - repeats: how many places are painted over of each image, one at a time.
+  package init(_ base: any Dataset, share: Double, repeats: Int, seed: Seed) {
     self.base = base
-    self.share = Int((256 * share).rounded())
-    self.repeats = repeats
-    var generator = seed.derived("mix").generator()
-    partners = (0..<repeats * base.count).map { _ in
-      Int.random(in: 0..<max(1, base.count), using: &generator)
+    let (height, width) = (base.imageShape[1], base.imageShape[2])
+    side = Int((share * Double(min(height, width))).rounded())
+    var generator = seed.derived("erase").generator()
+    var corners: [(row: Int, column: Int)] = []
+    for _ in 0..<repeats * base.count {
+      corners.append(
+        (
+          Int.random(in: 0...height - side, using: &generator),
+          Int.random(in: 0...width - side, using: &generator)
+        ))
     }
+    self.corners = corners
   }
 
-  package var count: Int { base.count * repeats }
+  package var count: Int { corners.count }
   package var classNames: [String] { base.classNames }
   package var imageShape: [Int] { base.imageShape }
   package func label(at index: Int) -> Int { base.label(at: index % base.count) }
 
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
     guard base.copyNumbers(of: index % base.count, into: numbers) else { return false }
-    let size = base.imageShape.product
-    let weight = Float(share) / 256
-    return withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { other in
-      guard let address = other.baseAddress,
-        base.copyNumbers(of: partners[index], into: address)
-      else { return false }
-      for i in 0..<size { numbers[i] += weight * (address[i] - numbers[i]) }
-      return true
-    }
+    erase(numbers, at: index) { plane in plane.reduce(0, +) / Float(plane.count) }
+    return true
   }
 
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
-    let size = base.imageShape.product
     try base.copyPixels(of: index % base.count, into: pixels)
-    try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: size) { other in
-      guard let address = other.baseAddress else { return }
-      try base.copyPixels(of: partners[index], into: address)
-      for i in 0..<size {
-        pixels[i] = UInt8((Int(pixels[i]) * (256 - share) + Int(address[i]) * share) >> 8)
+    erase(pixels, at: index) { plane in UInt8(plane.reduce(0) { $0 + Int($1) } / plane.count) }
+  }
+
+  private func erase<Number>(
+    _ image: UnsafeMutablePointer<Number>, at index: Int,
+    mean: (UnsafeBufferPointer<Number>) -> Number
+  ) {
+    let (height, width) = (imageShape[1], imageShape[2])
+    let corner = corners[index]
+    for channel in 0..<imageShape[0] {
+      let plane = image + channel * height * width
+      let paint = mean(UnsafeBufferPointer(start: plane, count: height * width))
+      for row in corner.row..<corner.row + side {
+        (plane + row * width + corner.column).update(repeating: paint, count: side)
       }
     }
   }

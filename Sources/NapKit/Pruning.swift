@@ -188,7 +188,7 @@ public struct Pruning: Sendable {
     let outcome: PruningOutcome
     do {
       outcome = try prune(session)
-      try session.keepResult(outcome.state)
+      if outcome.curve.isEmpty { try session.keepResult(outcome.state) }
     } catch var stopped as TrainingStopped {
       stopped.lastGood.graph = restored.fold(stopped.lastGood.graph)
         .restoringOutput(of: network.graph)

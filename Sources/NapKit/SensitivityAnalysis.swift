@@ -13,7 +13,7 @@ public struct SensitivityAnalysis: Sendable {
   public var criteria: [String] = []
   /// Channels that are tried of each set that goes together.
   public var channelsPerSet = 8
-  /// Images the loss is measured on.
+  /// Images the loss is measured on, drawn from 32 times as many.
   public var images = 512
   public var curvatureImages: Int?
   public var largestFactor = 4608
@@ -31,7 +31,8 @@ public struct SensitivityAnalysis: Sendable {
     let data = try source.open(.train, imageShape: network.imageShape)
     try graph.check(fits: data)
     let (rest, heldOut) = data.split(
-      holdingOut: min(max(1, data.count / 2), images), seed: Seed(seed))
+      holdingOut: min(max(1, data.count / 2), Self.poolFactor * images), seed: Seed(seed))
+    let meter = try LossMeter(graph, pool: heldOut, images: images, source.preset)
     var settings = Pruning(source: source)
     settings.curvatureImages = curvatureImages
     settings.largestFactor = largestFactor
@@ -50,7 +51,6 @@ public struct SensitivityAnalysis: Sendable {
       let scorer = criterion.init()
       let predicted = sample.map { scorer.score(of: model.units.units[$0.unit], in: model) }
       if measured[criterion.compensates] == nil {
-        let meter = try LossMeter(graph, heldOut, source.preset)
         var losses: [Double] = []
         for (index, channel) in sample.enumerated() {
           let copy = model.copy()
@@ -89,8 +89,11 @@ public struct SensitivityAnalysis: Sendable {
     }
     return SensitivityReport(
       criteria: reports.sorted { ($1.rankCorrelation, $0.name) < ($0.rankCorrelation, $1.name) },
-      sets: sets, images: heldOut.count, trials: trials)
+      sets: sets, images: min(images, heldOut.count), trials: trials)
   }
+
+  /// Held-out images by those that are drawn from them.
+  private static let poolFactor = 32
 
   private struct Channel {
     var unit: Int
@@ -124,85 +127,6 @@ public struct SensitivityAnalysis: Sendable {
       .map { indices in rankCorrelation(indices.map { predicted[$0] }, indices.map { measured[$0] })
       }
     return correlations.reduce(0, +) / Double(max(1, correlations.count))
-  }
-}
-
-/// Measures how far the outputs of changed networks are from those of the original.
-private final class LossMeter {
-  private let plan: Plan
-  private let original: Graph
-  private let batches: [(pixels: [Float], count: Int)]
-  private let teacher: [[[Float]]]
-
-  init(_ graph: Graph, _ data: any Dataset, _ preset: Preset) throws {
-    original = graph
-    let batch = graph.batchSize(upTo: min(64, data.count))
-    let plan = try Plan(graph, batch: batch)
-    let epoch = Loader(
-      dataset: data, preset: preset, batchSize: batch, shuffle: false, augment: false,
-      dropLast: false, seed: Seed(0)
-    ).epoch(0)
-    self.plan = plan
-    var batches: [(pixels: [Float], count: Int)] = []
-    while let batch = try epoch.next() {
-      let count = batch.count * data.imageShape.product
-      batches.append((Array(UnsafeBufferPointer(start: batch.pixels, count: count)), batch.count))
-    }
-    self.batches = batches
-    teacher = batches.map { Self.outputs(plan, $0.pixels) }
-  }
-
-  private static func outputs(_ plan: Plan, _ pixels: [Float]) -> [[Float]] {
-    pixels.withUnsafeBufferPointer { source in
-      if let base = source.baseAddress { plan.inputs[0].update(from: base, count: source.count) }
-    }
-    plan.forward()
-    return zip(plan.outputs, plan.outputShapes).map {
-      Array(UnsafeBufferPointer(start: $0, count: $1.product))
-    }
-  }
-
-  /// In nats for classifiers; see `Imitation`.
-  func divergence(of graph: Graph) throws -> Double {
-    var plan = plan
-    if graph.nodes.map(\.inputs) == original.nodes.map(\.inputs) {
-      for (value, tensor) in graph.constants where tensor.isFloat {
-        if original.constants[value] != tensor { plan.parameters.set(value, tensor) }
-      }
-      plan.prepare()
-    } else {
-      plan = try Plan(graph, batch: plan.batch)
-    }
-    var sum = LossSum()
-    for (batch, before) in zip(batches, teacher) {
-      let after = Self.outputs(plan, batch.pixels)
-      let outputs = plan.outputShapes.indices.map { index in
-        (after[index], before[index], plan.outputShapes[index])
-      }
-      sum.add(Self.compare(outputs, count: batch.count))
-    }
-    for (value, tensor) in graph.constants where tensor.isFloat {
-      if let old = original.constants[value], old != tensor, plan.parameters.contains(value) {
-        self.plan.parameters.set(value, old)
-      }
-    }
-    return sum.meanLoss
-  }
-
-  private static func compare(_ outputs: [([Float], [Float], [Int])], count: Int) -> LossSum {
-    var sum = LossSum()
-    for (after, before, shape) in outputs {
-      after.withUnsafeBufferPointer { after in
-        before.withUnsafeBufferPointer { before in
-          guard let student = after.baseAddress, let teacher = before.baseAddress else { return }
-          let part = Imitation(temperature: 1).evaluate(
-            [.init(shape: shape, student: student, teacher: teacher)], count: count)
-          sum.loss += part.loss / Double(outputs.count)
-        }
-      }
-    }
-    sum.count = count
-    return sum
   }
 }
 

@@ -9,6 +9,7 @@ import NapReport
 import NapSearch
 import NapTensor
 import NapTestSupport
+import NapTraining
 import Testing
 
 #if canImport(FoundationXML)
@@ -126,6 +127,22 @@ import Testing
     #expect(throws: UsageError.self) { try pruning.run(Network(SmallNetwork.shuffled.graph)) }
   }
 
+  @Test func asMuchGoesAsMayBeLost() throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let network = try #require(Self.trained)
+    var pruning = try pruning(.maxDrop(5), .channels)
+    pruning.epochs = 6
+    pruning.runDirectory = folder.appending(path: "run").path
+    let (result, report) = try pruning.run(network)
+    #expect(report.verified && result.macs < network.macs)
+    // Some steps down, then two networks that are trained.
+    #expect(report.curve.count > 2)
+    let entries = try RunDirectory(reading: folder.appending(path: "run").path).entries
+    #expect(entries.map(\.point) == report.curve)
+    #expect(report.curve.contains { $0.macs == Double(result.macs) / Double(network.macs) })
+  }
+
   @Test func patternsAreKeptThroughTraining() throws {
     let network = try #require(Self.trained)
     var pruning = try pruning(.maxDrop(1), .pattern(kept: 2, size: 4))
@@ -188,6 +205,42 @@ import Testing
     let random = try #require(report.criteria.first { $0.name == "random" })
     #expect(nap.rankCorrelation > 0.5 && nap.rankCorrelation > random.rankCorrelation)
     #expect(try report.renderedAsJSON().contains("rank_correlation"))
+  }
+
+  @Test func fewImagesTellTheLossOnAll() throws {
+    let network = try #require(Self.trained)
+    let graph = network.graph
+    let preset = try #require(Preset.named("synthetic"))
+    let data = SyntheticDataset(count: 512, split: .test)
+    var changed = graph
+    for (value, role) in graph.parameterRoles where role == .weight {
+      changed.constants[value]?.floats = graph.constants[value]?.floats.map { 1.02 * $0 } ?? []
+    }
+    let losses = try [512, 64].map { images in
+      let meter = try LossMeter(graph, pool: data, images: images, preset)
+      #expect(try meter.divergence(of: graph) == 0)
+      return try meter.divergence(of: changed)
+    }
+    // By plain sums over all images.
+    let plan = try Plan(graph, batch: 64)
+    let other = try Plan(changed, batch: 64)
+    let loader = Loader(
+      dataset: data, preset: preset, batchSize: 64, shuffle: false, augment: false,
+      dropLast: false, seed: Seed(0))
+    let epoch = loader.epoch(0)
+    var sum = 0.0
+    while let batch = try epoch.next() {
+      for plan in [plan, other] {
+        plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
+        plan.forward()
+      }
+      let output = Imitation.Output(
+        shape: plan.outputShapes[0], student: other.outputs[0], teacher: plan.outputs[0])
+      sum += Imitation(temperature: 1).evaluate([output], count: 64).loss
+    }
+    let mean = sum / 512
+    #expect(mean > 0)
+    for loss in losses { #expect(abs(loss / mean - 1) < 0.3) }
   }
 
   @Test func comparisonsAreTablesAndPlots() throws {
