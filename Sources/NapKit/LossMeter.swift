@@ -75,7 +75,8 @@ package final class LossMeter {
         for (k, shape) in plan.outputShapes.enumerated() {
           let (after, before) = (row(n, of: outputs[k], shape), row(n, of: batch.outputs[k], shape))
           let loss =
-            areLogits(shape) ? klDivergence(after, from: before) : squaredError(after, before)
+            areLogits(shape)
+            ? klDivergence(after, from: before) : squaredError(after, before, shape)
           sum += weight * loss / Double(outputs.count)
         }
       }
@@ -143,12 +144,14 @@ private func klDivergence(_ logits: ArraySlice<Float>, from others: ArraySlice<F
   }
 }
 
-/// Half of it, in units of the variance of `others`.
-private func squaredError(_ values: ArraySlice<Float>, _ others: ArraySlice<Float>) -> Double {
-  let mean = others.reduce(0) { $0 + Double($1) } / Double(max(1, others.count))
-  let variance = others.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) }
-  let error = zip(values, others).reduce(0) { sum, pair in
-    sum + Double(pair.0 - pair.1) * Double(pair.0 - pair.1)
+private func squaredError(
+  _ values: ArraySlice<Float>, _ others: ArraySlice<Float>, _ shape: [Int]
+) -> Double {
+  values.withUnsafeBufferPointer { values in
+    others.withUnsafeBufferPointer { others in
+      guard let student = values.baseAddress, let teacher = others.baseAddress else { return 0 }
+      let output = Imitation.Output(shape: shape, student: student, teacher: teacher)
+      return Imitation().evaluate([output], count: 1).loss
+    }
   }
-  return 0.5 * error / max(variance, 1e-12)
 }

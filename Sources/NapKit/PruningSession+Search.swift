@@ -15,7 +15,7 @@ extension PruningSession {
     return try search.run()
   }
 
-  /// A smaller network, and what is to be left of the original's MACs or weights.
+  /// A network with a share of the original's MACs or weights left.
   fileprivate func shrunk(_ state: State, toLevel level: Double, round: Int) throws -> State {
     switch settings.granularity {
     case .channels:
@@ -28,8 +28,7 @@ extension PruningSession {
   /// Keeps the result in the run directory, if there is one, measured on held-out images.
   func keepResult(_ state: State) throws {
     guard directory != nil else { return }
-    let judge = try Judge(self)
-    _ = try keep(state, accuracy: judge.baseline - judge.drop(state.graph))
+    _ = try keep(state, accuracy: Judge(self).accuracy(state.graph))
   }
 
   /// A point of the trade-off, with its network in the run directory if there is one.
@@ -62,6 +61,7 @@ private struct DropSearch {
   private let descent: StepwiseDescent
   /// Epochs of going down, and of every training after that.
   private let epochs: Int
+  private let willTrain: Bool
   private var spentEpochs = 0
   private var rounds = 0
   /// Smaller and smaller, each made from the one before.
@@ -76,7 +76,7 @@ private struct DropSearch {
     judge = try Judge(session)
     let wanted = session.settings.epochs ?? Self.defaultEpochs
     epochs = wanted > 0 ? max(1, wanted / (1 + Self.trainings)) : 0
-    let willTrain = session.budget != nil || epochs > 0
+    willTrain = session.budget != nil || epochs > 0
     descent = StepwiseDescent(
       factor: session.settings.granularity == .channels ? 0.8 : 0.7,
       allowedDrop: willTrain ? allowedDrop / Self.expectedRest : allowedDrop)
@@ -86,7 +86,7 @@ private struct DropSearch {
 
   mutating func run() throws -> PruningOutcome {
     try goDown()
-    if session.budget != nil || epochs > 0, path.count > 1 { try train() }
+    if willTrain, path.count > 1 { try train() }
     return PruningOutcome(state: best.state, curve: curve)
   }
 
@@ -207,10 +207,11 @@ private struct Judge {
     baseline = try session.accuracy(of: session.original, on: data)
   }
 
+  /// In percent.
+  func accuracy(_ graph: Graph) throws -> Double { try session.accuracy(of: graph, on: data) }
+
   /// In percentage points.
-  func drop(_ graph: Graph) throws -> Double {
-    baseline - (try session.accuracy(of: graph, on: data))
-  }
+  func drop(_ graph: Graph) throws -> Double { baseline - (try accuracy(graph)) }
 
   /// Percent of the held-out images.
   private static let byHeart = 95.0

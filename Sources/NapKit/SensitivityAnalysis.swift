@@ -1,5 +1,4 @@
 import NapData
-import NapEngine
 import NapGraph
 import NapPruning
 public import NapReport

@@ -52,18 +52,17 @@ package final class Teacher {
     means.update(from: plan.outputs[0], count: count)
     sides?.memory?.store(plan.outputs[0], of: origins)
     let others = origins.map { ImageSide(index: $0.index, isMirrored: !$0.isMirrored) }
-    if sides?.memory?.addAnswers(on: others, to: means) ?? false {
-      for i in 0..<count { means[i] *= 0.5 }
-      return
+    if sides?.memory?.addAnswers(on: others, to: means) != true {
+      let width = shape.last ?? 1
+      for start in stride(from: 0, to: shape.product, by: width) {
+        let (row, mirrored) = (images + start, plan.inputs[0] + start)
+        for x in 0..<width { mirrored[x] = row[width - 1 - x] }
+      }
+      plan.forward()
+      sides?.memory?.store(plan.outputs[0], of: others)
+      for i in 0..<count { means[i] += plan.outputs[0][i] }
     }
-    let width = shape.last ?? 1
-    for start in stride(from: 0, to: shape.product, by: width) {
-      let (row, mirrored) = (images + start, plan.inputs[0] + start)
-      for x in 0..<width { mirrored[x] = row[width - 1 - x] }
-    }
-    plan.forward()
-    sides?.memory?.store(plan.outputs[0], of: others)
-    for i in 0..<count { means[i] = 0.5 * (means[i] + plan.outputs[0][i]) }
+    for i in 0..<count { means[i] *= 0.5 }
   }
 }
 
