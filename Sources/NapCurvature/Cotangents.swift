@@ -8,6 +8,11 @@ package enum CurvatureKind: Sendable, Hashable {
   case model
   /// Of the given labels, the empirical Fisher; of the likeliest class where there are none.
   case labels
+
+  /// The predictions are taken at this temperature, as where their imitation is trained: at 1, the few
+  /// images that a network is unsure of decide alone. ResNet-56 at half of its MACs, one shot: 86.5 %
+  /// instead of 85.3 %.
+  package static let temperature: Float = 2
 }
 
 /// What is back-propagated to learn how the loss changes: the gradient of every example's own loss by
@@ -22,18 +27,27 @@ struct Cotangents {
   }
 
   /// The gradient of every example's own loss, not divided by the batch size.
-  mutating func write(into plan: Plan, labels: [Int]) {
+  ///
+  /// - Parameter weights: what the examples count; 1 where empty. As gradients are squared, they are
+  ///   multiplied by the root.
+  mutating func write(into plan: Plan, labels: [Int], weights: [Double]) {
     for (n, shape) in plan.outputShapes.enumerated() {
       if areLogits(shape) {
         writeClassCotangents(plan.outputs[n], plan.outputGradients[n], shape, labels)
       } else {
         writeMeanCotangents(plan.outputs[n], plan.outputGradients[n], shape)
       }
+      let size = shape.dropFirst().product
+      for (example, weight) in weights.enumerated() {
+        let factor = Float(weight.squareRoot())
+        for k in example * size..<(example + 1) * size { plan.outputGradients[n][k] *= factor }
+      }
     }
   }
 
   /// For the model's curvature: `v = √p ∘ e - p (√p · e)` with random signs `e`, whose second moment
-  /// is exactly `diag(p) - p pᵀ`, the curvature of cross-entropy in the logits.
+  /// is exactly `diag(p) - p pᵀ`: the curvature in the logits of cross-entropy, times the squared
+  /// temperature.
   private mutating func writeClassCotangents(
     _ logits: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ shape: [Int],
     _ labels: [Int]
@@ -42,7 +56,8 @@ struct Cotangents {
     var p = [Float](repeating: 0, count: classes)
     for n in 0..<shape[0] {
       let (z, g) = (logits + n * classes, gradient + n * classes)
-      softmax(z, classes, temperature: 1, into: &p)
+      softmax(
+        z, classes, temperature: kind == .model ? CurvatureKind.temperature : 1, into: &p)
       switch kind {
       case .labels:
         let label = labels.isEmpty ? argmax(z, classes) : labels[n]
@@ -88,10 +103,10 @@ final class CurvaturePass {
     cotangents = Cotangents(kind: kind, seed: seed)
   }
 
-  func run(_ inputs: UnsafePointer<Float>, labels: [Int]) {
+  func run(_ inputs: UnsafePointer<Float>, labels: [Int], weights: [Double]) {
     plan.inputs[0].update(from: inputs, count: plan.inputShapes[0].product)
     plan.forward()
-    cotangents.write(into: plan, labels: labels)
+    cotangents.write(into: plan, labels: labels, weights: weights)
     // One thread per group of examples is faster than many threads per small product.
     let threads = setLinearAlgebraThreads(1)
     plan.backward()

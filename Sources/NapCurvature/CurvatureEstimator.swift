@@ -57,8 +57,13 @@ package final class CurvatureEstimator {
   /// - Parameters:
   ///   - inputs: dense, of shape `inputShape`.
   ///   - labels: one per example; used by `.labels` only.
-  package func add(_ inputs: UnsafePointer<Float>, labels: [Int] = []) {
-    pass.run(inputs, labels: labels)
+  ///   - weights: what the gradients of the examples count, where they were not drawn evenly. Inputs
+  ///     count as they come: `E[w g gᵀ] ⊗ E[a aᵀ]` is nearer to `E[w (g gᵀ) ⊗ (a aᵀ)]` of examples
+  ///     that were drawn by the size of their gradients.
+  package func add(
+    _ inputs: UnsafePointer<Float>, labels: [Int] = [], weights: [Double] = []
+  ) {
+    pass.run(inputs, labels: labels, weights: weights)
   }
 
   /// Hands over the factors, by node index; the estimator is spent then.

@@ -14,9 +14,13 @@ package final class RemovalCollector {
   private let pass: CurvaturePass
   private var layers: [Int: RemovalDerivatives] = [:]
 
-  /// - Parameter directions: `[in, in + 1]` by node.
+  /// - Parameters:
+  ///   - directions: `[in, in + 1]` by node.
+  ///   - byPosition: see `RemovalDerivatives`; `nil` chooses what takes less time.
   /// - Throws: `PlanError` when the network cannot be compiled.
-  package init(_ graph: Graph, directions: [Int: Matrix], batch: Int, seed: Seed) throws {
+  package init(
+    _ graph: Graph, directions: [Int: Matrix], batch: Int, byPosition: Bool? = nil, seed: Seed
+  ) throws {
     let plan = try Plan(graph, mode: .curvature, batch: batch, tapsAreDense: true)
     pass = CurvaturePass(plan, kind: .model, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
@@ -24,14 +28,15 @@ package final class RemovalCollector {
       guard let direction = directions[layer.index] else { continue }
       layers[layer.index] = RemovalDerivatives(
         layer.op, layer.shape, inputShape: shapes[layer.node.inputs[0].index],
-        weights: layer.op.matrices(ofWeight: layer.weight).floats, direction: direction)
+        weights: layer.op.matrices(ofWeight: layer.weight).floats, direction: direction,
+        byPosition: byPosition ?? (layer.shape.positions < layer.shape.outputs))
     }
     plan.tap = { [unowned self] tap in self.layers[tap.node]?.add(tap) }
   }
 
   /// Adds a batch of examples, see `CurvatureEstimator.add`.
-  package func add(_ inputs: UnsafePointer<Float>) {
-    pass.run(inputs, labels: [])
+  package func add(_ inputs: UnsafePointer<Float>, weights: [Double] = []) {
+    pass.run(inputs, labels: [], weights: weights)
   }
 
   /// `[examples, in]` by node; the collector is spent then.
@@ -41,26 +46,33 @@ package final class RemovalCollector {
   }
 }
 
-/// The derivatives of one layer.
+/// The derivatives of one layer, in one of two orders: by position, what is pulled back through the
+/// weights times what is missing of the input there; or through `∂L_n/∂W`.
 private final class RemovalDerivatives {
   private let op: any AffineOperator
   private let shape: AffineShape
   private let inputShape: [Int]
   /// `[out, in]`.
   private let weights: [Float]
-  /// `[in, in + 1]`.
+  /// `[in, in]`, and the constant input's part.
   private let direction: [Float]
+  private let constants: [Float]
+  private let byPosition: Bool
   private var derivatives: [Double] = []
 
   init(
     _ op: any AffineOperator, _ shape: AffineShape, inputShape: [Int], weights: [Float],
-    direction: Matrix
+    direction: Matrix, byPosition: Bool
   ) {
     self.op = op
     self.shape = shape
     self.inputShape = inputShape
     self.weights = weights
-    self.direction = direction.elements.map { Float($0) }
+    self.byPosition = byPosition
+    self.direction = (0..<shape.inputs).flatMap { j in
+      (0..<shape.inputs).map { Float(direction[j, $0]) }
+    }
+    constants = (0..<shape.inputs).map { Float(direction[$0, shape.inputs]) }
   }
 
   var matrix: Matrix {
@@ -75,11 +87,18 @@ private final class RemovalDerivatives {
     rows.withUnsafeMutableBufferPointer { rows in
       nonisolated(unsafe) let rows = rows
       parallel { part, parts in
-        let space = Workspace(shape)
+        let space = Workspace(self.shape, byPosition: self.byPosition)
         for n in stride(from: part, to: batch, by: parts) {
-          self.write(
-            UnsafeMutableBufferPointer(rebasing: rows[n * inputs..<(n + 1) * inputs]), n, tap, space
-          )
+          self.op.writePatches(
+            of: tap.input, shape: self.inputShape, examples: n..<n + 1, group: 0, grid: .all,
+            into: space.patches.floats)
+          let slopes = tap.outputGradient + n * self.shape.outputs * self.shape.positions
+          let row = UnsafeMutableBufferPointer(rebasing: rows[n * inputs..<(n + 1) * inputs])
+          if self.byPosition {
+            self.writeByPosition(row, slopes, space)
+          } else {
+            self.writeByWeight(row, slopes, space)
+          }
         }
       }
     }
@@ -88,54 +107,55 @@ private final class RemovalDerivatives {
 
   private struct Workspace {
     let patches: AlignedBuffer
-    let gradient: AlignedBuffer
+    /// By position, what is missing of the inputs; else `∂L_n/∂W` and `∂L_n/∂b`.
+    let changes: AlignedBuffer
     let pulls: AlignedBuffer
 
-    init(_ shape: AffineShape) {
-      let width = shape.inputs + 1
-      patches = AlignedBuffer(bytes: 4 * width * shape.positions)
-      gradient = AlignedBuffer(bytes: 4 * shape.outputs * width)
-      pulls = AlignedBuffer(bytes: 4 * shape.inputs * width)
+    init(_ shape: AffineShape, byPosition: Bool) {
+      let (o, m, t) = (shape.outputs, shape.inputs, shape.positions)
+      patches = AlignedBuffer(bytes: 4 * m * t)
+      changes = AlignedBuffer(bytes: 4 * (byPosition ? m * t : o * (m + 1)))
+      pulls = AlignedBuffer(bytes: 4 * m * (byPosition ? t : m))
     }
   }
 
-  private func write(
-    _ row: UnsafeMutableBufferPointer<Double>, _ n: Int, _ tap: CurvatureTap, _ space: Workspace
+  private func writeByPosition(
+    _ row: UnsafeMutableBufferPointer<Double>, _ slopes: UnsafePointer<Float>, _ space: Workspace
   ) {
     let (o, m, t) = (shape.outputs, shape.inputs, shape.positions)
-    let (patches, gradient, pulls) = (
-      space.patches.floats, space.gradient.floats, space.pulls.floats
-    )
-    op.writePatches(
-      of: tap.input, shape: inputShape, examples: n..<n + 1, group: 0, grid: .all, into: patches)
-    let slopes = tap.outputGradient + n * o * t
+    let (missing, pulls) = (space.changes.floats, space.pulls.floats)
     let isMajor = op.patchesArePositionMajor
-    // `∂L_n/∂W`, then `Wᵀ ∂L_n/∂W`, and the same for the constant input beside it.
     multiply(
-      slopes, transposingA: isMajor, patches, transposingB: !isMajor, into: gradient, m: o, n: m,
-      k: t)
-    weights.withUnsafeBufferPointer { weights in
-      guard let base = weights.baseAddress else { return }
-      multiply(base, transposingA: true, gradient, into: pulls, m: m, n: m, k: o)
-      let biases = gradient + o * m
-      for i in 0..<o {
-        biases[i] = (0..<t).reduce(0) { $0 + slopes[isMajor ? $1 * o + i : i * t + $1] }
-      }
-      for j in 0..<m {
-        var sum = Double(dotBias(base, biases, j)) * Double(direction[j * (m + 1) + m])
-        var product: Float = 0
-        for k in 0..<m { product += pulls[j * m + k] * direction[j * (m + 1) + k] }
-        sum += Double(product)
-        row[j] = -sum
-      }
+      direction, space.patches.floats, transposingB: isMajor, into: missing, m: m, n: t, k: m)
+    multiply(
+      weights, transposingA: true, slopes, transposingB: isMajor, into: pulls, m: m, n: t, k: o)
+    for j in 0..<m {
+      for k in j * t..<(j + 1) * t { missing[k] += constants[j] }
+      row[j] = -dotProduct(pulls + j * t, missing + j * t, count: t)
     }
   }
 
-  private func dotBias(
-    _ weights: UnsafePointer<Float>, _ biases: UnsafePointer<Float>, _ column: Int
-  ) -> Float {
-    var sum: Float = 0
-    for i in 0..<shape.outputs { sum += weights[i * shape.inputs + column] * biases[i] }
-    return sum
+  private func writeByWeight(
+    _ row: UnsafeMutableBufferPointer<Double>, _ slopes: UnsafePointer<Float>, _ space: Workspace
+  ) {
+    let (o, m, t) = (shape.outputs, shape.inputs, shape.positions)
+    let (gradient, pulls) = (space.changes.floats, space.pulls.floats)
+    let isMajor = op.patchesArePositionMajor
+    multiply(
+      slopes, transposingA: isMajor, space.patches.floats, transposingB: !isMajor, into: gradient,
+      m: o, n: m, k: t)
+    multiply(weights, transposingA: true, gradient, into: pulls, m: m, n: m, k: o)
+    let biases = gradient + o * m
+    for i in 0..<o {
+      biases[i] = (0..<t).reduce(0) { $0 + slopes[isMajor ? $1 * o + i : i * t + $1] }
+    }
+    direction.withUnsafeBufferPointer { direction in
+      guard let base = direction.baseAddress else { return }
+      for j in 0..<m {
+        var bias: Float = 0
+        for i in 0..<o { bias += weights[i * m + j] * biases[i] }
+        row[j] = -Double(bias * constants[j]) - dotProduct(pulls + j * m, base + j * m, count: m)
+      }
+    }
   }
 }

@@ -36,8 +36,10 @@ package final class GradientCollector {
   }
 
   /// Adds a batch of examples, see `CurvatureEstimator.add`.
-  package func add(_ inputs: UnsafePointer<Float>, labels: [Int] = []) {
-    pass.run(inputs, labels: labels)
+  package func add(
+    _ inputs: UnsafePointer<Float>, labels: [Int] = [], weights: [Double] = []
+  ) {
+    pass.run(inputs, labels: labels, weights: weights)
   }
 
   /// Hands over the gradients, by node index; the collector is spent then.

@@ -54,9 +54,10 @@ struct Budget {
   }
 
   /// Images that curvature can be collected from in a small part of the time, given how many a second
-  /// the network is evaluated on: it takes about ten times as long.
+  /// the network is evaluated on: it takes about twenty times as long, with the images that these are
+  /// drawn from.
   func imagesOfCurvature(_ evaluatedPerSecond: Double) -> Double {
-    0.05 * left * evaluatedPerSecond / 10
+    0.05 * left * evaluatedPerSecond / 20
   }
 
   /// Of what is left, for curvature and choosing.

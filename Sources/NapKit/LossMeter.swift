@@ -3,14 +3,11 @@ package import NapData
 import NapEngine
 package import NapGraph
 import NapKernels
-import NapTensor
+package import NapTensor
 import NapTraining
 
-/// Measures how far the outputs of changed networks are from those of the original.
-///
-/// Of images that a classifier is sure of, a small change changes next to nothing. So images are drawn
-/// from many in proportion to `1 - Σ p²` of the original's probabilities, the trace of the loss's
-/// curvature, and count the less for it: the same mean, from far fewer images.
+/// Measures how far the outputs of changed networks are from those of the original, on images that it is
+/// unsure of.
 package final class LossMeter {
   private let plan: Plan
   private let original: Graph
@@ -24,38 +21,39 @@ package final class LossMeter {
     var outputs: [[Float]]
   }
 
-  /// - Parameter images: that are drawn from the pool, some of them perhaps more than once.
-  package init(_ graph: Graph, pool: any Dataset, images: Int, _ preset: Preset) throws {
+  /// - Parameter images: that are drawn from the pool.
+  package init(
+    _ graph: Graph, pool: any Dataset, images: Int, _ preset: Preset, seed: Seed = Seed(0),
+    progress: ProgressHandler = { _ in }
+  ) throws {
     original = graph
-    let size = graph.batchSize(upTo: min(64, pool.count))
-    let plan = try Plan(graph, batch: size)
-    func forEach(_ data: any Dataset, _ body: ([Float], Int) -> Void) throws {
-      let loader = Loader(
-        dataset: data, preset: preset, batchSize: size, shuffle: false, augment: false,
-        dropLast: false, seed: Seed(0))
-      let epoch = loader.epoch(0)
-      while let batch = try epoch.next() {
-        let count = batch.count * data.imageShape.product
-        body(Array(UnsafeBufferPointer(start: batch.pixels, count: count)), batch.count)
-      }
-    }
-    var doubts: [Double] = []
-    try forEach(pool) { pixels, count in
-      let outputs = Self.outputs(of: plan, pixels)
-      doubts += (0..<count).map { Self.doubt(outputs, plan.outputShapes, $0) }
-    }
-    var left = Self.draw(min(images, pool.count), by: doubts)[...]
+    let drawn = try ImageDraw(
+      graph, from: pool, preset: preset, scalar: .float32, temperature: 1,
+      poolFactor: Self.poolFactor, seed: seed
+    ).draw(images, seed: seed, progress: progress)
+    let size = graph.batchSize(upTo: min(64, drawn.images.count))
+    plan = try Plan(graph, batch: size)
+    let loader = Loader(
+      dataset: drawn.images, preset: preset, batchSize: size, shuffle: false, augment: false,
+      dropLast: false, seed: Seed(0))
+    let epoch = loader.epoch(0)
+    var left = drawn.weights[...]
     var batches: [MeasuredBatch] = []
-    try forEach(Subset(pool, indices: left.map(\.index))) { pixels, count in
+    while let batch = try epoch.next() {
+      let count = batch.count * drawn.images.imageShape.product
+      let pixels = Array(UnsafeBufferPointer(start: batch.pixels, count: count))
       batches.append(
         MeasuredBatch(
-          pixels: pixels, weights: left.prefix(count).map(\.weight),
+          pixels: pixels,
+          weights: left.prefix(batch.count).map { $0 / Double(drawn.images.count) },
           outputs: Self.outputs(of: plan, pixels)))
-      left = left.dropFirst(count)
+      left = left.dropFirst(batch.count)
     }
-    self.plan = plan
     self.batches = batches
   }
+
+  /// How many times as many images there should be in the pool as are drawn from it.
+  package static let poolFactor = 32
 
   /// In nats for classifiers, the mean over the pool; for other outputs see `Imitation`.
   package func divergence(of graph: Graph) throws -> Double {
@@ -97,30 +95,6 @@ package final class LossMeter {
     return zip(plan.outputs, plan.outputShapes).map {
       Array(UnsafeBufferPointer(start: $0, count: $1.product))
     }
-  }
-
-  /// How unsure the original is of an image; the same of all where outputs are no logits.
-  private static func doubt(_ outputs: [[Float]], _ shapes: [[Int]], _ n: Int) -> Double {
-    zip(outputs, shapes).reduce(1e-12) { sum, output in
-      guard areLogits(output.1) else { return sum + 1 }
-      let p = logProbabilities(row(n, of: output.0, output.1)).map(exp)
-      return sum + p.reduce(0) { $0 + $1 * (1 - $1) }
-    }
-  }
-
-  /// Places at even distances along the sum of all doubts, and what an image there counts.
-  private static func draw(_ count: Int, by doubts: [Double]) -> [(index: Int, weight: Double)] {
-    let step = doubts.reduce(0, +) / Double(count)
-    var (sum, next) = (0.0, step / 2)
-    var result: [(index: Int, weight: Double)] = []
-    for (index, doubt) in doubts.enumerated() {
-      sum += doubt
-      while next < sum {
-        result.append((index, step / (doubt * Double(doubts.count))))
-        next += step
-      }
-    }
-    return result
   }
 }
 

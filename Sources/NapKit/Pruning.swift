@@ -171,7 +171,11 @@ public struct Pruning: Sendable {
     }
     let session = PruningSession(
       original: restored.graph, preset: source.preset, all: all, training: rest,
-      validation: heldOut, criterion: criterion, settings: self, budget: budget,
+      validation: heldOut,
+      images: ImageDraw(
+        restored.graph, from: rest, preset: source.preset, scalar: precision.scalar,
+        seed: Seed(seed)),
+      criterion: criterion, settings: self, budget: budget,
       affordableImages: affordable, latencies: try latencies(network, progress),
       directory: directory,
       finished: { Network(restored.fold($0).restoringOutput(of: network.graph)) },

@@ -19,6 +19,8 @@ struct PruningSession {
   let training: any Dataset
   /// Held-out training images: what choices are validated on.
   let validation: any Dataset
+  /// Training images that curvature is collected from.
+  let images: ImageDraw
   let criterion: any Criterion.Type
   let settings: Pruning
   /// `nil` where epochs are counted instead.
@@ -68,19 +70,32 @@ extension PruningSession {
     ) { done, layers in
       try progress(WorkProgress(stage: "inverting curvature", step: done, steps: layers))
     }
-    if evidence.contains(.removals),
-      let directions = model.removalDirections(examples: curvatureImages)
-    {
-      let batch = graph.curvatureBatch(of: training.count)
-      let collector = try RemovalCollector(
-        graph, directions: directions, batch: batch, seed: seed.derived("removals").derived(round))
-      try collect(batch: batch, round: round, stage: "trying removals") {
-        collector.add($0.pixels)
-      }
-      model.calibrate(collector.takeDerivatives())
+    if evidence.contains(.removals), settings.granularity == .channels {
+      try calibrate(model, round: round)
     }
     return model
   }
+
+  /// Tries the removal of every unit, on as many images as that is worth.
+  private func calibrate(_ model: PruningModel, round: Int) throws {
+    let affordable = Int(Self.removalOperations / max(1, model.removalOperations))
+    guard affordable >= Self.fewestRemovalImages else { return }
+    let batch = model.graph.curvatureBatch(of: training.count)
+    let collector = try RemovalCollector(
+      model.graph, directions: model.removalDirections(), batch: batch,
+      seed: seed.derived("removals").derived(round))
+    try collect(
+      min(curvatureImages, affordable), batch: batch, round: round, stage: "trying removals"
+    ) {
+      collector.add($0.pixels, weights: $1)
+    }
+    model.calibrate(collector.takeDerivatives())
+  }
+
+  /// Half a minute or so.
+  private static let removalOperations = 4e12
+  /// Of fewer, a layer's calibration is the better guess for each of its channels.
+  private static let fewestRemovalImages = 128
 
   /// Large images have so many positions that fewer of them tell as much.
   var curvatureImages: Int {
@@ -95,7 +110,7 @@ extension PruningSession {
     let estimator = try CurvatureEstimator(
       graph, batch: batch, largestFactor: settings.largestFactor, seed: seed.derived(round))
     try collect(batch: batch, round: round, stage: "collecting curvature") {
-      estimator.add($0.pixels, labels: $0.labels)
+      estimator.add($0.pixels, weights: $1)
     }
     return estimator.takeFactors()
   }
@@ -107,22 +122,32 @@ extension PruningSession {
     let batch = graph.curvatureBatch(of: training.count)
     let collector = try GradientCollector(
       graph, kind: kind, batch: batch, seed: seed.derived(round))
-    try collect(batch: batch, round: round, stage: "collecting gradients") {
-      collector.add($0.pixels, labels: training.isLabelled ? $0.labels : [])
+    try collect(
+      batch: batch, round: round, drawing: kind == .model, stage: "collecting gradients"
+    ) {
+      collector.add($0.pixels, labels: training.isLabelled ? $0.labels : [], weights: $1)
     }
     return collector.takeGradients()
   }
 
-  /// Hands over batches of random training images.
-  private func collect(batch: Int, round: Int, stage: String, _ body: (Batch) -> Void) throws {
+  /// Hands over batches of training images and what these count.
+  ///
+  /// - Parameter drawing: whether images that the original is unsure of are drawn more often.
+  private func collect(
+    _ count: Int? = nil, batch: Int, round: Int, drawing: Bool = true, stage: String,
+    _ body: (Batch, [Double]) -> Void
+  ) throws {
+    let seed = seed.derived(stage).derived(round)
+    let steps = max(1, min(training.count, count ?? curvatureImages) / batch)
+    let drawn =
+      drawing ? try images.draw(steps * batch, seed: seed, progress: progress) : nil
     let loader = Loader(
-      dataset: training, preset: preset, batchSize: batch, shuffle: true, augment: false,
-      dropLast: true, seed: seed.derived("curvature").derived(round))
+      dataset: drawn?.images ?? training, preset: preset, batchSize: batch, shuffle: drawn == nil,
+      augment: false, dropLast: true, seed: seed)
     let epoch = loader.epoch(0)
-    let steps = min(loader.batchesPerEpoch, max(1, curvatureImages / batch))
     for step in 0..<steps {
       guard let images = try epoch.next() else { break }
-      body(images)
+      body(images, drawn.map { Array($0.weights[step * batch..<(step + 1) * batch]) } ?? [])
       try progress(
         WorkProgress(stage: stage, step: step + 1, steps: steps, images: (step + 1) * batch))
     }

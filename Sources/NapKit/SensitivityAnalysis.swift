@@ -1,5 +1,6 @@
 import NapData
 import NapGraph
+import NapKernels
 import NapPruning
 public import NapReport
 import NapTensor
@@ -30,8 +31,11 @@ public struct SensitivityAnalysis: Sendable {
     let data = try source.open(.train, imageShape: network.imageShape)
     try graph.check(fits: data)
     let (rest, heldOut) = data.split(
-      holdingOut: min(max(1, data.count / 2), Self.poolFactor * images), seed: Seed(seed))
-    let meter = try LossMeter(graph, pool: heldOut, images: images, source.preset)
+      holdingOut: min(max(1, data.count / 2), LossMeter.poolFactor * images), seed: Seed(seed))
+    let meter = try LossMeter(
+      graph, pool: heldOut, images: images, source.preset, seed: Seed(seed), progress: progress)
+    let draw = ImageDraw(
+      graph, from: rest, preset: source.preset, scalar: .float32, seed: Seed(seed))
     var settings = Pruning(source: source)
     settings.curvatureImages = curvatureImages
     settings.largestFactor = largestFactor
@@ -44,7 +48,7 @@ public struct SensitivityAnalysis: Sendable {
     for criterion in chosen {
       let session = PruningSession(
         original: graph, preset: source.preset, all: data, training: rest, validation: heldOut,
-        criterion: criterion, settings: settings, budget: nil, affordableImages: nil,
+        images: draw, criterion: criterion, settings: settings, budget: nil, affordableImages: nil,
         latencies: nil, directory: nil, finished: { Network($0) }, progress: progress)
       let model = try session.model(of: graph, round: 1)
       let scorer = criterion.init()
@@ -90,9 +94,6 @@ public struct SensitivityAnalysis: Sendable {
       criteria: reports.sorted { ($1.rankCorrelation, $0.name) < ($0.rankCorrelation, $1.name) },
       sets: sets, images: min(images, heldOut.count), trials: trials)
   }
-
-  /// Held-out images by those that are drawn from them.
-  private static let poolFactor = 32
 
   private struct Channel {
     var unit: Int

@@ -159,41 +159,42 @@ extension PruningModel {
   /// By what to multiply a unit's `kroneckerLoss`; `nil` where nothing has been measured.
   func calibration(of unit: PruningUnit) -> Double? { calibrations[unit.index] }
 
-  /// What a `RemovalCollector` is to measure, by node; `nil` when it would take too long.
-  ///
-  /// - Parameter examples: that it is to measure on.
-  package func removalDirections(examples: Int) -> [Int: Matrix]? {
+  /// What a `RemovalCollector` is to measure, by node; layers it cannot be measured of are left out.
+  package func removalDirections() -> [Int: Matrix] {
     var columns: [Int: [[Int]]] = [:]
     for unit in units.units {
       for (layer, chosen) in readings(of: unit) { columns[layer.node, default: []].append(chosen) }
     }
-    let operations = columns.keys.reduce(0.0) { sum, node in
-      guard let shape = layers[node]?.shape else { return sum }
-      return sum + 2 * Double(shape.outputs) * Double(shape.inputs) * Double(shape.inputs)
-    }
-    guard operations * Double(examples) <= Self.removalOperations else { return nil }
     var result: [Int: Matrix] = [:]
-    for (node, columns) in columns {
-      guard let direction = layers[node]?.removalDirections(of: columns) else { return nil }
-      result[node] = direction
-    }
+    for (node, columns) in columns { result[node] = layers[node]?.removalDirections(of: columns) }
     return result
   }
 
-  /// Half a minute or so.
-  private static let removalOperations = 4e12
+  /// Floating-point operations of what a `RemovalCollector` does with one example.
+  package var removalOperations: Double {
+    layers.values.filter { $0.shape.groups == 1 }.reduce(0) { sum, layer in
+      let (o, m, t) = (
+        Double(layer.shape.outputs), Double(layer.shape.inputs), Double(layer.shape.positions)
+      )
+      return sum + 2 * m * (m * min(o, t) + o * t)
+    }
+  }
 
   /// Takes over what a `RemovalCollector` has measured.
   package func calibrate(_ derivatives: [Int: Matrix]) {
     for unit in units.units {
-      var sums: [Double] = []
-      for (layer, columns) in readings(of: unit) {
-        guard let matrix = derivatives[layer.node] else { return }
-        if sums.isEmpty { sums = [Double](repeating: 0, count: matrix.rows) }
-        for n in sums.indices { for j in columns { sums[n] += matrix[n, j] } }
+      let readings = readings(of: unit)
+      let measured = readings.compactMap { layer, columns in
+        derivatives[layer.node].map { ($0, columns) }
+      }
+      guard let examples = measured.first?.0.rows, measured.count == readings.count else {
+        continue
+      }
+      let sums = (0..<examples).map { n in
+        measured.reduce(0.0) { sum, part in part.1.reduce(sum) { $0 + part.0[n, $1] } }
       }
       let loss = kroneckerLoss(of: unit)
-      if loss > 0, !sums.isEmpty { calibrations[unit.index] = 0.5 * sums.meanSquare / loss }
+      if loss > 0 { calibrations[unit.index] = 0.5 * sums.meanSquare / loss }
     }
   }
 

@@ -141,7 +141,8 @@ import Testing
     let x = network.input([3])
     network.output(network.linear(x, 3, 3, "classifier"), [3])
     let image = network.tensor([1, 3])
-    let logits = network.graph.evaluate([image])[0].floats.map(Double.init)
+    let logits = network.graph.evaluate([image])[0].floats
+      .map { Double($0 / CurvatureKind.temperature) }
     let total = logits.reduce(0) { $0 + exp($1) }
     let p = logits.map { exp($0) / total }
     let batch = 1000
@@ -155,6 +156,24 @@ import Testing
         #expect(abs(g[i, j] - expected) < 0.01)
       }
     }
+  }
+
+  @Test func weightsCountGradientsAndLeaveInputsAsTheyCome() throws {
+    var network = SmallNetwork()
+    let x = network.input([3])
+    network.output(network.linear(x, 3, 3, "classifier"), [3])
+    let images = network.tensor([2, 3]).floats
+    func groups(_ weights: [Double]) throws -> KroneckerFactors.Group {
+      let estimator = try CurvatureEstimator(network.graph, batch: 2, seed: Seed(1))
+      estimator.add(images, weights: weights)
+      return try #require(estimator.takeFactors()[0]).groups[0]
+    }
+    let (plain, first, second) = (try groups([]), try groups([3, 0]), try groups([0, 0.5]))
+    for (k, g) in plain.g.elements.enumerated() {
+      #expect(abs(first.g.elements[k] / 3 + second.g.elements[k] / 0.5 - g) < 1e-6)
+    }
+    #expect(first.a.dense.elements == plain.a.dense.elements)
+    #expect(first.g.elements != plain.g.elements)
   }
 
   @Test func dampedInversesInvert() {

@@ -122,6 +122,57 @@ import Testing
     }
   }
 
+  /// Through `∂L/∂W` or position by position, the same comes out, and of one example the change of its
+  /// loss with all weights together.
+  @Test func removalsAreSlopesAlongTheirDirections() throws {
+    for (name, network) in SmallNetwork.all {
+      var network = network
+      let x = network.tensor([1, 2, 4, 4])
+      let collector = try GradientCollector(network.graph, kind: .model, batch: 1, seed: Seed(5))
+      collector.add(x.floats)
+      let gradients = collector.takeGradients().filter { $0.value.gates.rows > 0 }
+      var random = Seed(6).generator()
+      func directions(_ constant: Double) -> [Int: Matrix] {
+        gradients.mapValues { gradients in
+          let inputs = gradients.gates.columns
+          var result = Matrix(rows: inputs, columns: inputs + 1)
+          for j in 0..<inputs {
+            for k in 0..<inputs { result[j, k] = Double(random.uniform()) - 0.5 }
+            result[j, inputs] = constant
+          }
+          return result
+        }
+      }
+      func found(_ directions: [Int: Matrix], byPosition: Bool) throws -> [Int: Matrix] {
+        let removals = try RemovalCollector(
+          network.graph, directions: directions, batch: 1, byPosition: byPosition, seed: Seed(5))
+        removals.add(x.floats)
+        return removals.takeDerivatives()
+      }
+      let withConstants = directions(0.3)
+      let others = try found(withConstants, byPosition: true)
+      for (node, matrix) in try found(withConstants, byPosition: false) {
+        let other = try #require(others[node])
+        for (a, b) in zip(matrix.elements, other.elements) { #expect(abs(a - b) < 1e-5, "\(name)") }
+      }
+      let plain = directions(0)
+      for (node, matrix) in try found(plain, byPosition: false) {
+        let slopes = try #require(gradients[node]).means[0]
+        let (direction, layer) = (try #require(plain[node]), network.graph.nodes[node])
+        let op = try #require(layer.op as? any AffineOperator)
+        let weights = op.matrices(ofWeight: try #require(network.graph.constants[layer.inputs[1]]))
+        for j in 0..<matrix.columns {
+          var expected = 0.0
+          for i in 0..<slopes.rows {
+            let along = (0..<matrix.columns).reduce(0) { $0 + slopes[i, $1] * direction[j, $1] }
+            expected -= Double(weights.floats[i * matrix.columns + j]) * along
+          }
+          #expect(abs(matrix[0, j] - expected) < 1e-5, "\(name)")
+        }
+      }
+    }
+  }
+
   private func negativeLogLikelihoods(_ logits: Tensor, _ labels: [Int]) -> [Double] {
     let classes = logits.shape[1]
     return labels.enumerated().map { n, label in

@@ -22,11 +22,9 @@ extension PruningModel {
       }
     }
     try self.init(graph, factors: factors, gradients: gradients)
-    guard evidence.contains(.removals),
-      let directions = removalDirections(examples: x.shape[0])
-    else { return }
+    guard evidence.contains(.removals) else { return }
     let collector = try RemovalCollector(
-      graph, directions: directions, batch: x.shape[0], seed: Seed(1))
+      graph, directions: removalDirections(), batch: x.shape[0], seed: Seed(1))
     collector.add(x.floats)
     calibrate(collector.takeDerivatives())
   }

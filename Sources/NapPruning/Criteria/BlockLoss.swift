@@ -3,31 +3,28 @@ package import NapKernels
 
 /// The predicted increase of the loss when a unit goes as a whole and its readers make up for it.
 ///
+/// Calibrated unit by unit: at first it is the exact Fisher information of the compensated removal, all
+/// readers and positions together; as others go, it changes as the Kronecker factors say. Where that was
+/// not measured, and for single weights, layers are calibrated as wholes.
+///
 /// - Units: nats per example.
 package struct BlockLoss: Criterion {
   package static let name = "nap"
   package static let summary =
     "second-order loss of the whole channel, compensated and calibrated (default)"
-  package static let evidence: Set<Evidence> = [.factors]
+  package static let evidence: Set<Evidence> = [.factors, .removals]
   package static let compensates = true
 
   package init() {}
 
   package func score(of unit: PruningUnit, in model: PruningModel) -> Double {
-    let readings = model.readings(of: unit)
-    if !readings.isEmpty {
-      return readings.reduce(0) { $0 + $1.layer.loss(removingColumns: $1.columns) }
+    guard let scale = model.calibration(of: unit) else {
+      return LayerCalibratedBlockLoss().score(of: unit, in: model)
     }
-    return model.computings(of: unit).reduce(0) { sum, computing in
-      computing.rows.reduce(sum) { $0 + computing.layer.loss(removingRow: $1.row, group: $1.group) }
-    }
+    return scale * model.kroneckerLoss(of: unit)
   }
 
   package func weightScores(in layer: LayerModel) -> [Matrix] {
-    (0..<layer.shape.groups).map { group in
-      var losses = layer.remainingLosses(group: group)
-      for i in losses.elements.indices { losses.elements[i] *= layer.calibration }
-      return losses
-    }
+    LayerCalibratedBlockLoss().weightScores(in: layer)
   }
 }

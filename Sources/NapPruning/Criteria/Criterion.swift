@@ -65,8 +65,8 @@ extension WeightwiseCriterion {
 /// Every criterion: a new one is a file of its own and a line here.
 package let allCriteria: [any Criterion.Type] = [
   BlockLoss.self,
+  LayerCalibratedBlockLoss.self,
   UncalibratedBlockLoss.self,
-  UnitCalibratedBlockLoss.self,
   SummedLoss.self,
   GateLoss.self,
   JointGateLoss.self,

@@ -4,16 +4,14 @@ package import NapKernels
 /// The loss of `BlockLoss` as the Kronecker factors give it, which layers cannot be compared by.
 package struct UncalibratedBlockLoss: Criterion {
   package static let name = "nap-uncalibrated"
-  package static let summary = "nap without the calibration of layers"
+  package static let summary = "nap without calibration"
   package static let evidence: Set<Evidence> = [.factors]
   package static let compensates = true
 
   package init() {}
 
   package func score(of unit: PruningUnit, in model: PruningModel) -> Double {
-    model.readings(of: unit).reduce(0) {
-      $0 + $1.layer.loss(removingColumns: $1.columns) / $1.layer.calibration
-    }
+    model.kroneckerLoss(of: unit)
   }
 
   package func weightScores(in layer: LayerModel) -> [Matrix] {

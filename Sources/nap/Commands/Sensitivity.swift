@@ -31,14 +31,17 @@ struct Sensitivity: ParsableCommand {
     help: "Images the loss is measured on: of 32 times as many, those that have most to say.")
   var images = 512
 
+  @Option(help: ArgumentHelp("Images the curvature is collected from.", visibility: .hidden))
+  var curvatureImages: Int?
+
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
-    guard channels > 0, images > 0 else {
-      throw ValidationError("--channels and --images must be positive")
+    guard channels > 0, images > 0, curvatureImages ?? 1 > 0 else {
+      throw ValidationError("--channels, --images and --curvature-images must be positive")
     }
     try Pruning.check(names)
   }
@@ -50,6 +53,7 @@ struct Sensitivity: ParsableCommand {
     analysis.criteria = names
     analysis.channelsPerSet = channels
     analysis.images = images
+    analysis.curvatureImages = curvatureImages
     analysis.seed = seed
     let terminal = Terminal()
     let report = try analysis.run(
