@@ -31,7 +31,7 @@ import Testing
       let all = places.reduce(Set()) { $0.union($1) }
       let (rows, columns) = (Set(all.map { $0 / 32 }), Set(all.map { $0 % 32 }))
       for sides in [rows, columns] {
-        #expect(try #require(sides.max()) - #require(sides.min()) < 8)
+        #expect(try #require(sides.max()) - #require(sides.min()) == 7)
       }
     }
     #expect(try pixels(data, 0) != pixels(data, 20))

@@ -208,8 +208,12 @@ import Testing
   }
 
   @Test func fewImagesTellTheLossOnAll() throws {
-    let network = try #require(Self.trained)
-    let graph = network.graph
+    var graph = try #require(Self.trained).graph
+    // Sure of some images and unsure of others, which then count more or less.
+    let layers = graph.nodes.filter { $0.op is any AffineOperator }
+    let classifier = try #require(layers.last).inputs[1]
+    let weights = try #require(graph.constants[classifier]).floats
+    graph.constants[classifier]?.floats = weights.map { 20 * $0 }
     let preset = try #require(Preset.named("synthetic"))
     let data = SyntheticDataset(count: 512, split: .test)
     var changed = graph
@@ -240,7 +244,7 @@ import Testing
     }
     let mean = sum / 512
     #expect(mean > 0)
-    for loss in losses { #expect(abs(loss / mean - 1) < 0.3) }
+    for loss in losses { #expect(abs(loss / mean - 1) < 0.35, "\(loss / mean)") }
   }
 
   @Test func comparisonsAreTablesAndPlots() throws {
