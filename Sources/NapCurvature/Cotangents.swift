@@ -1,6 +1,6 @@
 import NapEngine
 import NapKernels
-package import NapTensor
+import NapTensor
 
 /// Which gradients the curvature is the second moment of.
 package enum CurvatureKind: Sendable, Hashable {
@@ -9,9 +9,10 @@ package enum CurvatureKind: Sendable, Hashable {
   /// Of the given labels, the empirical Fisher; of the likeliest class where there are none.
   case labels
 
-  /// The predictions are taken at this temperature, as where their imitation is trained: at 1, the few
-  /// images that a network is unsure of decide alone. ResNet-56 at half of its MACs, one shot: 86.5 %
-  /// instead of 85.3 %.
+  /// The temperature that predictions are taken at.
+  ///
+  /// At 1, the few images that a network is unsure of decide alone. ResNet-56 at half of its MACs, one
+  /// shot: 86.5 % instead of 85.3 %.
   package static let temperature: Float = 2
 }
 

@@ -46,6 +46,14 @@ package final class RemovalCollector {
   }
 }
 
+extension AffineShape {
+  /// Floating-point operations of what a `RemovalCollector` does with one example.
+  package var removalOperations: Double {
+    let (o, m, t) = (Double(outputs), Double(inputs), Double(positions))
+    return groups == 1 ? 2 * m * (m * min(o, t) + o * t) : 0
+  }
+}
+
 /// The derivatives of one layer, in one of two orders: by position, what is pulled back through the
 /// weights times what is missing of the input there; or through `∂L_n/∂W`.
 private final class RemovalDerivatives {

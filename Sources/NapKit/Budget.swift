@@ -54,10 +54,10 @@ struct Budget {
   }
 
   /// Images that curvature can be collected from in a small part of the time, given how many a second
-  /// the network is evaluated on: it takes about twenty times as long, with the images that these are
-  /// drawn from.
+  /// the network is evaluated on: it takes about 25 times as long, with the images that these are
+  /// drawn from and with trying removals.
   func imagesOfCurvature(_ evaluatedPerSecond: Double) -> Double {
-    0.05 * left * evaluatedPerSecond / 20
+    0.05 * left * evaluatedPerSecond / 25
   }
 
   /// Of what is left, for curvature and choosing.

@@ -130,12 +130,18 @@ extension PruningSession {
     return min(wanted, max(1, Int(Self.curvatureMACs / max(1, try roundMACs()))))
   }
 
-  /// MACs of a round: forward passes, inverses, and what makes up for single weights.
+  /// MACs of a round: forward passes, removals that are tried, inverses, and what makes up for single
+  /// weights.
   private func roundMACs() throws -> Double {
     let steps = settings.granularity == .channels ? 0 : LayerModel.refinementSteps
     let shapes = try original.shapes(batch: 1)
     var sum = Double(try CostModel(original).macs) * Double(curvatureImages)
-    for shape in original.affineLayers(shapes: shapes).map(\.shape) {
+    let layers = original.affineLayers(shapes: shapes).map(\.shape)
+    if settings.granularity == .channels, criterion.evidence.contains(.removals) {
+      let operations = layers.reduce(0) { $0 + $1.removalOperations }
+      sum += min(Self.removalOperations, operations * Double(curvatureImages)) / 2
+    }
+    for shape in layers {
       let outputs = Double(shape.outputs)
       let inputs = shape.blocks(upTo: settings.largestFactor).map { Double($0.count) }
       let products = Double(steps) * outputs
@@ -146,7 +152,7 @@ extension PruningSession {
   }
 
   /// MACs of all rounds at most, forward passes and linear algebra: some minutes.
-  private static let curvatureMACs = 6e12
+  private static let curvatureMACs = 1.2e13
 
   /// Lets a running training go on with thinned weights.
   private func take(_ state: State, into run: TrainingRun) {

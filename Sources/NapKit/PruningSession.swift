@@ -93,7 +93,7 @@ extension PruningSession {
   }
 
   /// Half a minute or so.
-  private static let removalOperations = 4e12
+  static let removalOperations = 4e12
   /// Of fewer, a layer's calibration is the better guess for each of its channels.
   private static let fewestRemovalImages = 128
 

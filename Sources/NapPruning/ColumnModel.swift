@@ -1,4 +1,4 @@
-package import NapKernels
+import NapKernels
 
 /// What the quadratic model says of the columns of a weight matrix while columns and rows go.
 ///

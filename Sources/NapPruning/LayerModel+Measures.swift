@@ -1,6 +1,6 @@
 import NapCurvature
 import NapGraph
-package import NapKernels
+import NapKernels
 
 /// What criteria ask of a layer besides losses.
 extension LayerModel {
@@ -43,19 +43,17 @@ extension LayerModel {
   /// How the other columns change when one goes with those of its unit: rows `([A⁻¹]_JJ)⁻¹ [A⁻¹]_J,:`
   /// of `[in, in + 1]`; zero for columns of no unit.
   func removalDirections(of units: [[Int]]) -> Matrix? {
-    guard shape.groups == 1, !isShared, let inverse = columnModels.first?.inverse else {
-      return nil
-    }
+    // Of a layer whose inputs are split, the whole matrix would take too much memory.
+    guard shape.groups == 1, !isShared, let inverse = columnModels.first?.inverse,
+      inverse.blocks.count == 1
+    else { return nil }
     var result = Matrix(rows: shape.inputs, columns: shape.inputs + 1)
     for columns in units {
-      for (block, local) in inverse.split(columns) {
-        let corner = inverse.blocks[block].selecting(rows: local, columns: local)
-        let strip = inverse.blocks[block].selecting(rows: local)
-        guard let solved = corner.solvingPositiveDefinite(strip) else { return nil }
-        let first = inverse.bounds[block]
-        for (k, j) in local.enumerated() {
-          for column in 0..<solved.columns { result[first + j, first + column] = solved[k, column] }
-        }
+      let corner = inverse.blocks[0].selecting(rows: columns, columns: columns)
+      let strip = inverse.blocks[0].selecting(rows: columns)
+      guard let solved = corner.solvingPositiveDefinite(strip) else { return nil }
+      for (k, j) in columns.enumerated() {
+        for column in 0..<solved.columns { result[j, column] = solved[k, column] }
       }
     }
     return result

@@ -1,4 +1,4 @@
-package import NapCurvature
+import NapCurvature
 package import NapGraph
 package import NapKernels
 import NapTensor

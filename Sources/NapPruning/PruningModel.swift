@@ -172,12 +172,7 @@ extension PruningModel {
 
   /// Floating-point operations of what a `RemovalCollector` does with one example.
   package var removalOperations: Double {
-    layers.values.filter { $0.shape.groups == 1 }.reduce(0) { sum, layer in
-      let (o, m, t) = (
-        Double(layer.shape.outputs), Double(layer.shape.inputs), Double(layer.shape.positions)
-      )
-      return sum + 2 * m * (m * min(o, t) + o * t)
-    }
+    layers.values.reduce(0) { $0 + $1.shape.removalOperations }
   }
 
   /// Takes over what a `RemovalCollector` has measured.
