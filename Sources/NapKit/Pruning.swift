@@ -117,7 +117,7 @@ public struct Pruning: Sendable {
 
   /// Prunes a network; the test split serves the report only.
   ///
-  /// - Throws: `TrainingStopped` when the loss is no longer a number; it holds the last good state.
+  /// - Throws: `WorkStopped` when training has to stop; it holds the last good state.
   public func run(_ network: Network, progress: @escaping ProgressHandler = { _ in }) throws
     -> (network: Network, report: PruningReport)
   {
@@ -193,14 +193,14 @@ public struct Pruning: Sendable {
     do {
       outcome = try prune(session)
       if outcome.curve.isEmpty { try session.keepResult(outcome.state) }
-    } catch var stopped as TrainingStopped {
+    } catch var stopped as WorkStopped {
       stopped.lastGood.graph = restored.fold(stopped.lastGood.graph)
         .restoringOutput(of: network.graph)
       throw stopped
     }
     let smaller = restored.fold(outcome.state.graph)
-    let after = try accuracy(smaller)
     let result = Network(smaller.restoringOutput(of: network.graph))
+    let after = try WorkStopped.keeping({ result }) { try accuracy(smaller) }
     var report = PruningReport(
       accuracyBefore: before, accuracyAfter: after, macsBefore: network.macs,
       macsAfter: result.macs,

@@ -82,7 +82,7 @@ extension PruningSession {
       original, data: all, preset: preset, recipe: recipe, teacher: teacher)
     var round = 0
     try announce(run, stage: "training")
-    try keepingLastGood(run) {
+    try WorkStopped.keeping({ Network(run.parameters.graph) }) {
       while true {
         let share = Self.pruningShare * Double(round) / Double(max(1, levels.count - 1))
         if round < levels.count, run.progress >= share {

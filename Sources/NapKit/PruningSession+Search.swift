@@ -85,8 +85,12 @@ private struct DropSearch {
   }
 
   mutating func run() throws -> PruningOutcome {
-    try goDown()
-    if willTrain, path.count > 1 { try train() }
+    do {
+      try goDown()
+      if willTrain, path.count > 1 { try train() }
+    } catch  where best.level < 1 {
+      try WorkStopped.keeping({ Network(best.state.graph) }) { throw error }
+    }
     return PruningOutcome(state: best.state, curve: curve)
   }
 

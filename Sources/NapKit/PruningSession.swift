@@ -291,7 +291,7 @@ extension PruningSession {
       state.graph, data: data, preset: preset, recipe: recipe, teacher: teacher)
     for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
     try announce(run, stage: "fine-tuning")
-    try keepingLastGood(run) {
+    try WorkStopped.keeping({ Network(run.parameters.graph) }) {
       while let report = try run.next() {
         try progress(WorkProgress(report, recipe, stage: "fine-tuning"))
       }
@@ -316,15 +316,6 @@ extension PruningSession {
           Double(recipe.loss.teacherWeight),
           run.teacherSeesBothSides ? " (mean of each image and its mirror image)" : "",
           recipe.blendsAtOnce ? ", blended images" : "")))
-  }
-
-  /// Hands on the last good state when training has to stop.
-  func keepingLastGood(_ run: TrainingRun, _ body: () throws -> Void) throws {
-    do {
-      try body()
-    } catch let error as TrainingError {
-      throw TrainingStopped(lastGood: Network(run.parameters.graph), reason: error)
-    }
   }
 
   /// Percent of some images that are classified right.

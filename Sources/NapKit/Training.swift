@@ -12,9 +12,10 @@ public struct Training: Sendable {
   public var source: DataSource
   public var epochs = 30
   public var batchSize = 128
-  public var learningRate = 0.1
+  /// The peak; `nil` begins at 0.1 and lowers it where the loss is no longer a number.
+  public var learningRate: Double?
   public var warmupEpochs = 1.0
-  /// `cosine` or `step`.
+  /// One of `schedules`.
   public var schedule = "cosine"
   public var momentum = 0.9
   public var weightDecay = 5e-4
@@ -52,7 +53,7 @@ public struct Training: Sendable {
     return network
   }
 
-  /// - Throws: `TrainingStopped` when the loss is no longer a number; it holds the last good state.
+  /// - Throws: `WorkStopped` when training has to stop; it holds the last good state.
   public func run(_ network: Network, progress: ProgressHandler = { _ in }) throws
     -> (network: Network, report: TrainingReport)
   {
@@ -68,7 +69,8 @@ public struct Training: Sendable {
     var recipe = TrainingRecipe()
     recipe.epochs = epochs
     recipe.batchSize = network.graph.batchSize(batchSize)
-    recipe.learningRate = learningRate
+    recipe.learningRate = learningRate ?? 0.1
+    recipe.lowersRate = learningRate == nil
     recipe.warmupEpochs = min(warmupEpochs, Double(epochs) / 2)
     recipe.schedule = schedule
     recipe.savesMemory = savesMemory
@@ -87,7 +89,10 @@ public struct Training: Sendable {
       restored.graph, data: data, preset: source.preset, recipe: recipe,
       teacher: teacher?.graph.logits)
     let trainingStart = clock.now
-    do {
+    func trained() -> Network {
+      Network(restored.fold(run.parameters.graph).restoringOutput(of: network.graph))
+    }
+    try WorkStopped.keeping(trained) {
       while let report = try run.next() {
         try progress(WorkProgress(report, recipe, stage: "training"))
         if report.endsEpoch {
@@ -96,17 +101,14 @@ public struct Training: Sendable {
               stage: "training", message: Self.summary(report)))
         }
       }
-    } catch let error as TrainingError {
-      throw TrainingStopped(
-        lastGood: Network(restored.fold(run.parameters.graph).restoringOutput(of: network.graph)),
-        reason: error)
     }
     let seconds = (clock.now - trainingStart) / .seconds(1)
-    let trained = restored.fold(run.parameters.graph)
-    let result = Network(trained.restoringOutput(of: network.graph))
-    let sum = try test.map {
-      try Evaluation.measure(
-        trained, $0, source.preset, .float32, progress: progress)
+    let result = trained()
+    let sum = try WorkStopped.keeping({ result }) {
+      try test.map {
+        try Evaluation.measure(
+          result.graph.logits, $0, source.preset, .float32, progress: progress)
+      }
     }
     let report = TrainingReport(
       accuracy: sum.map { $0.accuracy }, loss: sum?.meanLoss, epochs: epochs,
@@ -129,12 +131,4 @@ public struct Training: Sendable {
     value.formatted(
       .number.precision(.fractionLength(digits)).locale(.init(identifier: "en_US_POSIX")))
   }
-}
-
-/// Training that had to stop, with the network as it last was in order.
-package struct TrainingStopped: NapTensor.RecoverableError {
-  package var lastGood: Network
-  let reason: TrainingError
-  package var problem: String { reason.problem }
-  package var recovery: String? { reason.recovery }
 }

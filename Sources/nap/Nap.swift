@@ -38,6 +38,7 @@ struct Nap: ParsableCommand {
 
   /// Words the error and chooses the exit status.
   private static func status(of error: any Error) -> Int32 {
+    let error = (error as? WorkStopped)?.reason ?? error
     switch error {
     case is Interruption:
       Terminal.write("nap: interrupted")

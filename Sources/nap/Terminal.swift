@@ -75,13 +75,17 @@ final class Terminal {
     barWidth = isLast ? 0 : line.count
   }
 
-  /// Writes the last good network when training has to stop, and says so.
+  /// Writes the last good network when work has to stop, beside where the result would have been, and
+  /// says so.
   static func rescuing(to path: String, _ body: () throws -> Void) throws {
     do {
       try body()
-    } catch let stopped as TrainingStopped {
-      try stopped.lastGood.write(to: path)
-      write("nap: the last good state was written to '\(path)'")
+    } catch let stopped as WorkStopped {
+      let url = URL(fileURLWithPath: path)
+      let name = url.deletingPathExtension().lastPathComponent + "-unfinished.onnx"
+      let rescue = url.deletingLastPathComponent().appendingPathComponent(name).relativePath
+      try stopped.lastGood.write(to: rescue)
+      write("nap: stopped early; the network as it was then is in '\(rescue)'")
       throw stopped
     }
   }

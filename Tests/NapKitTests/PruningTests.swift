@@ -192,6 +192,31 @@ import Testing
     #expect(throws: UsageError.self) { try Latency(contentsOf: path, for: network) }
   }
 
+  private struct Enough: Error {}
+
+  /// Hours of work are not lost when somebody has had enough.
+  @Test func whatStopsHalfWayLeavesANetwork() throws {
+    let network = try #require(Self.trained)
+    func stopped(_ work: (@escaping ProgressHandler) throws -> Void) throws -> Network {
+      let error = #expect(throws: WorkStopped.self) {
+        try work {
+          if $0.stage.contains("tuning") || $0.stage == "training", $0.step > 1 { throw Enough() }
+        }
+      }
+      #expect(error?.reason is Enough)
+      return try #require(error).lastGood
+    }
+    var job = try pruning(.macs(0.6), .channels)
+    job.epochs = 1
+    #expect(try stopped { _ = try job.run(network, progress: $0) }.macs < network.macs * 7 / 10)
+    job = try pruning(.sparsity(0.5), .weights)
+    job.epochs = 1
+    #expect(try stopped { _ = try job.run(network, progress: $0) }.macs == network.macs)
+    var training = Training(source: try #require(Self.source))
+    training.epochs = 1
+    #expect(try stopped { _ = try training.run(network, progress: $0) }.macs == network.macs)
+  }
+
   @Test func sensitivitiesArePredictedAndMeasured() throws {
     let network = try #require(Self.trained)
     var analysis = SensitivityAnalysis(source: try #require(Self.source))

@@ -28,8 +28,9 @@ struct Train: ParsableCommand {
   @Option(help: "Images a step.")
   var batchSize = 128
 
-  @Option(help: "The peak learning rate.")
-  var learningRate = 0.1
+  @Option(
+    help: "The peak learning rate (default: 0.1, less where the loss is no longer a number).")
+  var learningRate: Double?
 
   @Option(help: "How the learning rate goes down: \(Training.schedules.joined(separator: " or ")).")
   var schedule = "cosine"
@@ -72,7 +73,8 @@ struct Train: ParsableCommand {
     }
     try require((1...100_000).contains(epochs), "--epochs must lie between 1 and 100000")
     try require((1...65_536).contains(batchSize), "--batch-size must lie between 1 and 65536")
-    try require(learningRate > 0 && learningRate.isFinite, "--learning-rate must be positive")
+    try require(
+      learningRate ?? 1 > 0 && learningRate?.isFinite ?? true, "--learning-rate must be positive")
     try require(warmup >= 0 && warmup.isFinite, "--warmup must not be negative")
     try require((0..<1).contains(momentum), "--momentum must lie between 0 and 1")
     try require(weightDecay >= 0 && weightDecay.isFinite, "--weight-decay must not be negative")
