@@ -11,6 +11,8 @@ import NapTraining
 public struct Training: Sendable {
   public var source: DataSource
   public var epochs = 30
+  /// How long to train, in seconds, instead of a number of epochs.
+  public var seconds: Double?
   public var batchSize = 128
   /// The peak; `nil` begins at 0.1 and lowers it where the loss is no longer a number.
   public var learningRate: Double?
@@ -68,10 +70,11 @@ public struct Training: Sendable {
     let test = try source.openTest(imageShape: network.imageShape)
     var recipe = TrainingRecipe()
     recipe.epochs = epochs
+    recipe.seconds = seconds
     recipe.batchSize = network.graph.batchSize(batchSize)
     recipe.learningRate = learningRate ?? 0.1
     recipe.lowersRate = learningRate == nil
-    recipe.warmupEpochs = min(warmupEpochs, Double(epochs) / 2)
+    recipe.warmupEpochs = seconds == nil ? min(warmupEpochs, Double(epochs) / 2) : warmupEpochs
     recipe.schedule = schedule
     recipe.savesMemory = savesMemory
     recipe.optimizer = .init(momentum: Float(momentum), weightDecay: Float(weightDecay))
@@ -79,6 +82,9 @@ public struct Training: Sendable {
       labelSmoothing: Float(labelSmoothing),
       teacherWeight: teacher == nil ? 0 : Float(teacherWeight),
       temperature: Float(temperature))
+    // Of images that it knows by heart it learns nothing more; the teacher knows others.
+    recipe.blending = teacher != nil && data.isLabelled ? 0.5 : 0
+    recipe.blendsFrom = 95
     recipe.augments = augments
     recipe.seed = Seed(seed)
     recipe.scalar = precision.scalar
@@ -111,7 +117,8 @@ public struct Training: Sendable {
       }
     }
     let report = TrainingReport(
-      accuracy: sum.map { $0.accuracy }, loss: sum?.meanLoss, epochs: epochs,
+      accuracy: sum.map { $0.accuracy }, loss: sum?.meanLoss,
+      epochs: run.step / run.stepsPerEpoch,
       parameters: result.parameters, macs: result.macs,
       imagesPerSecond: Double(run.step * recipe.batchSize) / max(1e-9, seconds),
       seconds: (clock.now - start) / .seconds(1))

@@ -266,7 +266,8 @@ package final class TrainingRun {
       && epochSum.accuracy >= recipe.blendsFrom
     blends = blends || startsBlending
     return StepReport(
-      step: step, steps: steps, epoch: epoch, epochs: recipe.epochs, endsEpoch: endsEpoch,
+      step: step, steps: steps, epoch: epoch, epochs: max(epoch + 1, steps / stepsPerEpoch),
+      endsEpoch: endsEpoch,
       learningRate: rate, wentBack: wentBack, startsBlending: startsBlending, batch: sum,
       epochSum: epochSum)
   }
@@ -325,8 +326,7 @@ package final class TrainingRun {
   }
 
   private func learningRate(at progress: Double) -> Double {
-    let steps = Double(max(1, recipe.epochs * stepsPerEpoch))
-    let warmup = recipe.warmupEpochs * Double(stepsPerEpoch) / steps
+    let warmup = recipe.warmupEpochs * Double(stepsPerEpoch) / Double(max(1, steps))
     return slowdown * recipe.learningRate
       * recipe.schedule.factor(at: progress, warmup: min(1, warmup))
   }

@@ -192,6 +192,13 @@ import Testing
     #expect(throws: UsageError.self) { try Latency(contentsOf: path, for: network) }
   }
 
+  @Test func trainingEndsWhenItsTimeIsOver() throws {
+    var training = Training(source: try #require(Self.source))
+    training.seconds = 0.5
+    let report = try training.run(training.network("resnet8")).report
+    #expect(report.epochs < training.epochs && report.imagesPerSecond > 0)
+  }
+
   private struct Enough: Error {}
 
   /// Hours of work are not lost when somebody has had enough.

@@ -22,8 +22,13 @@ struct Train: ParsableCommand {
 
   @OptionGroup var dataOptions: DataOptions
 
-  @Option(help: "How often every image is seen.")
-  var epochs = 30
+  @Option(help: "How often every image is seen (default: 30).")
+  var epochs: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "How long to train, such as 30m or 1h30m, instead of --epochs.", valueName: "span"))
+  var time: TimeSpan?
 
   @Option(help: "Images a step.")
   var batchSize = 128
@@ -71,7 +76,8 @@ struct Train: ParsableCommand {
     func require(_ holds: Bool, _ message: String) throws {
       if !holds { throw ValidationError(message) }
     }
-    try require((1...100_000).contains(epochs), "--epochs must lie between 1 and 100000")
+    try require(epochs == nil || time == nil, "give either --epochs or --time")
+    try require((1...100_000).contains(epochs ?? 1), "--epochs must lie between 1 and 100000")
     try require((1...65_536).contains(batchSize), "--batch-size must lie between 1 and 65536")
     try require(
       learningRate ?? 1 > 0 && learningRate?.isFinite ?? true, "--learning-rate must be positive")
@@ -89,7 +95,8 @@ struct Train: ParsableCommand {
   func run() throws {
     try OutputPath.check(output, unlike: model)
     var training = Training(source: try dataOptions.source())
-    training.epochs = epochs
+    training.epochs = epochs ?? training.epochs
+    training.seconds = time?.seconds
     training.batchSize = batchSize
     training.learningRate = learningRate
     training.schedule = schedule
