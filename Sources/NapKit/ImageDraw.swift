@@ -80,8 +80,8 @@ package final class ImageDraw {
 
   private func doubt(_ plan: Plan, _ example: Int) -> Double {
     zip(plan.outputs, plan.outputShapes).reduce(1e-12) { sum, output in
-      let classes = output.1[1]
       guard areLogits(output.1) else { return sum + 1 }
+      let classes = output.1[1]
       var p = [Float](repeating: 0, count: classes)
       softmax(output.0 + example * classes, classes, temperature: temperature, into: &p)
       // Of the likeliest class, `1 - p` would be nothing but rounding.

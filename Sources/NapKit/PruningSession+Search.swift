@@ -88,7 +88,7 @@ private struct DropSearch {
     do {
       try goDown()
       if willTrain, path.count > 1 { try train() }
-    } catch  where best.level < 1 {
+    } catch let error where best.level < 1 {
       try WorkStopped.keeping({ Network(best.state.graph) }) { throw error }
     }
     return PruningOutcome(state: best.state, curve: curve)
