@@ -89,7 +89,7 @@ private struct DropSearch {
       try goDown()
       if willTrain, path.count > 1 { try train() }
     } catch let error where best.level < 1 {
-      try WorkStopped.keeping({ Network(best.state.graph) }) { throw error }
+      throw WorkStopped(lastGood: Network(best.state.graph), by: error)
     }
     return PruningOutcome(state: best.state, curve: curve)
   }

@@ -260,9 +260,7 @@ extension PruningSession {
     recipe.lowersRate = settings.learningRate == nil
     recipe.batchSize = original.trainingBatch(of: training.count)
     recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
-    // Of images that it knows by heart it learns nothing more; with fewer it is not done yet.
-    recipe.blending = training.isLabelled ? 0.5 : 0
-    recipe.blendsFrom = 95
+    if training.isLabelled { recipe.blendOnceImagesAreKnown() }
     return recipe
   }
 

@@ -82,9 +82,7 @@ public struct Training: Sendable {
       labelSmoothing: Float(labelSmoothing),
       teacherWeight: teacher == nil ? 0 : Float(teacherWeight),
       temperature: Float(temperature))
-    // Of images that it knows by heart it learns nothing more; the teacher knows others.
-    recipe.blending = teacher != nil && data.isLabelled ? 0.5 : 0
-    recipe.blendsFrom = 95
+    if teacher != nil, data.isLabelled { recipe.blendOnceImagesAreKnown() }
     recipe.augments = augments
     recipe.seed = Seed(seed)
     recipe.scalar = precision.scalar

@@ -6,6 +6,12 @@ public struct WorkStopped: Error, CustomStringConvertible {
 
   public var description: String { "\(reason)" }
 
+  /// - Parameter error: what stopped the work; of work that has been stopped inside it, why that was.
+  init(lastGood: Network, by error: any Error) {
+    self.lastGood = lastGood
+    reason = (error as? WorkStopped)?.reason ?? error
+  }
+
   /// Does something that hands on a network if it has to stop.
   static func keeping<Result>(_ lastGood: () -> Network, _ body: () throws -> Result) throws
     -> Result
@@ -13,7 +19,7 @@ public struct WorkStopped: Error, CustomStringConvertible {
     do {
       return try body()
     } catch {
-      throw WorkStopped(lastGood: lastGood(), reason: (error as? WorkStopped)?.reason ?? error)
+      throw WorkStopped(lastGood: lastGood(), by: error)
     }
   }
 }

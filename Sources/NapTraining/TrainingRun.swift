@@ -36,6 +36,12 @@ package struct TrainingRecipe: Sendable {
   package var savesMemory = false
 
   package init() {}
+
+  /// Of images that a network knows by heart it learns nothing more; with fewer it is not done yet.
+  package mutating func blendOnceImagesAreKnown() {
+    blending = 0.5
+    blendsFrom = 95
+  }
 }
 
 /// Why training stopped.
