@@ -139,7 +139,7 @@ extension PruningSession {
     let layers = original.affineLayers(shapes: shapes).map(\.shape)
     if settings.granularity == .channels, criterion.evidence.contains(.removals) {
       let operations = layers.reduce(0) { $0 + $1.removalOperations }
-      sum += min(Self.removalOperations, operations * Double(curvatureImages)) / 2
+      sum += operations * Double(removalImages(operations)) / 2
     }
     for shape in layers {
       let outputs = Double(shape.outputs)

@@ -116,24 +116,29 @@ private struct DropSearch {
     session.budget?.isInFirstHalf ?? (spentEpochs + Self.recoveryEpochs <= epochs)
   }
 
-  /// Trains the smallest network; then, as that turned out, a smaller one, the one before it, or the same
-  /// one again.
+  /// Trains the smallest network; then, as that turned out, a smaller one, the one before it, or one in
+  /// between. Trained a second time, a network only gets to where it was.
   private mutating func train() throws {
     var candidate = path.removeLast()
     for left in (1...Self.trainings).reversed() {
       candidate = try trained(
         candidate, session.budget.map { .seconds($0.left / Double(left)) } ?? .epochs(epochs))
       try take(candidate, otherwise: "too much")
-      guard left > 1 else { break }
-      if candidate.drop <= allowedDrop {
-        path = []
-        let isFar = candidate.drop <= allowedDrop / 2
-        let factor = isFar ? descent.factor : descent.factor.squareRoot()
-        candidate = try smaller(than: candidate, level: factor * candidate.level) ?? candidate
-      } else if candidate.drop > 1.5 * allowedDrop, path.count > 1 {
-        candidate = path.removeLast()
-      }
+      guard left > 1, let next = try next(after: candidate) else { break }
+      candidate = next
     }
+  }
+
+  private mutating func next(after candidate: Candidate) throws -> Candidate? {
+    if candidate.drop <= allowedDrop {
+      path = [candidate]
+      let isFar = candidate.drop <= allowedDrop / 2
+      let factor = isFar ? descent.factor : descent.factor.squareRoot()
+      return try smaller(than: candidate, level: factor * candidate.level)
+    }
+    let before = path.count > 1 ? path.removeLast() : path[0]
+    if candidate.drop > 1.5 * allowedDrop, before.drop > allowedDrop { return before }
+    return try smaller(than: before, level: (before.level * candidate.level).squareRoot())
   }
 
   /// `nil` where nothing more may go.

@@ -78,22 +78,26 @@ extension PruningSession {
 
   /// Tries the removal of every unit, on as many images as that is worth.
   private func calibrate(_ model: PruningModel, round: Int) throws {
-    let affordable = Int(Self.removalOperations / max(1, model.removalOperations))
-    guard affordable >= Self.fewestRemovalImages else { return }
+    let count = removalImages(model.removalOperations)
+    guard count > 0 else { return }
     let batch = model.graph.curvatureBatch(of: training.count)
     let collector = try RemovalCollector(
       model.graph, directions: model.removalDirections(), batch: batch,
       seed: seed.derived("removals").derived(round))
-    try collect(
-      min(curvatureImages, affordable), batch: batch, round: round, stage: "trying removals"
-    ) {
+    try collect(count, batch: batch, round: round, stage: "trying removals") {
       collector.add($0.pixels, weights: $1)
     }
     model.calibrate(collector.takeDerivatives())
   }
 
+  /// Images that removals are tried on, of so many operations each; 0 where only few could be afforded.
+  func removalImages(_ operations: Double) -> Int {
+    let affordable = Int(Self.removalOperations / max(1, operations))
+    return affordable < Self.fewestRemovalImages ? 0 : min(curvatureImages, affordable)
+  }
+
   /// Half a minute or so.
-  static let removalOperations = 4e12
+  private static let removalOperations = 4e12
   /// Of fewer, a layer's calibration is the better guess for each of its channels.
   private static let fewestRemovalImages = 128
 
