@@ -74,7 +74,7 @@ public struct Training: Sendable {
     recipe.batchSize = network.graph.batchSize(batchSize)
     recipe.learningRate = learningRate ?? 0.1
     recipe.lowersRate = learningRate == nil
-    recipe.warmupEpochs = seconds == nil ? min(warmupEpochs, Double(epochs) / 2) : warmupEpochs
+    recipe.warmupEpochs = warmupEpochs
     recipe.schedule = schedule
     recipe.savesMemory = savesMemory
     recipe.optimizer = .init(momentum: Float(momentum), weightDecay: Float(weightDecay))

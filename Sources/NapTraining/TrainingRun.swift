@@ -14,7 +14,7 @@ package struct TrainingRecipe: Sendable {
   package var learningRate = 0.1
   package var optimizer = NesterovSGD.Options()
   package var schedule = Schedule.cosine
-  /// Epochs over which the learning rate rises from 0.
+  /// Epochs over which the learning rate rises from 0; half of the run at most.
   package var warmupEpochs = 0.0
   /// Whether training goes back to the last good state with a quarter of the learning rate where the
   /// loss is no longer a number; three times at most.
@@ -334,7 +334,7 @@ package final class TrainingRun {
   private func learningRate(at progress: Double) -> Double {
     let warmup = recipe.warmupEpochs * Double(stepsPerEpoch) / Double(max(1, steps))
     return slowdown * recipe.learningRate
-      * recipe.schedule.factor(at: progress, warmup: min(1, warmup))
+      * recipe.schedule.factor(at: progress, warmup: min(0.5, warmup))
   }
 
   /// Unless the loss is growing out of hand already: 1 is about what knowing nothing costs.

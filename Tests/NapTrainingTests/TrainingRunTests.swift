@@ -52,6 +52,15 @@ import Testing
     #expect(try #require(losses.last) < losses[0])
   }
 
+  @Test func warmUpLastsHalfOfTheRunAtMost() throws {
+    var recipe = try recipe(epochs: 2)
+    recipe.warmupEpochs = 5
+    let run = try TrainingRun(network.graph, data: data, preset: preset(), recipe: recipe)
+    var rates: [Double] = []
+    while let report = try run.next() { rates.append(report.learningRate) }
+    #expect(Array(rates.prefix(5)) == [0, 0.25, 0.5, 0.75, 1].map { $0 * recipe.learningRate })
+  }
+
   @Test func divergenceKeepsTheLastGoodState() throws {
     var wild = try recipe(epochs: 20)
     wild.learningRate = 1e30

@@ -40,7 +40,7 @@ struct Train: ParsableCommand {
   @Option(help: "How the learning rate goes down: \(Training.schedules.joined(separator: " or ")).")
   var schedule = "cosine"
 
-  @Option(help: "Epochs over which the learning rate rises from 0.")
+  @Option(help: "Epochs over which the learning rate rises from 0; half of the run at most.")
   var warmup = 1.0
 
   @Option(help: "Nesterov momentum.")
