@@ -13,10 +13,10 @@ package enum Schedule: String, Sendable, CaseIterable {
 
   /// - Parameters:
   ///   - progress: the part of the run that is done, in `0...1`.
-  ///   - warmup: the part of the run over which the factor rises linearly from 0.
+  ///   - warmup: the part of the run over which the factor rises linearly from 0, less than all of it.
   package func factor(at progress: Double, warmup: Double = 0) -> Double {
     if progress < warmup { return progress / warmup }
-    let rest = warmup < 1 ? (progress - warmup) / (1 - warmup) : 1
+    let rest = (progress - warmup) / (1 - warmup)
     switch self {
     case .cosine: return 0.5 * (1 + cos(.pi * min(1, rest)))
     case .trapezoid: return min(1, (1 - min(1, rest)) / 0.6)
