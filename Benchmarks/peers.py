@@ -129,9 +129,10 @@ def prune(model, importance, macs, x, y):
         model.zero_grad()
         if isinstance(importance, tp.importance.GroupHessianImportance):
             importance.zero_grad()
-            for cost in F.cross_entropy(model(x[batch]), y[batch], reduction="none"):
+            # Image by image: the gradients are those of the batch's losses, and each pass is of one image, not of all.
+            for index in batch.split(1):
                 model.zero_grad()
-                cost.backward(retain_graph=True)
+                F.cross_entropy(model(x[index]), y[index]).backward()
                 importance.accumulate_grad(model)
         elif isinstance(importance, tp.importance.GroupTaylorImportance):
             F.cross_entropy(model(x[batch]), y[batch]).backward()
