@@ -88,8 +88,8 @@ let package = Package(
     tests(
       "NapTrainingTests",
       [
-        "NapData", "NapEngine", "NapGraph", "NapOperators", "NapTensor", "NapTestSupport",
-        "NapTraining",
+        "NapData", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor",
+        "NapTestSupport", "NapTraining",
       ]),
     tests(
       "NapCurvatureTests",

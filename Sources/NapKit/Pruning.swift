@@ -55,6 +55,14 @@ public struct Pruning: Sendable {
     case maxDrop(Double)
   }
 
+  /// How the steps of training are made from gradients.
+  public enum Optimizer: String, Sendable, CaseIterable {
+    /// Stochastic gradient descent that the Kronecker factors of the curvature point to the minimum.
+    case kfac
+    /// Stochastic gradient descent.
+    case sgd
+  }
+
   public var source: DataSource
   public var granularity = Granularity.channels
   public var goal = Goal.maxDrop(1)
@@ -75,6 +83,8 @@ public struct Pruning: Sendable {
   /// The peak learning rate of fine-tuning; `nil` leaves it to nap, which lowers it where the loss
   /// is no longer a number.
   public var learningRate: Double?
+  /// How networks are fine-tuned.
+  public var optimizer = Optimizer.kfac
   /// Added to the Kronecker factors, see `KroneckerFactors`.
   public var damping = standardDamping
   public static let standardDamping = 1e-3

@@ -63,7 +63,9 @@ extension PruningSession {
       gradients = try self.gradients(of: graph, kind, round: round)
     }
     let model = try PruningModel(
-      graph, factors: evidence.contains(.factors) ? try factors(of: graph, round: round) : [:],
+      graph,
+      factors: evidence.contains(.factors)
+        ? try factors(of: graph, seed: seed.derived(round)) : [:],
       gradients: gradients, damping: settings.damping,
       keepingInputFactors: settings.granularity != .channels, latencies: latencies,
       seed: seed.derived(round)
@@ -84,7 +86,7 @@ extension PruningSession {
     let collector = try RemovalCollector(
       model.graph, directions: model.removalDirections(), batch: batch,
       seed: seed.derived("removals").derived(round))
-    try collect(count, batch: batch, round: round, stage: "trying removals") {
+    try collect(count, batch: batch, seed: seed.derived(round), stage: "trying removals") {
       collector.add($0.pixels, weights: $1)
     }
     model.calibrate(collector.takeDerivatives())
@@ -109,11 +111,15 @@ extension PruningSession {
   }
 
   /// Kronecker factors of all affine nodes, by node.
-  private func factors(of graph: Graph, round: Int) throws -> [Int: KroneckerFactors] {
+  ///
+  /// - Parameter largestFactor: `nil` for what the settings say.
+  func factors(of graph: Graph, largestFactor: Int? = nil, seed: Seed) throws
+    -> [Int: KroneckerFactors]
+  {
     let batch = graph.curvatureBatch(of: training.count)
     let estimator = try CurvatureEstimator(
-      graph, batch: batch, largestFactor: settings.largestFactor, seed: seed.derived(round))
-    try collect(batch: batch, round: round, stage: "collecting curvature") {
+      graph, batch: batch, largestFactor: largestFactor ?? settings.largestFactor, seed: seed)
+    try collect(batch: batch, seed: seed, stage: "collecting curvature") {
       estimator.add($0.pixels, weights: $1)
     }
     return estimator.takeFactors()
@@ -127,7 +133,8 @@ extension PruningSession {
     let collector = try GradientCollector(
       graph, kind: kind, batch: batch, seed: seed.derived(round))
     try collect(
-      batch: batch, round: round, drawing: kind == .model, stage: "collecting gradients"
+      batch: batch, seed: seed.derived(round), drawing: kind == .model,
+      stage: "collecting gradients"
     ) {
       collector.add($0.pixels, labels: training.isLabelled ? $0.labels : [], weights: $1)
     }
@@ -138,10 +145,10 @@ extension PruningSession {
   ///
   /// - Parameter drawing: whether images that the original is unsure of are drawn more often.
   private func collect(
-    _ count: Int? = nil, batch: Int, round: Int, drawing: Bool = true, stage: String,
+    _ count: Int? = nil, batch: Int, seed: Seed, drawing: Bool = true, stage: String,
     _ body: (Batch, [Double]) -> Void
   ) throws {
-    let seed = seed.derived(stage).derived(round)
+    let seed = seed.derived(stage)
     let steps = max(1, min(training.count, count ?? curvatureImages) / batch)
     let drawn =
       drawing ? try images.draw(steps * batch, seed: seed, progress: progress) : nil
@@ -245,104 +252,5 @@ extension PruningSession {
         WorkProgress(stage: "estimating statistics", step: step, steps: estimation.steps))
     }
     return parameters.graph
-  }
-}
-
-// MARK: Training and validation
-extension PruningSession {
-  /// How pruned networks are fine-tuned: towards the teacher's outputs.
-  func recipe(_ length: TrainingLength) -> TrainingRecipe {
-    var recipe = TrainingRecipe()
-    switch length {
-    case .epochs(let epochs): recipe.epochs = epochs
-    case .seconds(let seconds): recipe.seconds = seconds
-    }
-    recipe.scalar = scalar
-    recipe.savesMemory = settings.savesMemory
-    recipe.seed = seed
-    recipe.learningRate = settings.learningRate ?? 0.02
-    recipe.lowersRate = settings.learningRate == nil
-    recipe.batchSize = original.trainingBatch(of: training.count)
-    recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
-    if training.isLabelled { recipe.blendOnceImagesAreKnown() }
-    return recipe
-  }
-
-  /// How a network is trained while single weights go.
-  ///
-  /// It keeps all its channels, and soon knows its images by heart like the original: what it lacks
-  /// is how the original sees other ones. ResNet-56 at 90 % zeros: 92.62 % instead of 92.14 %.
-  func sparseRecipe(_ length: TrainingLength) -> TrainingRecipe {
-    var recipe = recipe(length)
-    recipe.learningRate = settings.learningRate ?? 0.05
-    recipe.optimizer.weightDecay = 5e-4
-    recipe.schedule = .trapezoid
-    recipe.loss.teacherWeight = 1
-    recipe.blending = 0.5
-    recipe.blendsFrom = 0
-    return recipe
-  }
-
-  /// How long there is to train at the end.
-  func length(epochs: Int) -> TrainingLength { budget?.rest ?? .epochs(settings.epochs ?? epochs) }
-
-  /// The network after training; masks stay in force.
-  func recovered(_ state: State, recipe: TrainingRecipe, data: any Dataset) throws -> State {
-    guard recipe.seconds ?? Double(recipe.epochs) > 0 else { return state }
-    let run = try TrainingRun(
-      state.graph, data: data, preset: preset, recipe: recipe, teacher: teacher)
-    for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
-    try announce(run, stage: "fine-tuning")
-    try WorkStopped.keeping({ Network(run.parameters.graph) }) {
-      while let report = try run.next() {
-        try progress(WorkProgress(report, recipe, stage: "fine-tuning"))
-      }
-    }
-    var result = state
-    result.graph = run.parameters.graph
-    return result
-  }
-
-  /// Says what has been chosen.
-  func announce(_ run: TrainingRun, stage: String) throws {
-    let recipe = run.recipe
-    let length = recipe.seconds.map { String(format: "%.0f s", $0) } ?? "\(recipe.epochs) epochs"
-    try progress(
-      WorkProgress(
-        stage: stage,
-        message: String(
-          format: "%@ for %@: batch %d, %@, learning rate %g, weight decay %g, teacher %g%@%@",
-          stage,
-          length, recipe.batchSize, recipe.scalar == .float32 ? "float32" : "bfloat16",
-          recipe.learningRate, Double(recipe.optimizer.weightDecay),
-          Double(recipe.loss.teacherWeight),
-          run.teacherSeesBothSides ? " (mean of each image and its mirror image)" : "",
-          recipe.blendsAtOnce ? ", blended images" : "")))
-  }
-
-  /// Percent of some images that are classified right.
-  func accuracy(of graph: Graph, on data: any Dataset) throws -> Double {
-    let sum = try Evaluation.measure(
-      graph, data, preset, scalar, teacher: original, stage: "validating", progress: progress)
-    return sum.accuracy
-  }
-}
-
-extension WorkProgress {
-  init(_ report: StepReport, _ recipe: TrainingRecipe, stage: String) {
-    self.init(
-      stage: stage, step: report.step, steps: report.steps, images: report.step * recipe.batchSize,
-      loss: report.epochSum.meanLoss, accuracy: report.epochSum.accuracy)
-    if report.wentBack {
-      message = String(
-        format: "the loss was no longer a number: back to the last good state, learning rate %.2g",
-        report.learningRate)
-    }
-    if report.startsBlending {
-      message = String(
-        format:
-          "at least %g %% of the images are known: from here on, every other batch is of blends",
-        recipe.blendsFrom)
-    }
   }
 }

@@ -4,6 +4,8 @@ public import NapKit
 
 extension Precision: ExpressibleByArgument {}
 
+extension Pruning.Optimizer: ExpressibleByArgument {}
+
 extension Pruning.Granularity: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
   public var defaultValueDescription: String { description }

@@ -2,10 +2,11 @@ package import NapEngine
 package import NapGraph
 import NapKernels
 
-/// Stochastic gradient descent with Nesterov momentum and masks.
+/// Stochastic gradient descent with Nesterov momentum, masks and preconditioners.
 ///
 /// `v ← μ v + g + λ w`, `w ← w - η (g + λ w + μ v)`. Weight decay `λ` acts on weights only, not on
-/// biases and normalizations, unless asked.
+/// biases and normalizations, unless asked; `g` is what a preconditioner makes of the gradient, where
+/// there is one.
 ///
 /// - Source: Sutskever et al. 2013; the formulation is the one common in deep-learning libraries.
 package final class NesterovSGD {
@@ -28,6 +29,7 @@ package final class NesterovSGD {
     let velocity: AlignedBuffer
     let decay: Float
     var mask: AlignedBuffer?
+    var preconditioner: KroneckerPreconditioner?
   }
   private var slots: [Slot]
   private let momentum: Float
@@ -54,12 +56,20 @@ package final class NesterovSGD {
     Self.applyMask(slots[index], 0..<mask.count)
   }
 
+  /// From now on, steps go where a preconditioner points them.
+  package func setPreconditioner(_ preconditioner: KroneckerPreconditioner, of value: ValueID) {
+    guard let index = slots.firstIndex(where: { $0.value == value }) else { return }
+    precondition(preconditioner.count == slots[index].count)
+    slots[index].preconditioner = preconditioner
+  }
+
   /// Starts without momentum again.
   package func forget() {
     for slot in slots { slot.velocity.floats.update(repeating: 0, count: slot.count) }
   }
 
   package func step(learningRate: Float) {
+    turnGradients()
     parallel { part, parts in
       for slot in self.slots {
         let range = slot.count * part / parts..<slot.count * (part + 1) / parts
@@ -72,6 +82,21 @@ package final class NesterovSGD {
           w[i] -= learningRate * (d + momentum * next)
         }
         Self.applyMask(slot, range)
+      }
+    }
+  }
+
+  /// Layer by layer, every thread some of them.
+  private func turnGradients() {
+    let turned = slots.filter { $0.preconditioner != nil }.sorted { $0.count > $1.count }
+    guard !turned.isEmpty else { return }
+    parallel { part, parts in
+      for index in stride(from: part, to: turned.count, by: parts) {
+        let slot = turned[index]
+        if let mask = slot.mask?.floats {
+          for i in 0..<slot.count { slot.gradient[i] *= mask[i] }
+        }
+        slot.preconditioner?.apply(to: slot.gradient)
       }
     }
   }

@@ -117,6 +117,11 @@ struct Prune: ParsableCommand {
 
   @OptionGroup var engineOptions: EngineOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "How fine-tuning steps: kfac (the curvature points the way) or sgd.", visibility: .hidden))
+  var optimizer = Pruning.Optimizer.kfac
+
   @Option(help: ArgumentHelp("The peak learning rate of fine-tuning.", visibility: .hidden))
   var learningRate: Double?
 
@@ -218,6 +223,7 @@ struct Prune: ParsableCommand {
     pruning.curvatureImages = curvatureImages
     pruning.largestFactor = maxFactor
     pruning.rounds = rounds
+    pruning.optimizer = optimizer
     pruning.learningRate = learningRate
     pruning.frozenNodes = freeze
     pruning.restoresNormalizations = restoreNormalization
