@@ -98,9 +98,7 @@ extension PruningSession {
             levels = [levels[0]] + levels.dropFirst().spread(over: budget.affordable(seconds))
           }
         }
-        try precondition(run)
-        guard let report = try run.next() else { break }
-        try progress(WorkProgress(report, recipe, stage: "training"))
+        guard try step(run, stage: "training") else { break }
       }
     }
     state.graph = run.parameters.graph

@@ -1,4 +1,3 @@
-package import NapGraph
 package import NapKernels
 
 /// Turns a weight's gradient towards the minimum of the loss: `G⁻¹ ∇W A⁻¹`, where the curvature along
