@@ -50,7 +50,7 @@ package final class KroneckerPreconditioner {
 
   /// - Parameter gradient: `count` numbers, replaced.
   package func apply(to gradient: UnsafeMutablePointer<Float>) {
-    let before = squaredLength(gradient)
+    let before = dotProduct(gradient, gradient, count: count)
     for (index, group) in groups.enumerated() {
       let start = index * rows * columns
       let (g, p) = (gradient + start, product.floats + start)
@@ -65,13 +65,9 @@ package final class KroneckerPreconditioner {
           block.floats, p + offset, into: g + offset, m: range.count, n: columns, k: range.count)
       }
     }
-    let after = squaredLength(gradient)
+    let after = dotProduct(gradient, gradient, count: count)
     let scale = after > 0 && after.isFinite ? Float((before / after).squareRoot()) : 0
     for i in 0..<count { gradient[i] *= scale }
-  }
-
-  private func squaredLength(_ vector: UnsafeMutablePointer<Float>) -> Double {
-    (0..<count).reduce(0) { $0 + Double(vector[$1] * vector[$1]) }
   }
 
   /// A block-diagonal matrix in single precision.
