@@ -4,7 +4,7 @@ package import NapGraph
 package import NapKernels
 package import NapTensor
 
-/// Collects Kronecker factors of all affine nodes of a network, batch by batch.
+/// Collects Kronecker factors of a network's affine nodes, batch by batch.
 ///
 /// Outputs `[N, K]` are logits of a distribution over classes; others are means of normal
 /// distributions whose variance is that of the output itself.
@@ -18,13 +18,14 @@ package final class CurvatureEstimator {
   private let workspaces: [FactorAccumulator.Workspace]
 
   /// - Parameters:
+  ///   - nodes: whose factors are wanted; `nil` for all.
   ///   - largestFactor: inputs that `A` is kept in one block for; more are split.
   ///   - positions: of an image that `A` is summed over, about; a quarter of the pixels of small
   ///     images changes `A` by less than other images would.
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(
     _ graph: Graph, parameters: Parameters? = nil, kind: CurvatureKind = .model,
-    scalar: Scalar = .float32, batch: Int, largestFactor: Int = .max,
+    scalar: Scalar = .float32, batch: Int, nodes: Set<Int>? = nil, largestFactor: Int = .max,
     positions: Int = 256, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
   ) throws {
     self.graph = graph
@@ -32,7 +33,7 @@ package final class CurvatureEstimator {
       graph, parameters: parameters, mode: .curvature, scalar: scalar, batch: batch)
     pass = CurvaturePass(plan, kind: kind, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
-    let layers = graph.affineLayers(shapes: shapes)
+    let layers = graph.affineLayers(shapes: shapes).filter { nodes?.contains($0.index) ?? true }
     for layer in layers {
       accumulators[layer.index] = FactorAccumulator(
         layer.op, layer.shape, inputShape: shapes[layer.node.inputs[0].index],

@@ -87,7 +87,7 @@ extension PruningSession {
     }
     guard !layers.isEmpty else { return }
     let factors = try factors(
-      of: graph, largestFactor: largestFactor,
+      of: graph, nodes: Set(layers.map(\.index)), largestFactor: largestFactor,
       seed: seed.derived("preconditioning").derived(run.step))
     for layer in layers {
       guard let groups = factors[layer.index]?.groups else { continue }

@@ -110,15 +110,18 @@ extension PruningSession {
     return min(wanted, affordableImages ?? wanted)
   }
 
-  /// Kronecker factors of all affine nodes, by node.
+  /// Kronecker factors of affine nodes, by node.
   ///
-  /// - Parameter largestFactor: `nil` for what the settings say.
-  func factors(of graph: Graph, largestFactor: Int? = nil, seed: Seed) throws
-    -> [Int: KroneckerFactors]
-  {
+  /// - Parameters:
+  ///   - nodes: `nil` for all.
+  ///   - largestFactor: `nil` for what the settings say.
+  func factors(
+    of graph: Graph, nodes: Set<Int>? = nil, largestFactor: Int? = nil, seed: Seed
+  ) throws -> [Int: KroneckerFactors] {
     let batch = graph.curvatureBatch(of: training.count)
     let estimator = try CurvatureEstimator(
-      graph, batch: batch, largestFactor: largestFactor ?? settings.largestFactor, seed: seed)
+      graph, batch: batch, nodes: nodes, largestFactor: largestFactor ?? settings.largestFactor,
+      seed: seed)
     try collect(batch: batch, seed: seed, stage: "collecting curvature") {
       estimator.add($0.pixels, weights: $1)
     }

@@ -176,6 +176,23 @@ import Testing
     #expect(first.g.elements != plain.g.elements)
   }
 
+  @Test func factorsOfOneNodeAreThoseCollectedWithAll() throws {
+    var network = try #require(SmallNetwork.all.first { $0.name == "residual" }).network
+    let images = network.tensor([2, 2, 4, 4]).floats
+    let nodes = network.graph.affineLayers(shapes: try network.graph.shapes(batch: 1)).map(\.index)
+    func factors(_ nodes: Set<Int>?) throws -> [Int: KroneckerFactors] {
+      let estimator = try CurvatureEstimator(network.graph, batch: 2, nodes: nodes, seed: Seed(1))
+      estimator.add(images)
+      return estimator.takeFactors()
+    }
+    let (all, one) = (try factors(nil), try factors([nodes[1]]))
+    #expect(all.keys.sorted() == nodes)
+    #expect(Array(one.keys) == [nodes[1]])
+    let (expected, found) = (try #require(all[nodes[1]]), try #require(one[nodes[1]]))
+    #expect(found.groups.map(\.a.dense) == expected.groups.map(\.a.dense))
+    #expect(found.groups.map(\.g) == expected.groups.map(\.g))
+  }
+
   @Test func dampedInversesInvert() {
     var random = Seed(3).generator()
     var rows = Matrix(rows: 12, columns: 6)
