@@ -148,7 +148,8 @@ extension WorkProgress {
   init(_ report: StepReport, _ recipe: TrainingRecipe, stage: String) {
     self.init(
       stage: stage, step: report.step, steps: report.steps, images: report.step * recipe.batchSize,
-      loss: report.epochSum.meanLoss, accuracy: report.epochSum.accuracy)
+      secondsLeft: report.secondsLeft, loss: report.epochSum.meanLoss,
+      accuracy: report.epochSum.accuracy)
     if report.wentBack {
       message = String(
         format: "the loss was no longer a number: back to the last good state, learning rate %.2g",

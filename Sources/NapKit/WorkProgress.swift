@@ -6,6 +6,8 @@ public struct WorkProgress: Sendable {
   public var steps: Int
   /// Examples that went through the network in this stage so far.
   public var images: Int
+  /// How long the stage still takes, where that is known.
+  public var secondsLeft: Double?
   /// Mean over the epoch or evaluation so far, in nats.
   public var loss: Double?
   /// Percent, over the epoch or evaluation so far.
@@ -14,13 +16,14 @@ public struct WorkProgress: Sendable {
   public var message: String?
 
   public init(
-    stage: String, step: Int = 0, steps: Int = 0, images: Int = 0, loss: Double? = nil,
-    accuracy: Double? = nil, message: String? = nil
+    stage: String, step: Int = 0, steps: Int = 0, images: Int = 0, secondsLeft: Double? = nil,
+    loss: Double? = nil, accuracy: Double? = nil, message: String? = nil
   ) {
     self.stage = stage
     self.step = step
     self.steps = steps
     self.images = images
+    self.secondsLeft = secondsLeft
     self.loss = loss
     self.accuracy = accuracy
     self.message = message

@@ -154,6 +154,8 @@ package struct StepReport: Sendable {
   package var epoch: Int
   package var epochs: Int
   package var endsEpoch: Bool
+  /// Until the end of a run whose length is a time.
+  package var secondsLeft: Double?
   package var learningRate: Double
   /// Whether training went back to the last good state before this step, see `TrainingRecipe`.
   package var wentBack: Bool
@@ -230,11 +232,14 @@ package final class TrainingRun {
   package var teacherSeesBothSides: Bool { teacher?.seesBothSides ?? false }
   /// The part of the run that is done, in `0...1`.
   package var progress: Double {
-    guard let seconds = recipe.seconds else {
+    guard let seconds = recipe.seconds, let secondsLeft else {
       let steps = recipe.epochs * stepsPerEpoch
       return steps == 0 ? 1 : Double(step) / Double(steps)
     }
-    return seconds > 0 ? min(1, (clock.now - start) / .seconds(seconds)) : 1
+    return seconds > 0 ? 1 - secondsLeft / seconds : 1
+  }
+  private var secondsLeft: Double? {
+    recipe.seconds.map { max(0, $0 - (clock.now - start) / .seconds(1)) }
   }
 
   /// Does one step; `nil` when the run is over.
@@ -273,8 +278,8 @@ package final class TrainingRun {
     blends = blends || startsBlending
     return StepReport(
       step: step, steps: steps, epoch: epoch, epochs: max(epoch + 1, steps / stepsPerEpoch),
-      endsEpoch: endsEpoch,
-      learningRate: rate, wentBack: wentBack, startsBlending: startsBlending, batch: sum,
+      endsEpoch: endsEpoch, secondsLeft: secondsLeft, learningRate: rate, wentBack: wentBack,
+      startsBlending: startsBlending, batch: sum,
       epochSum: epochSum)
   }
 

@@ -59,8 +59,9 @@ final class Terminal {
       facts.append(String(format: "%.0f images/s", Double(images) / seconds))
     }
     if seconds > 0.5, steps > 0, done < 1 {
-      facts.append(
-        Self.time(seconds * Double(progress.steps - progress.step) / Double(steps)) + " left")
+      let left =
+        progress.secondsLeft ?? seconds * Double(progress.steps - progress.step) / Double(steps)
+      facts.append(Self.time(left) + " left")
     }
     return facts
   }

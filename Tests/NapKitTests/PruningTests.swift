@@ -195,8 +195,12 @@ import Testing
   @Test func trainingEndsWhenItsTimeIsOver() throws {
     var training = Training(source: try #require(Self.source))
     training.seconds = 0.5
-    let report = try training.run(training.network("resnet8")).report
+    var left: [Double] = []
+    let report = try training.run(training.network("resnet8")) {
+      if $0.stage == "training", $0.steps > 0 { left.append($0.secondsLeft ?? .infinity) }
+    }.report
     #expect(report.epochs < training.epochs && report.imagesPerSecond > 0)
+    #expect(!left.isEmpty && left.allSatisfy { $0 <= 0.5 } && left == left.sorted(by: >))
   }
 
   private struct Enough: Error {}
