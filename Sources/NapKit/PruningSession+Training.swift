@@ -18,7 +18,8 @@ extension PruningSession {
     recipe.scalar = scalar
     recipe.savesMemory = settings.savesMemory
     recipe.seed = seed
-    recipe.learningRate = learningRate(kfac: 0.05, sgd: 0.02)
+    // Steps that follow the curvature may be longer.
+    recipe.learningRate = settings.learningRate ?? (settings.optimizer == .kfac ? 0.05 : 0.02)
     recipe.lowersRate = settings.learningRate == nil
     recipe.batchSize = original.trainingBatch(of: training.count)
     recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
@@ -32,18 +33,13 @@ extension PruningSession {
   /// is how the original sees other ones. ResNet-56 at 90 % zeros: 92.62 % instead of 92.14 %.
   func sparseRecipe(_ length: TrainingLength) -> TrainingRecipe {
     var recipe = recipe(length)
-    recipe.learningRate = learningRate(kfac: 0.1, sgd: 0.05)
+    recipe.learningRate = settings.learningRate ?? 0.05
     recipe.optimizer.weightDecay = 5e-4
     recipe.schedule = .trapezoid
     recipe.loss.teacherWeight = 1
     recipe.blending = 0.5
     recipe.blendsFrom = 0
     return recipe
-  }
-
-  /// The peak learning rate; steps that follow the curvature may be longer.
-  private func learningRate(kfac: Double, sgd: Double) -> Double {
-    settings.learningRate ?? (settings.optimizer == .kfac ? kfac : sgd)
   }
 
   /// How long there is to train at the end.
