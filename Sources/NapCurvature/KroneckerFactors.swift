@@ -60,11 +60,6 @@ extension KroneckerFactors.Group {
     return Self.dampedInverse(of: BlockDiagonalMatrix(blocks), damping)
   }
 
-  /// The inverse of damped `G`.
-  package func dampedInverseOfOutputs(_ damping: Double) -> Matrix {
-    Self.dampedInverse(of: BlockDiagonalMatrix(g), damping).blocks[0]
-  }
-
   /// The inverse of a damped factor; the identity when even strong damping does not make it
   /// definite.
   package static func dampedInverse(of factor: BlockDiagonalMatrix, _ damping: Double)
@@ -83,6 +78,11 @@ extension KroneckerFactors.Group {
       strength *= 100
     }
     return BlockDiagonalMatrix(factor.blocks.map { .identity($0.rows) })
+  }
+
+  /// The same of a factor in one block.
+  package static func dampedInverse(of factor: Matrix, _ damping: Double) -> Matrix {
+    dampedInverse(of: BlockDiagonalMatrix(factor), damping).blocks[0]
   }
 
   /// A factor with factored Tikhonov damping.

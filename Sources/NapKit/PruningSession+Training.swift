@@ -90,7 +90,7 @@ extension PruningSession {
       let inverses = groups.map { group in
         KroneckerPreconditioner.Inverses(
           inputs: group.dampedInverseOfInputs(Self.trainingDamping),
-          outputs: group.dampedInverseOfOutputs(Self.trainingDamping))
+          outputs: KroneckerFactors.Group.dampedInverse(of: group.g, Self.trainingDamping))
       }
       run.optimizer.setPreconditioner(
         KroneckerPreconditioner(inverses, outputsAreRows: layer.op.weightOutputAxis == 0),

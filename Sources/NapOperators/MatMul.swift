@@ -205,10 +205,8 @@ extension MatMul {
 
   private static func forEach(_ count: Int, inOrder: Bool = false, _ body: (Int) -> Void) {
     if inOrder || count == 1 { return (0..<count).forEach(body) }
-    let threads = setLinearAlgebraThreads(1)
-    parallel { part, parts in
+    parallelLinearAlgebra { part, parts in
       for i in count * part / parts..<count * (part + 1) / parts { body(i) }
     }
-    setLinearAlgebraThreads(threads)
   }
 }

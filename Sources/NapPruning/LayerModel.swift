@@ -146,7 +146,7 @@ package final class LayerModel {
 
   /// Damped `G⁻¹` by group.
   package lazy var outputInverses: [Matrix] = outputFactors.map {
-    KroneckerFactors.Group.dampedInverse(of: BlockDiagonalMatrix($0), damping).blocks[0]
+    KroneckerFactors.Group.dampedInverse(of: $0, damping)
   }
 
   /// The damped `A` of a group; `nil` where it has not been kept.

@@ -306,12 +306,10 @@ extension Tensor {
 private func sideBySide<Input, Result>(_ inputs: inout [Input?], _ make: (Input) -> Result)
   -> [Result]
 {
-  let threads = setLinearAlgebraThreads(1)
-  defer { setLinearAlgebraThreads(threads) }
   var results = [Result?](repeating: nil, count: inputs.count)
   inputs.withUnsafeMutableBufferPointer { inputs in
     results.withUnsafeMutableBufferPointer { results in
-      parallel { part, parts in
+      parallelLinearAlgebra { part, parts in
         for index in stride(from: part, to: inputs.count, by: parts) {
           results[index] = inputs[index].take().map(make)
         }

@@ -13,3 +13,11 @@ package func parallel(_ body: (_ part: Int, _ parts: Int) -> Void) {
     }
   }
 }
+
+/// `parallel` for bodies that call BLAS or LAPACK, every call by one thread: their own would come on
+/// top.
+package func parallelLinearAlgebra(_ body: (_ part: Int, _ parts: Int) -> Void) {
+  let threads = setLinearAlgebraThreads(1)
+  defer { setLinearAlgebraThreads(threads) }
+  parallel(body)
+}

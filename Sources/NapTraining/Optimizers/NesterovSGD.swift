@@ -90,9 +90,7 @@ package final class NesterovSGD {
   private func turnGradients() {
     let turned = slots.filter { $0.preconditioner != nil }.sorted { $0.count > $1.count }
     guard !turned.isEmpty else { return }
-    let threads = setLinearAlgebraThreads(1)
-    defer { setLinearAlgebraThreads(threads) }
-    parallel { part, parts in
+    parallelLinearAlgebra { part, parts in
       for index in stride(from: part, to: turned.count, by: parts) {
         let slot = turned[index]
         if let mask = slot.mask?.floats {
