@@ -23,6 +23,9 @@ constexpr int kPoints = 36;
 constexpr int kRows = 12;
 // Bytes of an image batch that the caches are not likely to hold until it is read again.
 constexpr int64_t kFar = 1 << 20;
+// Between the scratch of two threads. Reading one's own in strides leads the prefetcher beyond it,
+// and lines that the other writes would go back and forth between their caches.
+constexpr int64_t kApart = (128 << 10) / sizeof(float);
 constexpr float kInfinity = __builtin_inff();
 
 NAP_LANES_BEGIN
@@ -146,39 +149,34 @@ struct Place {
       : image(t / (s.tall * s.wide)), row(t / s.wide % s.tall * 4), column(t % s.wide * 4) {}
 };
 
+alignas(64) constexpr float kZeros[kLanes] = {};
+
+// A pixel of an image's plane; zeros beyond its edges.
 template <class T>
-NAP_INLINE void read_window(
-    const T *plane, int64_t h, int64_t w, int64_t row, int64_t column, int size, lanes *d) {
-  bool inside = row >= 0 && column >= 0 && row + size <= h && column + size <= w;
-  if (inside) {
-    const T *p = plane + (row * w + column) * kLanes;
-    for (int i = 0; i < size; ++i)
-      for (int j = 0; j < size; ++j) d[i * size + j] = load(p + (i * w + j) * kLanes);
-  } else {
-    int top = int(std::max<int64_t>(0, -row)), bottom = int(std::min<int64_t>(size, h - row));
-    int left = int(std::max<int64_t>(0, -column)), right = int(std::min<int64_t>(size, w - column));
-    for (int k = 0; k < size * size; ++k) d[k] = 0;
-    for (int i = top; i < bottom; ++i)
-      for (int j = left; j < right; ++j)
-        d[i * size + j] = load(plane + ((row + i) * w + column + j) * kLanes);
-  }
+NAP_INLINE lanes pixel(const T *plane, int64_t h, int64_t w, int64_t row, int64_t column) {
+  bool inside = row >= 0 && row < h && column >= 0 && column < w;
+  return load(inside ? plane + (row * w + column) * kLanes : (const T *)kZeros);
 }
 
 template <class T>
 void transform_inputs(const Sizes &s, const T *x, int64_t first, int64_t count, float *v) {
   auto &c = s.c;
-  int64_t channels = s.in * kLanes, plane = int64_t(c.ih) * c.iw * kLanes;
+  int64_t channels = s.in * kLanes, plane = int64_t(c.ih) * c.iw * kLanes, pitch = s.pitch(s.in);
   for (int64_t t = 0; t < count; ++t) {
     Place place(s, first + t);
     for (int64_t b = 0; b < s.in; ++b) {
-      lanes d[36], e[36];
-      read_window(
-          x + (place.image * s.in + b) * plane, c.ih, c.iw, place.row - c.top,
-          place.column - c.left, 6, d);
-      for (int j = 0; j < 6; ++j) input_line(d + j, 6, e + j, 6);
-      for (int i = 0; i < 6; ++i) input_line(e + 6 * i, 1, d + 6 * i, 1);
+      const T *from = x + (place.image * s.in + b) * plane;
       float *to = v + t * channels + b * kLanes;
-      for (int p = 0; p < kPoints; ++p) store(to + p * s.pitch(s.in), d[p]);
+      lanes d[6], e[36];
+      for (int j = 0; j < 6; ++j) {
+        for (int i = 0; i < 6; ++i)
+          d[i] = pixel(from, c.ih, c.iw, place.row - c.top + i, place.column - c.left + j);
+        input_line(d, 1, e + j, 6);
+      }
+      for (int i = 0; i < 6; ++i) {
+        input_line(e + 6 * i, 1, d, 1);
+        for (int j = 0; j < 6; ++j) store(to + (6 * i + j) * pitch, d[j]);
+      }
     }
   }
 }
@@ -231,7 +229,7 @@ void transform_outputs(
     const Sizes &s, const float *m, int64_t first, int64_t count, const float *bias,
     const T *residual, float lower, float upper, T *y) {
   auto &c = s.c;
-  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes;
+  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes, pitch = s.pitch(s.out);
   bool bounded = lower > -kInfinity || upper < kInfinity;
   bool nearby = c.n * s.out * plane * int64_t(sizeof(T)) < kFar;
   for (int64_t t = 0; t < count; ++t) {
@@ -239,10 +237,12 @@ void transform_outputs(
     int rows = int(std::min<int64_t>(4, c.oh - place.row));
     int columns = int(std::min<int64_t>(4, c.ow - place.column));
     for (int64_t b = 0; b < s.out; ++b) {
-      lanes d[36], e[24], f[16];
       const float *from = m + t * outputs + b * kLanes;
-      for (int p = 0; p < kPoints; ++p) d[p] = load(from + p * s.pitch(s.out));
-      for (int j = 0; j < 6; ++j) output_line(d + j, 6, e + j, 6);
+      lanes d[6], e[24], f[16];
+      for (int j = 0; j < 6; ++j) {
+        for (int i = 0; i < 6; ++i) d[i] = load(from + (6 * i + j) * pitch);
+        output_line(d, 1, e + j, 6);
+      }
       for (int i = 0; i < 4; ++i) output_line(e + 6 * i, 1, f + 4 * i, 1);
       if (bias) {
         lanes shift = 0;
@@ -275,22 +275,23 @@ template <class T>
 void transform_gradients(
     const Sizes &s, const T *dy, int64_t first, int64_t count, float *g, float *sums) {
   auto &c = s.c;
-  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes;
+  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes, pitch = s.pitch(s.out);
   for (int64_t t = 0; t < count; ++t) {
     Place place(s, first + t);
     for (int64_t b = 0; b < s.out; ++b) {
-      lanes d[16], e[24], f[36];
-      read_window(
-          dy + (place.image * s.out + b) * plane, c.oh, c.ow, place.row, place.column, 4, d);
-      if (sums) {
-        lanes sum = load(sums + b * kLanes);
-        for (int i = 0; i < 16; ++i) sum += d[i];
-        store(sums + b * kLanes, sum);
-      }
-      for (int j = 0; j < 4; ++j) gradient_line(d + j, 4, e + j, 4);
-      for (int i = 0; i < 6; ++i) gradient_line(e + 4 * i, 1, f + 6 * i, 1);
+      const T *from = dy + (place.image * s.out + b) * plane;
       float *to = g + t * outputs + b * kLanes;
-      for (int p = 0; p < kPoints; ++p) store(to + p * s.pitch(s.out), f[p]);
+      lanes d[4], e[24], f[6], sum = 0;
+      for (int j = 0; j < 4; ++j) {
+        for (int i = 0; i < 4; ++i)
+          sum += d[i] = pixel(from, c.oh, c.ow, place.row + i, place.column + j);
+        gradient_line(d, 1, e + j, 4);
+      }
+      for (int i = 0; i < 6; ++i) {
+        gradient_line(e + 4 * i, 1, f, 1);
+        for (int j = 0; j < 6; ++j) store(to + (6 * i + j) * pitch, f[j]);
+      }
+      if (sums) store(sums + b * kLanes, load(sums + b * kLanes) + sum);
     }
   }
 }
@@ -355,13 +356,16 @@ struct Forward {
   float lower, upper;
   void *y;
   float *scratch;
+
+  // Of each thread: both stages, and a gap.
+  static int64_t floats(const Sizes &s) { return s.stage(s.in) + s.stage(s.out) + kApart; }
 };
 
 template <class T>
 void forward_part(void *pointer, int part, int parts) {
   auto &job = *static_cast<Forward *>(pointer);
   Sizes s(*job.c);
-  float *v = job.scratch + part * (s.stage(s.in) + s.stage(s.out)), *m = v + s.stage(s.in);
+  float *v = job.scratch + part * Forward::floats(s), *m = v + s.stage(s.in);
   int64_t blocks = (s.tiles + s.block - 1) / s.block;
   for (int64_t k = blocks * part / parts; k < blocks * (part + 1) / parts; ++k) {
     int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
@@ -379,9 +383,9 @@ struct WeightGradient {
   float *dw, *db, *scratch;
   int parts;
 
-  // Of each thread: both stages, the transformed gradient, the sums.
+  // Of each thread: both stages, the transformed gradient, the sums, and a gap.
   static int64_t floats(const Sizes &s) {
-    return s.stage(s.in) + s.stage(s.out) + s.weights() + s.out * kLanes;
+    return s.stage(s.in) + s.stage(s.out) + s.weights() + s.out * kLanes + kApart;
   }
 };
 
@@ -446,7 +450,7 @@ size_t nap_winograd_weights_bytes(const nap_winograd *c) {
 
 size_t nap_winograd_scratch_bytes(const nap_winograd *c, int gradient) {
   Sizes s(*c);
-  int64_t each = gradient ? WeightGradient::floats(s) : s.stage(s.in) + s.stage(s.out);
+  int64_t each = gradient ? WeightGradient::floats(s) : Forward::floats(s);
   return nap_max_threads() * each * 4;
 }
 
