@@ -8,10 +8,11 @@
 #include <cstring>
 
 #define NAP_INLINE static inline __attribute__((always_inline))
-// Between these two, functions are compiled for the processors that nap_winograd_supported() admits.
+// Between these two, functions are compiled for the processors that nap_winograd_supported() admits,
+// and may call instructions for bfloat16 by name.
 #define NAP_LANES_BEGIN          \
   _Pragma("clang attribute push( \
-    __attribute__((target(\"avx512f,avx512bw,avx512dq,avx512vl,fma\"))), apply_to = function)")
+    __attribute__((target(\"avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma\"))), apply_to = function)")
 #define NAP_LANES_END _Pragma("clang attribute pop")
 
 namespace {

@@ -2,9 +2,10 @@
 // for Convolutional Neural Networks", CVPR 2016: tiles of 4x4 outputs from 6x6 inputs, 36 small
 // matrix products instead of 144.
 //
-// Activations lie in blocks of 16 channels (aBcd16b), in float32 or bfloat16; arithmetic is float32.
-// A block of tiles goes through all three stages, input transform, products and output transform,
-// before the next one begins, so that what lies between them stays in the cache.
+// Activations lie in blocks of 16 channels (aBcd16b), in float32 or bfloat16. Transforms and sums are
+// float32; what is multiplied may be rounded to bfloat16 for instructions that multiply and add pairs
+// of such numbers. A block of tiles goes through all three stages, input transform, products and
+// output transform, before the next one begins, so that what lies between them stays in the cache.
 #include "CNapDNN.h"
 #include "Lanes.h"
 
@@ -13,10 +14,23 @@
 
 #if NAP_HAS_LANES
 
+#include <immintrin.h>
+
 namespace {
 
 typedef uint32_t words __attribute__((ext_vector_type(16)));
 typedef uint16_t halves __attribute__((ext_vector_type(16)));
+
+// bfloat16 where the processor has instructions for it; uint16_t is bfloat16 where it has not.
+struct bfloat16 {
+  uint16_t bits;
+};
+
+// Factors that lie side by side, as one instruction multiplies and adds them for each of its lanes.
+template <class S>
+constexpr int kTogether = 1;
+template <>
+constexpr int kTogether<bfloat16> = 2;
 
 constexpr int kPoints = 36;
 // Tiles whose products stay in registers.
@@ -25,7 +39,7 @@ constexpr int kRows = 12;
 constexpr int64_t kFar = 1 << 20;
 // Between the scratch of two threads. Reading one's own in strides leads the prefetcher beyond it,
 // and lines that the other writes would go back and forth between their caches.
-constexpr int64_t kApart = (128 << 10) / sizeof(float);
+constexpr int64_t kApart = 128 << 10;
 constexpr float kInfinity = __builtin_inff();
 
 NAP_LANES_BEGIN
@@ -44,6 +58,39 @@ NAP_INLINE void store(uint16_t *p, lanes x) {
   std::memcpy(p, &h, sizeof h);
 }
 
+NAP_INLINE lanes load(const bfloat16 *p) { return load(&p->bits); }
+
+NAP_INLINE void store(bfloat16 *p, lanes x) {
+  auto h = _mm512_cvtneps_pbh((__m512)x);
+  std::memcpy(p, &h, sizeof h);
+}
+
+// Factors for all lanes: those of `load_factors` lie as `store_factors` leaves them.
+NAP_INLINE lanes load_factors(const float *p) { return load(p); }
+NAP_INLINE lanes load_factors(const bfloat16 *p) { return load((const float *)p); }
+
+NAP_INLINE void store_factors(float *p, const lanes *x) { store(p, x[0]); }
+
+NAP_INLINE void store_factors(bfloat16 *p, const lanes *x) {
+  const __m512i pairs = _mm512_set_epi16(
+      31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,  //
+      23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  auto h = (__m512i)_mm512_cvtne2ps_pbh((__m512)x[1], (__m512)x[0]);
+  _mm512_storeu_si512(p, _mm512_permutexvar_epi16(pairs, h));
+}
+
+// Adds products of `factors` with those at `p`, which are the same for all lanes.
+NAP_INLINE lanes add_products(lanes sum, lanes factors, const float *p) {
+  return sum + factors * *p;
+}
+
+NAP_INLINE lanes add_products(lanes sum, lanes factors, const bfloat16 *p) {
+  int pair;
+  std::memcpy(&pair, p, sizeof pair);
+  return (lanes)_mm512_dpbf16_ps(
+      (__m512)sum, (__m512bh)factors, (__m512bh)_mm512_set1_epi32(pair));
+}
+
 // Stores four neighbours. Past the caches where `nearby` is false: whole lines that nobody reads
 // soon need not be fetched before they are written.
 NAP_INLINE void store_row(float *p, const lanes *x, bool nearby) {
@@ -52,12 +99,13 @@ NAP_INLINE void store_row(float *p, const lanes *x, bool nearby) {
     else __builtin_nontemporal_store(x[j], (lanes *)(p + j * kLanes));
 }
 
-NAP_INLINE void store_row(uint16_t *p, const lanes *x, bool nearby) {
+template <class T>
+NAP_INLINE void store_row(T *p, const lanes *x, bool nearby) {
   if (nearby || uintptr_t(p) % 64 != 0) {
     for (int j = 0; j < 4; ++j) store(p + j * kLanes, x[j]);
   } else {
     for (int j = 0; j < 4; j += 2) {
-      uint16_t line[2 * kLanes];
+      T line[2 * kLanes];
       store(line, x[j]);
       store(line + kLanes, x[j + 1]);
       words w;
@@ -68,39 +116,40 @@ NAP_INLINE void store_row(uint16_t *p, const lanes *x, bool nearby) {
 }
 
 // The one-dimensional transforms for the points 0, ±a, ±b and infinity; 5/8 and 3/2 lose about a
-// third of the digits that the textbook's 1 and 2 lose. `s` and `r` are steps between neighbours.
+// third of the digits that the textbook's 1 and 2 lose. `s` and `r` are steps between neighbours, of
+// what is read and of what is written.
 constexpr float kA = 0.625f, kB = 1.5f, kA2 = kA * kA, kB2 = kB * kB;
 constexpr float kNearby = 1 / (2 * kA2 * (kA2 - kB2)), kDistant = 1 / (2 * kB2 * (kB2 - kA2));
 
-NAP_INLINE void input_line(const lanes *d, int s, lanes *t, int r) {
-  lanes a = d[4 * s] - kB2 * d[2 * s], b = kA * (d[3 * s] - kB2 * d[s]);
-  lanes c = d[4 * s] - kA2 * d[2 * s], e = kB * (d[3 * s] - kA2 * d[s]);
-  t[0] = kA2 * kB2 * d[0] - (kA2 + kB2) * d[2 * s] + d[4 * s];
+NAP_INLINE void input_line(const lanes *d, lanes *t, int r) {
+  lanes a = d[4] - kB2 * d[2], b = kA * (d[3] - kB2 * d[1]);
+  lanes c = d[4] - kA2 * d[2], e = kB * (d[3] - kA2 * d[1]);
+  t[0] = kA2 * kB2 * d[0] - (kA2 + kB2) * d[2] + d[4];
   t[r] = a + b;
   t[2 * r] = a - b;
   t[3 * r] = c + e;
   t[4 * r] = c - e;
-  t[5 * r] = kA2 * kB2 * d[s] - (kA2 + kB2) * d[3 * s] + d[5 * s];
+  t[5 * r] = kA2 * kB2 * d[1] - (kA2 + kB2) * d[3] + d[5];
 }
 
-NAP_INLINE void output_line(const lanes *m, int s, lanes *y, int r) {
-  lanes a = m[s] + m[2 * s], b = m[s] - m[2 * s];
-  lanes c = m[3 * s] + m[4 * s], d = m[3 * s] - m[4 * s];
+NAP_INLINE void output_line(const lanes *m, lanes *y, int r) {
+  lanes a = m[1] + m[2], b = m[1] - m[2];
+  lanes c = m[3] + m[4], d = m[3] - m[4];
   y[0] = m[0] + a + c;
   y[r] = kA * b + kB * d;
   y[2 * r] = kA2 * a + kB2 * c;
-  y[3 * r] = kA2 * kA * b + kB2 * kB * d + m[5 * s];
+  y[3 * r] = kA2 * kA * b + kB2 * kB * d + m[5];
 }
 
-NAP_INLINE void gradient_line(const lanes *y, int s, lanes *g, int r) {
-  lanes a = y[0] + kA2 * y[2 * s], b = kA * (y[s] + kA2 * y[3 * s]);
-  lanes c = y[0] + kB2 * y[2 * s], d = kB * (y[s] + kB2 * y[3 * s]);
+NAP_INLINE void gradient_line(const lanes *y, lanes *g, int r) {
+  lanes a = y[0] + kA2 * y[2], b = kA * (y[1] + kA2 * y[3]);
+  lanes c = y[0] + kB2 * y[2], d = kB * (y[1] + kB2 * y[3]);
   g[0] = y[0];
   g[r] = a + b;
   g[2 * r] = a - b;
   g[3 * r] = c + d;
   g[4 * r] = c - d;
-  g[5 * r] = y[3 * s];
+  g[5 * r] = y[3];
 }
 
 NAP_INLINE void weight_line(const lanes *w, int s, lanes *u, int r) {
@@ -122,30 +171,35 @@ NAP_INLINE void weight_gradient_line(const lanes *u, int s, lanes *w, int r) {
   w[2 * r] = kA2 * a + kB2 * c + u[5 * s];
 }
 
-// What follows from the sizes.
+// What follows from the sizes. Between the stages lie numbers `From` of inputs and `To` of outputs.
+template <class From, class To>
 struct Sizes {
   const nap_winograd &c;
   int64_t in, out;  // blocks of channels
   int64_t tall, wide, tiles;
-  int64_t block;  // tiles that go through the stages together
+  int64_t block;                   // tiles that go through the stages together, an even number
+  int64_t from_pitch, to_pitch;    // numbers from point to point
+  int64_t from_bytes, both_bytes;  // of the first stage, of both
 
   explicit Sizes(const nap_winograd &c)
       : c(c), in((c.ic + kLanes - 1) / kLanes), out((c.oc + kLanes - 1) / kLanes),
         tall((c.oh + 3) / 4), wide((c.ow + 3) / 4), tiles(c.n * tall * wide) {
     // Half of a core's second-level cache for what lies between the stages.
-    int64_t bytes = kPoints * kLanes * 4 * (in + out);
+    int64_t bytes = kPoints * kLanes * (in * sizeof(From) + out * sizeof(To));
     block = std::clamp<int64_t>((240 << 10) / bytes / kRows, 1, 4) * kRows;
+    // An odd number of cache lines, or the points would share a few sets.
+    from_pitch = block * in * kLanes + 64 / sizeof(From);
+    to_pitch = block * out * kLanes + 64 / sizeof(To);
+    from_bytes = kPoints * from_pitch * sizeof(From);
+    both_bytes = from_bytes + kPoints * to_pitch * sizeof(To);
   }
-  // From point to point; an odd number of cache lines, or the points would share a few sets.
-  int64_t pitch(int64_t blocks) const { return (block * blocks + 1) * kLanes; }
-  int64_t stage(int64_t blocks) const { return kPoints * pitch(blocks); }
-  int64_t weights() const { return kPoints * out * in * kLanes * kLanes; }
 };
 
 // Tile `t` counts over images, rows and columns.
 struct Place {
   int64_t image, row, column;
-  Place(const Sizes &s, int64_t t)
+  template <class From, class To>
+  Place(const Sizes<From, To> &s, int64_t t)
       : image(t / (s.tall * s.wide)), row(t / s.wide % s.tall * 4), column(t % s.wide * 4) {}
 };
 
@@ -158,47 +212,55 @@ NAP_INLINE lanes pixel(const T *plane, int64_t h, int64_t w, int64_t row, int64_
   return load(inside ? plane + (row * w + column) * kLanes : (const T *)kZeros);
 }
 
-template <class T>
-void transform_inputs(const Sizes &s, const T *x, int64_t first, int64_t count, float *v) {
+// Two tiles lie element by element, as factors.
+template <int Tiles, class T, class From, class To>
+void transform_inputs(
+    const Sizes<From, To> &s, const T *x, int64_t first, int64_t count, From *v) {
   auto &c = s.c;
-  int64_t channels = s.in * kLanes, plane = int64_t(c.ih) * c.iw * kLanes, pitch = s.pitch(s.in);
-  for (int64_t t = 0; t < count; ++t) {
-    Place place(s, first + t);
+  int64_t channels = s.in * kLanes, plane = int64_t(c.ih) * c.iw * kLanes;
+  for (int64_t t = 0; t < count; t += Tiles)
     for (int64_t b = 0; b < s.in; ++b) {
-      const T *from = x + (place.image * s.in + b) * plane;
-      float *to = v + t * channels + b * kLanes;
-      lanes d[6], e[36];
-      for (int j = 0; j < 6; ++j) {
-        for (int i = 0; i < 6; ++i)
-          d[i] = pixel(from, c.ih, c.iw, place.row - c.top + i, place.column - c.left + j);
-        input_line(d, 1, e + j, 6);
+      lanes d[6], e[Tiles][36];
+      for (int k = 0; k < Tiles; ++k) {
+        // A tile too many is weighed by no gradient.
+        Place place(s, first + std::min(t + k, count - 1));
+        const T *from = x + (place.image * s.in + b) * plane;
+        for (int j = 0; j < 6; ++j) {
+          for (int i = 0; i < 6; ++i)
+            d[i] = pixel(from, c.ih, c.iw, place.row - c.top + i, place.column - c.left + j);
+          input_line(d, e[k] + j, 6);
+        }
       }
+      From *to = v + t * channels + b * kLanes * Tiles;
       for (int i = 0; i < 6; ++i) {
-        input_line(e + 6 * i, 1, d, 1);
-        for (int j = 0; j < 6; ++j) store(to + (6 * i + j) * pitch, d[j]);
+        lanes f[6][Tiles];
+        for (int k = 0; k < Tiles; ++k) input_line(e[k] + 6 * i, f[0] + k, Tiles);
+        for (int j = 0; j < 6; ++j) {
+          From *p = to + (6 * i + j) * s.from_pitch;
+          if constexpr (Tiles == 1) store(p, f[j][0]);
+          else store_factors(p, f[j]);
+        }
       }
     }
-  }
 }
 
 // m[t][16 N] = sum over c of v[t][c] u[c][16], for N blocks of outputs and R tiles.
-template <int R, int N>
+template <int R, int N, class S>
 NAP_INLINE void product(
-    const float *v, int64_t channels, const float *u, int64_t next, int64_t count, float *m,
-    int64_t outputs) {
+    const S *v, int64_t channels, const S *u, int64_t next, float *m, int64_t outputs) {
   lanes sum[R][N];
 #pragma clang loop unroll(full)
   for (int t = 0; t < R; ++t)
 #pragma clang loop unroll(full)
     for (int n = 0; n < N; ++n) sum[t][n] = 0;
-  for (int64_t c = 0; c < count; ++c) {
+  for (int64_t c = 0; c * kLanes < next; c += kTogether<S>) {
     lanes w[N];
 #pragma clang loop unroll(full)
-    for (int n = 0; n < N; ++n) w[n] = load(u + n * next + c * kLanes);
+    for (int n = 0; n < N; ++n) w[n] = load_factors(u + n * next + c * kLanes);
 #pragma clang loop unroll(full)
     for (int t = 0; t < R; ++t)
 #pragma clang loop unroll(full)
-      for (int n = 0; n < N; ++n) sum[t][n] += w[n] * v[t * channels + c];
+      for (int n = 0; n < N; ++n) sum[t][n] = add_products(sum[t][n], w[n], v + t * channels + c);
   }
 #pragma clang loop unroll(full)
   for (int t = 0; t < R; ++t)
@@ -206,30 +268,37 @@ NAP_INLINE void product(
     for (int n = 0; n < N; ++n) store(m + t * outputs + n * kLanes, sum[t][n]);
 }
 
-void multiply(const Sizes &s, const float *v, const float *u, int64_t count, float *m) {
-  int64_t channels = s.in * kLanes, outputs = s.out * kLanes, next = s.c.ic * kLanes;
+// Numbers of a block of transformed weights.
+template <class S>
+int64_t weights_block(const nap_winograd &c) {
+  return (c.ic + kTogether<S> - 1) / kTogether<S> * kTogether<S> * kLanes;
+}
+
+template <class S>
+void multiply(const Sizes<S, float> &s, const S *v, const S *u, int64_t count, float *m) {
+  int64_t channels = s.in * kLanes, outputs = s.out * kLanes, next = weights_block<S>(s.c);
   for (int p = 0; p < kPoints; ++p) {
-    const float *from = v + p * s.pitch(s.in);
-    float *to = m + p * s.pitch(s.out);
+    const S *from = v + p * s.from_pitch;
+    float *to = m + p * s.to_pitch;
     for (int64_t b = 0; b < s.out;) {
-      const float *weights = u + (p * s.out + b) * next;
+      const S *weights = u + (p * s.out + b) * next;
       bool two = b + 1 < s.out;
       for (int64_t t = 0; t < count; t += kRows) {
         float *target = to + t * outputs + b * kLanes;
-        if (two) product<kRows, 2>(from + t * channels, channels, weights, next, s.c.ic, target, outputs);
-        else product<kRows, 1>(from + t * channels, channels, weights, next, s.c.ic, target, outputs);
+        if (two) product<kRows, 2>(from + t * channels, channels, weights, next, target, outputs);
+        else product<kRows, 1>(from + t * channels, channels, weights, next, target, outputs);
       }
       b += two ? 2 : 1;
     }
   }
 }
 
-template <class T>
+template <class T, class S>
 void transform_outputs(
-    const Sizes &s, const float *m, int64_t first, int64_t count, const float *bias,
+    const Sizes<S, float> &s, const float *m, int64_t first, int64_t count, const float *bias,
     const T *residual, float lower, float upper, T *y) {
   auto &c = s.c;
-  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes, pitch = s.pitch(s.out);
+  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes;
   bool bounded = lower > -kInfinity || upper < kInfinity;
   bool nearby = c.n * s.out * plane * int64_t(sizeof(T)) < kFar;
   for (int64_t t = 0; t < count; ++t) {
@@ -240,10 +309,10 @@ void transform_outputs(
       const float *from = m + t * outputs + b * kLanes;
       lanes d[6], e[24], f[16];
       for (int j = 0; j < 6; ++j) {
-        for (int i = 0; i < 6; ++i) d[i] = load(from + (6 * i + j) * pitch);
-        output_line(d, 1, e + j, 6);
+        for (int i = 0; i < 6; ++i) d[i] = load(from + (6 * i + j) * s.to_pitch);
+        output_line(d, e + j, 6);
       }
-      for (int i = 0; i < 4; ++i) output_line(e + 6 * i, 1, f + 4 * i, 1);
+      for (int i = 0; i < 4; ++i) output_line(e + 6 * i, f + 4 * i, 1);
       if (bias) {
         lanes shift = 0;
         std::memcpy(&shift, bias + b * kLanes, std::min<int64_t>(kLanes, c.oc - b * kLanes) * 4);
@@ -271,47 +340,52 @@ void transform_outputs(
 }
 
 // The gradients of a block's outputs, and their sums where `sums` is given.
-template <class T>
+template <class T, class S>
 void transform_gradients(
-    const Sizes &s, const T *dy, int64_t first, int64_t count, float *g, float *sums) {
+    const Sizes<S, S> &s, const T *dy, int64_t first, int64_t count, S *g, float *sums) {
+  constexpr int kTiles = kTogether<S>;
   auto &c = s.c;
-  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes, pitch = s.pitch(s.out);
-  for (int64_t t = 0; t < count; ++t) {
-    Place place(s, first + t);
+  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes;
+  for (int64_t t = 0; t < count; t += kTiles)
     for (int64_t b = 0; b < s.out; ++b) {
-      const T *from = dy + (place.image * s.out + b) * plane;
-      float *to = g + t * outputs + b * kLanes;
-      lanes d[4], e[24], f[6], sum = 0;
-      for (int j = 0; j < 4; ++j) {
-        for (int i = 0; i < 4; ++i)
-          sum += d[i] = pixel(from, c.oh, c.ow, place.row + i, place.column + j);
-        gradient_line(d, 1, e + j, 4);
+      lanes d[4], e[kTiles][24] = {}, sum = 0;
+      for (int k = 0; k < kTiles && t + k < count; ++k) {
+        Place place(s, first + t + k);
+        const T *from = dy + (place.image * s.out + b) * plane;
+        for (int j = 0; j < 4; ++j) {
+          for (int i = 0; i < 4; ++i)
+            sum += d[i] = pixel(from, c.oh, c.ow, place.row + i, place.column + j);
+          gradient_line(d, e[k] + j, 4);
+        }
       }
+      S *to = g + t * outputs + b * kLanes * kTiles;
       for (int i = 0; i < 6; ++i) {
-        gradient_line(e + 4 * i, 1, f, 1);
-        for (int j = 0; j < 6; ++j) store(to + (6 * i + j) * pitch, f[j]);
+        lanes f[6][kTiles];
+        for (int k = 0; k < kTiles; ++k) gradient_line(e[k] + 4 * i, f[0] + k, kTiles);
+        for (int j = 0; j < 6; ++j) store_factors(to + (6 * i + j) * s.to_pitch, f[j]);
       }
       if (sums) store(sums + b * kLanes, load(sums + b * kLanes) + sum);
     }
-  }
 }
 
 // du[p][b][c][16] += sum over t of v[p][t][c] g[p][t][b].
-void accumulate(const Sizes &s, const float *v, const float *g, int64_t count, float *du) {
+template <class S>
+void accumulate(const Sizes<S, S> &s, const S *v, const S *g, int64_t count, float *du) {
   int64_t channels = s.in * kLanes, outputs = s.out * kLanes;
   for (int p = 0; p < kPoints; ++p)
     for (int64_t b = 0; b < s.out; ++b)
       for (int64_t i = 0; i < s.in; ++i) {
         float *to = du + ((p * s.out + b) * s.in + i) * kLanes * kLanes;
-        const float *left = v + p * s.pitch(s.in) + i * kLanes;
-        const float *right = g + p * s.pitch(s.out) + b * kLanes;
+        const S *left = v + p * s.from_pitch + i * kLanes * kTogether<S>;
+        const S *right = g + p * s.to_pitch + b * kLanes * kTogether<S>;
         lanes sum[kLanes];
 #pragma clang loop unroll(full)
         for (int k = 0; k < kLanes; ++k) sum[k] = load(to + k * kLanes);
-        for (int64_t t = 0; t < count; ++t) {
-          lanes y = load(right + t * outputs);
+        for (int64_t t = 0; t < count; t += kTogether<S>) {
+          lanes y = load_factors(right + t * outputs);
 #pragma clang loop unroll(full)
-          for (int k = 0; k < kLanes; ++k) sum[k] += y * left[t * channels + k];
+          for (int k = 0; k < kLanes; ++k)
+            sum[k] = add_products(sum[k], y, left + t * channels + k * kTogether<S>);
         }
 #pragma clang loop unroll(full)
         for (int k = 0; k < kLanes; ++k) store(to + k * kLanes, sum[k]);
@@ -322,55 +396,65 @@ struct Weights {
   const nap_winograd *c;
   const float *w;
   int rotated;
-  float *u;
+  void *u;
 };
 
 // w is [outputs, inputs, 3, 3]; seen from behind when rotated: inputs and outputs change places and
 // the window turns by 180 degrees.
+template <class S>
 void weights_part(void *pointer, int part, int parts) {
   auto &job = *static_cast<Weights *>(pointer);
-  Sizes s(*job.c);
-  int64_t ic = job.c->ic, oc = job.c->oc;
-  for (int64_t i = ic * part / parts; i < ic * (part + 1) / parts; ++i)
-    for (int64_t b = 0; b < s.out; ++b) {
-      float plain[9][kLanes] = {};
-      int64_t count = std::min<int64_t>(kLanes, oc - b * kLanes);
-      for (int64_t o = 0; o < count; ++o) {
-        int64_t output = b * kLanes + o;
-        const float *from = job.w + (job.rotated ? i * oc + output : output * ic + i) * 9;
-        for (int k = 0; k < 9; ++k) plain[job.rotated ? 8 - k : k][o] = from[k];
+  int64_t ic = job.c->ic, oc = job.c->oc, blocks = (oc + kLanes - 1) / kLanes;
+  int64_t next = weights_block<S>(*job.c), groups = next / kLanes / kTogether<S>;
+  for (int64_t group = groups * part / parts; group < groups * (part + 1) / parts; ++group)
+    for (int64_t b = 0; b < blocks; ++b) {
+      lanes f[36][kTogether<S>] = {};
+      for (int k = 0; k < kTogether<S> && group * kTogether<S> + k < ic; ++k) {
+        int64_t i = group * kTogether<S> + k, count = std::min<int64_t>(kLanes, oc - b * kLanes);
+        float plain[9][kLanes] = {};
+        for (int64_t o = 0; o < count; ++o) {
+          int64_t output = b * kLanes + o;
+          const float *from = job.w + (job.rotated ? i * oc + output : output * ic + i) * 9;
+          for (int n = 0; n < 9; ++n) plain[job.rotated ? 8 - n : n][o] = from[n];
+        }
+        lanes d[9], e[18];
+        for (int n = 0; n < 9; ++n) d[n] = load(plain[n]);
+        for (int j = 0; j < 3; ++j) weight_line(d + j, 3, e + j, 3);
+        for (int n = 0; n < 6; ++n) weight_line(e + 3 * n, 1, f[6 * n] + k, kTogether<S>);
       }
-      lanes d[9], e[18], f[36];
-      for (int k = 0; k < 9; ++k) d[k] = load(plain[k]);
-      for (int j = 0; j < 3; ++j) weight_line(d + j, 3, e + j, 3);
-      for (int k = 0; k < 6; ++k) weight_line(e + 3 * k, 1, f + 6 * k, 1);
-      for (int p = 0; p < kPoints; ++p) store(job.u + ((p * s.out + b) * ic + i) * kLanes, f[p]);
+      S *u = (S *)job.u + b * next + group * kTogether<S> * kLanes;
+      for (int p = 0; p < kPoints; ++p) store_factors(u + p * blocks * next, f[p]);
     }
 }
 
 struct Forward {
   const nap_winograd *c;
-  const void *x;
-  const float *u, *bias;
+  const void *x, *u;
+  const float *bias;
   const void *residual;
   float lower, upper;
   void *y;
-  float *scratch;
+  char *scratch;
 
   // Of each thread: both stages, and a gap.
-  static int64_t floats(const Sizes &s) { return s.stage(s.in) + s.stage(s.out) + kApart; }
+  int64_t bytes() const {
+    return kApart + (c->products == NAP_FLOAT32 ? Sizes<float, float>(*c).both_bytes
+                                                : Sizes<bfloat16, float>(*c).both_bytes);
+  }
 };
 
-template <class T>
+template <class T, class S>
 void forward_part(void *pointer, int part, int parts) {
   auto &job = *static_cast<Forward *>(pointer);
-  Sizes s(*job.c);
-  float *v = job.scratch + part * Forward::floats(s), *m = v + s.stage(s.in);
+  Sizes<S, float> s(*job.c);
+  char *scratch = job.scratch + part * job.bytes();
+  auto *v = (S *)scratch;
+  auto *m = (float *)(scratch + s.from_bytes);
   int64_t blocks = (s.tiles + s.block - 1) / s.block;
   for (int64_t k = blocks * part / parts; k < blocks * (part + 1) / parts; ++k) {
     int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
-    transform_inputs(s, (const T *)job.x, first, count, v);
-    multiply(s, v, job.u, count, m);
+    transform_inputs<1>(s, (const T *)job.x, first, count, v);
+    multiply(s, v, (const S *)job.u, count, m);
     transform_outputs(
         s, m, first, count, job.bias, (const T *)job.residual, job.lower, job.upper, (T *)job.y);
   }
@@ -380,27 +464,38 @@ void forward_part(void *pointer, int part, int parts) {
 struct WeightGradient {
   const nap_winograd *c;
   const void *x, *dy;
-  float *dw, *db, *scratch;
+  float *dw, *db;
+  char *scratch;
   int parts;
 
-  // Of each thread: both stages, the transformed gradient, the sums, and a gap.
-  static int64_t floats(const Sizes &s) {
-    return s.stage(s.in) + s.stage(s.out) + s.weights() + s.out * kLanes + kApart;
+  int64_t in() const { return (c->ic + kLanes - 1) / kLanes; }
+  int64_t out() const { return (c->oc + kLanes - 1) / kLanes; }
+  // What each thread finds: the transformed gradient, then the sums.
+  int64_t weights() const { return kPoints * out() * in() * kLanes * kLanes; }
+  int64_t found() const { return weights() + out() * kLanes; }
+  float *found_by(int part) const { return (float *)(scratch + part * bytes()); }
+
+  // Of each thread: what it finds, both stages, and a gap.
+  int64_t bytes() const {
+    int64_t stages = c->products == NAP_FLOAT32 ? Sizes<float, float>(*c).both_bytes
+                                                : Sizes<bfloat16, bfloat16>(*c).both_bytes;
+    return found() * sizeof(float) + stages + kApart;
   }
 };
 
-template <class T>
+template <class T, class S>
 void weight_gradient_part(void *pointer, int part, int parts) {
   auto &job = *static_cast<WeightGradient *>(pointer);
-  Sizes s(*job.c);
-  float *v = job.scratch + part * WeightGradient::floats(s);
-  float *g = v + s.stage(s.in), *du = g + s.stage(s.out), *sums = du + s.weights();
+  Sizes<S, S> s(*job.c);
+  float *du = job.found_by(part), *sums = du + job.weights();
+  auto *v = (S *)(du + job.found());
+  auto *g = (S *)((char *)v + s.from_bytes);
   if (part == 0) job.parts = parts;
-  std::memset(du, 0, (s.weights() + s.out * kLanes) * 4);
+  std::memset(du, 0, job.found() * sizeof(float));
   int64_t blocks = (s.tiles + s.block - 1) / s.block;
   for (int64_t k = blocks * part / parts; k < blocks * (part + 1) / parts; ++k) {
     int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
-    transform_inputs(s, (const T *)job.x, first, count, v);
+    transform_inputs<kTogether<S>>(s, (const T *)job.x, first, count, v);
     transform_gradients(s, (const T *)job.dy, first, count, g, job.db ? sums : nullptr);
     accumulate(s, v, g, count, du);
   }
@@ -409,16 +504,14 @@ void weight_gradient_part(void *pointer, int part, int parts) {
 // Adds what the threads found and transforms it back.
 void collect_part(void *pointer, int part, int parts) {
   auto &job = *static_cast<WeightGradient *>(pointer);
-  Sizes s(*job.c);
-  int64_t ic = job.c->ic, oc = job.c->oc, each = WeightGradient::floats(s);
-  const float *found = job.scratch + s.stage(s.in) + s.stage(s.out);
+  int64_t ic = job.c->ic, oc = job.c->oc, in = job.in(), out = job.out();
   for (int64_t i = ic * part / parts; i < ic * (part + 1) / parts; ++i)
-    for (int64_t b = 0; b < s.out; ++b) {
+    for (int64_t b = 0; b < out; ++b) {
       lanes d[36], e[18], f[9];
       for (int p = 0; p < kPoints; ++p) {
         d[p] = 0;
-        int64_t place = ((p * s.out + b) * s.in * kLanes + i) * kLanes;
-        for (int k = 0; k < job.parts; ++k) d[p] += load(found + k * each + place);
+        int64_t place = ((p * out + b) * in * kLanes + i) * kLanes;
+        for (int k = 0; k < job.parts; ++k) d[p] += load(job.found_by(k) + place);
       }
       for (int j = 0; j < 6; ++j) weight_gradient_line(d + j, 6, e + j, 6);
       for (int k = 0; k < 3; ++k) weight_gradient_line(e + 6 * k, 1, f + 3 * k, 1);
@@ -429,7 +522,7 @@ void collect_part(void *pointer, int part, int parts) {
   if (part == 0 && job.db)
     for (int64_t o = 0; o < oc; ++o) {
       job.db[o] = 0;
-      for (int k = 0; k < job.parts; ++k) job.db[o] += found[k * each + s.weights() + o];
+      for (int k = 0; k < job.parts; ++k) job.db[o] += job.found_by(k)[job.weights() + o];
     }
 }
 
@@ -443,34 +536,44 @@ int nap_winograd_supported(void) {
   return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
 
+int nap_winograd_bfloat16_products(void) { return __builtin_cpu_supports("avx512bf16"); }
+
 size_t nap_winograd_weights_bytes(const nap_winograd *c) {
-  Sizes s(*c);
-  return kPoints * s.out * c->ic * kLanes * 4;
+  int64_t points = kPoints * ((c->oc + kLanes - 1) / kLanes);
+  return c->products == NAP_FLOAT32 ? points * weights_block<float>(*c) * sizeof(float)
+                                    : points * weights_block<bfloat16>(*c) * sizeof(bfloat16);
 }
 
 size_t nap_winograd_scratch_bytes(const nap_winograd *c, int gradient) {
-  Sizes s(*c);
-  int64_t each = gradient ? WeightGradient::floats(s) : Forward::floats(s);
-  return nap_max_threads() * each * 4;
+  WeightGradient job{c};
+  return nap_max_threads() * (gradient ? job.bytes() : Forward{c}.bytes());
 }
 
-void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, float *u) {
+void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, void *u) {
   Weights job{c, w, rotated, u};
-  nap_parallel(weights_part, &job);
+  nap_parallel(c->products == NAP_FLOAT32 ? weights_part<float> : weights_part<bfloat16>, &job);
 }
 
 void nap_winograd_forward(
-    const nap_winograd *c, const void *x, const float *u, const float *bias, const void *residual,
+    const nap_winograd *c, const void *x, const void *u, const float *bias, const void *residual,
     float lower, float upper, void *y, void *scratch) {
-  Forward job{c, x, u, bias, residual, lower, upper, y, (float *)scratch};
-  nap_parallel(c->type == NAP_FLOAT32 ? forward_part<float> : forward_part<uint16_t>, &job);
+  Forward job{c, x, u, bias, residual, lower, upper, y, (char *)scratch};
+  nap_parallel(
+      c->type == NAP_FLOAT32                ? forward_part<float, float>
+      : c->products == NAP_BFLOAT16         ? forward_part<bfloat16, bfloat16>
+      : nap_winograd_bfloat16_products()    ? forward_part<bfloat16, float>
+                                            : forward_part<uint16_t, float>,
+      &job);
 }
 
 void nap_winograd_weight_gradient(
     const nap_winograd *c, const void *x, const void *dy, float *dw, float *db, void *scratch) {
-  WeightGradient job{c, x, dy, dw, db, (float *)scratch, 1};
+  WeightGradient job{c, x, dy, dw, db, (char *)scratch, 1};
   nap_parallel(
-      c->type == NAP_FLOAT32 ? weight_gradient_part<float> : weight_gradient_part<uint16_t>, &job);
+      c->type == NAP_FLOAT32        ? weight_gradient_part<float, float>
+      : c->products == NAP_BFLOAT16 ? weight_gradient_part<bfloat16, bfloat16>
+                                    : weight_gradient_part<uint16_t, float>,
+      &job);
   nap_parallel(collect_part, &job);
 }
 
@@ -480,11 +583,12 @@ void nap_winograd_weight_gradient(
 
 extern "C" {
 int nap_winograd_supported(void) { return 0; }
+int nap_winograd_bfloat16_products(void) { return 0; }
 size_t nap_winograd_weights_bytes(const nap_winograd *) { return 0; }
 size_t nap_winograd_scratch_bytes(const nap_winograd *, int) { return 0; }
-void nap_winograd_weights(const nap_winograd *, const float *, int, float *) {}
+void nap_winograd_weights(const nap_winograd *, const float *, int, void *) {}
 void nap_winograd_forward(
-    const nap_winograd *, const void *, const float *, const float *, const void *, float, float,
+    const nap_winograd *, const void *, const void *, const float *, const void *, float, float,
     void *, void *) {}
 void nap_winograd_weight_gradient(
     const nap_winograd *, const void *, const void *, float *, float *, void *) {}

@@ -242,7 +242,10 @@ extension Conv {
   {
     WinogradConvolution(
       source: plan.shape(values.x), destination: plan.shape(values.y), groups: group,
-      window: geometry(values, plan), scalar: plan.scalar, pass: pass)
+      window: geometry(values, plan), scalar: plan.scalar, pass: pass,
+      // A batch leaves gradients far more uncertain than rounding does; what a network computes while
+      // it is trained is what it learns to do.
+      rounds: pass != .forward || plan.mode == .inference)
   }
 
   private func source(_ winograd: WinogradConvolution, _ x: ValueID, _ plan: PlanBuilder) throws
@@ -264,7 +267,7 @@ extension Conv {
     let transformed = plan.makePreparedBuffer(Layout(dense: [winograd.weightsBytes / 4]))
     plan.prepare("prepare weights", touching: [plain, transformed]) { memory in
       winograd.transformWeights(
-        memory.floats(plain), ofOpposite: ofOpposite, into: memory.floats(transformed))
+        memory.floats(plain), ofOpposite: ofOpposite, into: memory[transformed])
     }
     return transformed
   }
@@ -285,7 +288,7 @@ extension Conv {
       kernel: "winograd", output: output
     ) { memory in
       winograd.forward(
-        memory[source], transformedWeights: memory.floats(weights), bias: shift.map(memory.floats),
+        memory[source], transformedWeights: memory[weights], bias: shift.map(memory.floats),
         adding: added.map { memory[$0] }, range: range, into: memory[output],
         scratch: memory[scratch])
     }
@@ -329,7 +332,7 @@ extension Conv {
       output: result
     ) { memory in
       opposite.forward(
-        memory[gradient], transformedWeights: memory.floats(weights), into: memory[result],
+        memory[gradient], transformedWeights: memory[weights], into: memory[result],
         scratch: memory[scratch])
     }
     plan.contribute(result, to: values.x)

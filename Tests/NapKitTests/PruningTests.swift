@@ -256,10 +256,15 @@ import Testing
     for (value, role) in graph.parameterRoles where role == .weight {
       changed.constants[value]?.floats = graph.constants[value]?.floats.map { 1.02 * $0 } ?? []
     }
-    let losses = try [512, 64].map { images in
-      let meter = try LossMeter(graph, pool: data, images: images, preset)
-      #expect(try meter.divergence(of: graph) == 0)
-      return try meter.divergence(of: changed)
+    // What 64 images tell varies by a quarter from draw to draw; the mean of many draws does not.
+    let losses = try [(512, 1), (64, 16)].map { images, count in
+      let draws = try (0..<count).map { draw in
+        let meter = try LossMeter(
+          graph, pool: data, images: images, preset, seed: Seed(UInt64(draw)))
+        #expect(try meter.divergence(of: graph) == 0)
+        return try meter.divergence(of: changed)
+      }
+      return draws.reduce(0, +) / Double(draws.count)
     }
     // By plain sums over all images.
     let plan = try Plan(graph, batch: 64)
@@ -280,7 +285,7 @@ import Testing
     }
     let mean = sum / 512
     #expect(mean > 0)
-    for loss in losses { #expect(abs(loss / mean - 1) < 0.35, "\(loss / mean)") }
+    for loss in losses { #expect(abs(loss / mean - 1) < 0.2, "\(loss / mean)") }
   }
 
   @Test func comparisonsAreTablesAndPlots() throws {

@@ -18,11 +18,21 @@ import Testing
     }
   }
 
-  /// Batch statistics are another function: normalizations have a test of their own.
-  @Test(arguments: OperatorSample.runnable.filter { !($0.op is BatchNormalization) })
+  @Test(arguments: OperatorSample.trained)
   func trainingPlansAgreeWithThePullback(_ sample: OperatorSample) throws {
+    try expectGradients(of: sample, .float32, within: 1e-4)
+  }
+
+  @Test(arguments: OperatorSample.trained)
+  func bfloat16GradientsAreClose(_ sample: OperatorSample) throws {
+    try expectGradients(of: sample, .bfloat16, within: 3e-2)
+  }
+
+  private func expectGradients(of sample: OperatorSample, _ scalar: Scalar, within bound: Double)
+    throws
+  {
     let bench = try PlanBench(sample)
-    let plan = try bench.plan(.training)
+    let plan = try bench.plan(.training, scalar)
     plan.forward()
     let outputs = sample.op.forward(sample.inputs)
     let directions = outputs.enumerated().map { Tensor.random($1.shape, seed: 100 + $0) }
@@ -36,7 +46,7 @@ import Testing
       let parameter = bench.parameters[n] ?? value
       guard let found = plan.parameterGradients[parameter] else { continue }
       let values = Array(UnsafeBufferPointer(start: found, count: gradient.count))
-      #expect(relativeDifference(values, gradient.floats) < 1e-4, "input \(n)")
+      #expect(relativeDifference(values, gradient.floats) < bound, "input \(n)")
     }
     #expect(!plan.parameterGradients.isEmpty)
   }
@@ -59,6 +69,9 @@ extension OperatorSample {
     sample.inputs.allSatisfy(\.isFloat) && sample.constantInputs.count < sample.inputs.count
       && sample.op.forward(sample.inputs).allSatisfy(\.isFloat)
   }
+
+  /// Batch statistics are another function: normalizations have a test of their own.
+  static let trained = runnable.filter { !($0.op is BatchNormalization) }
 }
 
 /// A network of one operator; every other input is a network input plus a trained constant, so that

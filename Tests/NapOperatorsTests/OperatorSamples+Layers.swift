@@ -75,6 +75,9 @@ extension OperatorSample {
       "padded", [3, 17, 10, 13], [35, 17, 3, 3],
       Window(kernel: [3, 3], padding: .explicit(begin: [1, 1], end: [1, 1]))),
     conv(
+      "one tile an image", [3, 9, 4, 4], [16, 9, 3, 3],
+      Window(kernel: [3, 3], padding: .explicit(begin: [1, 1], end: [1, 1]))),
+    conv(
       "asymmetric pads", [2, 24, 14, 9], [18, 24, 3, 3],
       Window(kernel: [3, 3], padding: .explicit(begin: [0, 2], end: [1, 0])), bias: false),
   ]

@@ -149,18 +149,21 @@ typedef struct {
   int64_t ih, iw, oh, ow;
   int64_t top, left;  // padding; what is missing at the other sides follows from the sizes
   int type;           // of x, y and dy
+  int products;       // what is multiplied: float32, or bfloat16 where both are and may be
 } nap_winograd;
 
 // Whether this processor can; nothing below may be called where it can't.
 int nap_winograd_supported(void);
+// Whether it can multiply bfloat16, too, which rounds to about a hundredth of the largest result.
+int nap_winograd_bfloat16_products(void);
 size_t nap_winograd_weights_bytes(const nap_winograd *c);
 size_t nap_winograd_scratch_bytes(const nap_winograd *c, int gradient);
 // Transforms the weights [oc, ic, 3, 3]. When `rotated`, they are those of the opposite direction,
 // [ic, oc, 3, 3], so that the gradient of an input is computed like an output.
-void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, float *u);
+void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, void *u);
 // y = min(max(conv(x) + bias + residual, lower), upper); bias and residual may be NULL.
 void nap_winograd_forward(
-    const nap_winograd *c, const void *x, const float *u, const float *bias, const void *residual,
+    const nap_winograd *c, const void *x, const void *u, const float *bias, const void *residual,
     float lower, float upper, void *y, void *scratch);
 // dw is [oc, ic, 3, 3]; db may be NULL.
 void nap_winograd_weight_gradient(

@@ -2,8 +2,9 @@ internal import CNapDNN
 
 /// A 3x3 convolution of images by Winograd's algorithm F(4x4, 3x3), in our own kernels.
 ///
-/// Tiles of 4x4 outputs take a quarter of the multiplications, in `float32` whatever the images are
-/// stored as; rounding errors are about 1e-6 of the largest output. Images lie in `Layout(blocked:)`.
+/// Tiles of 4x4 outputs take a quarter of the multiplications, in `float32`; rounding errors are about
+/// 1e-6 of the largest output. Those of `bfloat16` images may be in `bfloat16` where the processor can:
+/// at twice the speed, with errors of a hundredth. Images lie in `Layout(blocked:)`.
 ///
 /// - Source: A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.
 package struct WinogradConvolution: @unchecked Sendable {
@@ -17,33 +18,39 @@ package struct WinogradConvolution: @unchecked Sendable {
     case forward, inputGradient, weightGradient
   }
 
+  /// - Parameter rounds: what is multiplied may be rounded to `scalar`.
   /// - Returns: `nil` where another algorithm is faster, or the only one.
   package init?(
     source: [Int], destination: [Int], groups: Int, window: WindowGeometry, scalar: Scalar,
-    pass: Pass
+    pass: Pass, rounds: Bool
   ) {
     guard nap_winograd_supported() != 0, scalar != .byte, groups == 1, source.count == 4,
       window.kernel == [3, 3], window.strides == [1, 1], window.dilations == [1, 1],
       (window.padsBegin + window.padsEnd).allSatisfy({ $0 <= 2 })
     else { return nil }
-    self.init(source, destination, pads: window.padsBegin, scalar)
+    let products =
+      rounds && scalar == .bfloat16 && nap_winograd_bfloat16_products() != 0 ? scalar : .float32
+    self.init(source, destination, pads: window.padsBegin, scalar, products: products)
     guard pays(pass, scalar) else { return nil }
   }
 
-  private init(_ source: [Int], _ destination: [Int], pads: [Int], _ scalar: Scalar) {
+  private init(
+    _ source: [Int], _ destination: [Int], pads: [Int], _ scalar: Scalar, products: Scalar
+  ) {
     self.source = source
     self.destination = destination
     let (x, y) = (source.map(Int64.init), destination.map(Int64.init))
     sizes = nap_winograd(
       n: x[0], ic: x[1], oc: y[1], ih: x[2], iw: x[3], oh: y[2], ow: y[3], top: Int64(pads[0]),
-      left: Int64(pads[1]), type: scalar.rawValue)
+      left: Int64(pads[1]), type: scalar.rawValue, products: products.rawValue)
   }
 
   /// The convolution that takes gradients of outputs to gradients of inputs.
   package var opposite: WinogradConvolution {
     WinogradConvolution(
       destination, source, pads: [2 - Int(sizes.top), 2 - Int(sizes.left)],
-      Scalar(rawValue: sizes.type) ?? .float32)
+      Scalar(rawValue: sizes.type) ?? .float32,
+      products: Scalar(rawValue: sizes.products) ?? .float32)
   }
 
   /// As measured: tiles have to be full, and more of them than the transformed weights cost; from
@@ -60,15 +67,10 @@ package struct WinogradConvolution: @unchecked Sendable {
   }
 
   private func hasEnoughChannels(_ pass: Pass, _ scalar: Scalar) -> Bool {
-    let (fewest, most) = (min(source[1], destination[1]), max(source[1], destination[1]))
+    let fewest = min(source[1], destination[1])
     guard scalar == .bfloat16 else { return fewest >= 8 }
-    switch pass {
     // Where oneDNN has no kernel of its own, it writes out all patches: five times as slow.
-    case .weightGradient: return source[1] > 4 || destination[1] % 16 != 0
-    // Its kernels are half as fast where the last block of inputs is not full.
-    case .forward: return most <= 16 ? (9...15).contains(source[1]) : fewest >= 8
-    case .inputGradient: return most > 16 && fewest >= 8
-    }
+    return pass == .weightGradient ? source[1] > 4 || destination[1] % 16 != 0 : fewest >= 8
   }
 
   package var weightsBytes: Int { withUnsafePointer(to: sizes) { nap_winograd_weights_bytes($0) } }
@@ -82,7 +84,7 @@ package struct WinogradConvolution: @unchecked Sendable {
   /// - Parameter ofOpposite: they are the weights of the opposite convolution.
   package func transformWeights(
     _ weights: UnsafePointer<Float>, ofOpposite: Bool,
-    into transformed: UnsafeMutablePointer<Float>
+    into transformed: UnsafeMutableRawPointer
   ) {
     withUnsafePointer(to: sizes) {
       nap_winograd_weights($0, weights, ofOpposite ? 1 : 0, transformed)
@@ -92,7 +94,7 @@ package struct WinogradConvolution: @unchecked Sendable {
   /// - Parameters:
   ///   - residual: what is added to the result, before it is limited to `range`.
   package func forward(
-    _ x: UnsafeRawPointer, transformedWeights: UnsafePointer<Float>,
+    _ x: UnsafeRawPointer, transformedWeights: UnsafeRawPointer,
     bias: UnsafePointer<Float>? = nil, adding residual: UnsafeRawPointer? = nil,
     range: ClosedRange<Float> = -.infinity ... .infinity, into y: UnsafeMutableRawPointer,
     scratch: UnsafeMutableRawPointer
