@@ -10,7 +10,9 @@
 #include "Lanes.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <vector>
 
 #if NAP_HAS_LANES
 
@@ -348,8 +350,12 @@ void transform_gradients(
   int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes;
   for (int64_t t = 0; t < count; t += kTiles)
     for (int64_t b = 0; b < s.out; ++b) {
-      lanes d[4], e[kTiles][24] = {}, sum = 0;
-      for (int k = 0; k < kTiles && t + k < count; ++k) {
+      lanes d[4], e[kTiles][24], sum = 0;
+      for (int k = 0; k < kTiles; ++k) {
+        if (t + k >= count) {
+          for (auto &x : e[k]) x = 0;
+          continue;
+        }
         Place place(s, first + t + k);
         const T *from = dy + (place.image * s.out + b) * plane;
         for (int j = 0; j < 4; ++j) {
@@ -427,6 +433,11 @@ void weights_part(void *pointer, int part, int parts) {
     }
 }
 
+// How many blocks of a thread's part have been taken; a cache line of its own.
+struct alignas(64) Taken {
+  std::atomic<int64_t> blocks{0};
+};
+
 struct Forward {
   const nap_winograd *c;
   const void *x, *u;
@@ -435,6 +446,7 @@ struct Forward {
   float lower, upper;
   void *y;
   char *scratch;
+  Taken *taken;  // by part
 
   // Of each thread: both stages, and a gap.
   int64_t bytes() const {
@@ -451,12 +463,18 @@ void forward_part(void *pointer, int part, int parts) {
   auto *v = (S *)scratch;
   auto *m = (float *)(scratch + s.from_bytes);
   int64_t blocks = (s.tiles + s.block - 1) / s.block;
-  for (int64_t k = blocks * part / parts; k < blocks * (part + 1) / parts; ++k) {
-    int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
-    transform_inputs<1>(s, (const T *)job.x, first, count, v);
-    multiply(s, v, (const S *)job.u, count, m);
-    transform_outputs(
-        s, m, first, count, job.bias, (const T *)job.residual, job.lower, job.upper, (T *)job.y);
+  // Its own part first, then what others have left of theirs, whose cores may be busy.
+  for (int turn = 0; turn < parts; ++turn) {
+    int whose = (part + turn) % parts;
+    int64_t start = blocks * whose / parts, end = blocks * (whose + 1) / parts;
+    for (int64_t k; (k = start + job.taken[whose].blocks++) < end;) {
+      int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
+      transform_inputs<1>(s, (const T *)job.x, first, count, v);
+      multiply(s, v, (const S *)job.u, count, m);
+      transform_outputs(
+          s, m, first, count, job.bias, (const T *)job.residual, job.lower, job.upper,
+          (T *)job.y);
+    }
   }
   __builtin_ia32_sfence();
 }
@@ -557,7 +575,8 @@ void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, vo
 void nap_winograd_forward(
     const nap_winograd *c, const void *x, const void *u, const float *bias, const void *residual,
     float lower, float upper, void *y, void *scratch) {
-  Forward job{c, x, u, bias, residual, lower, upper, y, (char *)scratch};
+  std::vector<Taken> taken(nap_max_threads());
+  Forward job{c, x, u, bias, residual, lower, upper, y, (char *)scratch, taken.data()};
   nap_parallel(
       c->type == NAP_FLOAT32                ? forward_part<float, float>
       : c->products == NAP_BFLOAT16         ? forward_part<bfloat16, bfloat16>
