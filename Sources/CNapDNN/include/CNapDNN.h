@@ -149,7 +149,7 @@ typedef struct {
   int64_t ih, iw, oh, ow;
   int64_t top, left;  // padding; what is missing at the other sides follows from the sizes
   int type;           // of x, y and dy
-  int products;       // what is multiplied: float32, or bfloat16 where both are and may be
+  int products;       // of what numbers: float32; or bfloat16 of such images, if the processor can
 } nap_winograd;
 
 // Whether this processor can; nothing below may be called where it can't.

@@ -67,10 +67,11 @@ package struct WinogradConvolution: @unchecked Sendable {
   }
 
   private func hasEnoughChannels(_ pass: Pass, _ scalar: Scalar) -> Bool {
-    let fewest = min(source[1], destination[1])
-    guard scalar == .bfloat16 else { return fewest >= 8 }
     // Where oneDNN has no kernel of its own, it writes out all patches: five times as slow.
-    return pass == .weightGradient ? source[1] > 4 || destination[1] % 16 != 0 : fewest >= 8
+    if scalar == .bfloat16 && pass == .weightGradient {
+      return source[1] > 4 || destination[1] % 16 != 0
+    }
+    return min(source[1], destination[1]) >= 8
   }
 
   package var weightsBytes: Int { withUnsafePointer(to: sizes) { nap_winograd_weights_bytes($0) } }
