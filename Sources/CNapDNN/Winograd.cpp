@@ -173,6 +173,8 @@ NAP_INLINE void weight_gradient_line(const lanes *u, int s, lanes *w, int r) {
   w[2 * r] = kA2 * a + kB2 * c + u[5 * s];
 }
 
+int64_t blocks_of(int64_t channels) { return (channels + kLanes - 1) / kLanes; }
+
 // What follows from the sizes. Between the stages lie numbers `From` of inputs and `To` of outputs.
 template <class From, class To>
 struct Sizes {
@@ -184,8 +186,8 @@ struct Sizes {
   int64_t from_bytes, both_bytes;  // of the first stage, of both
 
   explicit Sizes(const nap_winograd &c)
-      : c(c), in((c.ic + kLanes - 1) / kLanes), out((c.oc + kLanes - 1) / kLanes),
-        tall((c.oh + 3) / 4), wide((c.ow + 3) / 4), tiles(c.n * tall * wide) {
+      : c(c), in(blocks_of(c.ic)), out(blocks_of(c.oc)), tall((c.oh + 3) / 4),
+        wide((c.ow + 3) / 4), tiles(c.n * tall * wide) {
     // Half of a core's second-level cache for what lies between the stages.
     int64_t bytes = kPoints * kLanes * (in * sizeof(From) + out * sizeof(To));
     block = std::clamp<int64_t>((240 << 10) / bytes / kRows, 1, 4) * kRows;
@@ -220,12 +222,13 @@ void transform_inputs(
     const Sizes<From, To> &s, const T *x, int64_t first, int64_t count, From *v) {
   auto &c = s.c;
   int64_t channels = s.in * kLanes, plane = int64_t(c.ih) * c.iw * kLanes;
-  for (int64_t t = 0; t < count; t += Tiles)
+  for (int64_t t = 0; t < count; t += Tiles) {
+    // A tile too many is weighed by no gradient.
+    const Place places[] = {{s, first + t}, {s, first + std::min(t + 1, count - 1)}};
     for (int64_t b = 0; b < s.in; ++b) {
       lanes d[6], e[Tiles][36];
       for (int k = 0; k < Tiles; ++k) {
-        // A tile too many is weighed by no gradient.
-        Place place(s, first + std::min(t + k, count - 1));
+        const Place &place = places[k];
         const T *from = x + (place.image * s.in + b) * plane;
         for (int j = 0; j < 6; ++j) {
           for (int i = 0; i < 6; ++i)
@@ -244,6 +247,7 @@ void transform_inputs(
         }
       }
     }
+  }
 }
 
 // m[t][16 N] = sum over c of v[t][c] u[c][16], for N blocks of outputs and R tiles.
@@ -348,7 +352,8 @@ void transform_gradients(
   constexpr int kTiles = kTogether<S>;
   auto &c = s.c;
   int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes;
-  for (int64_t t = 0; t < count; t += kTiles)
+  for (int64_t t = 0; t < count; t += kTiles) {
+    const Place places[] = {{s, first + t}, {s, first + t + 1}};
     for (int64_t b = 0; b < s.out; ++b) {
       lanes d[4], e[kTiles][24], sum = 0;
       for (int k = 0; k < kTiles; ++k) {
@@ -356,7 +361,7 @@ void transform_gradients(
           for (auto &x : e[k]) x = 0;
           continue;
         }
-        Place place(s, first + t + k);
+        const Place &place = places[k];
         const T *from = dy + (place.image * s.out + b) * plane;
         for (int j = 0; j < 4; ++j) {
           for (int i = 0; i < 4; ++i)
@@ -372,6 +377,7 @@ void transform_gradients(
       }
       if (sums) store(sums + b * kLanes, load(sums + b * kLanes) + sum);
     }
+  }
 }
 
 // du[p][b][c][16] += sum over t of v[p][t][c] g[p][t][b].
@@ -410,7 +416,7 @@ struct Weights {
 template <class S>
 void weights_part(void *pointer, int part, int parts) {
   auto &job = *static_cast<Weights *>(pointer);
-  int64_t ic = job.c->ic, oc = job.c->oc, blocks = (oc + kLanes - 1) / kLanes;
+  int64_t ic = job.c->ic, oc = job.c->oc, blocks = blocks_of(oc);
   int64_t next = weights_block<S>(*job.c), groups = next / kLanes / kTogether<S>;
   for (int64_t group = groups * part / parts; group < groups * (part + 1) / parts; ++group)
     for (int64_t b = 0; b < blocks; ++b) {
@@ -486,8 +492,8 @@ struct WeightGradient {
   char *scratch;
   int parts;
 
-  int64_t in() const { return (c->ic + kLanes - 1) / kLanes; }
-  int64_t out() const { return (c->oc + kLanes - 1) / kLanes; }
+  int64_t in() const { return blocks_of(c->ic); }
+  int64_t out() const { return blocks_of(c->oc); }
   // What each thread finds: the transformed gradient, then the sums.
   int64_t weights() const { return kPoints * out() * in() * kLanes * kLanes; }
   int64_t found() const { return weights() + out() * kLanes; }
@@ -557,7 +563,7 @@ int nap_winograd_supported(void) {
 int nap_winograd_bfloat16_products(void) { return __builtin_cpu_supports("avx512bf16"); }
 
 size_t nap_winograd_weights_bytes(const nap_winograd *c) {
-  int64_t points = kPoints * ((c->oc + kLanes - 1) / kLanes);
+  int64_t points = kPoints * blocks_of(c->oc);
   return c->products == NAP_FLOAT32 ? points * weights_block<float>(*c) * sizeof(float)
                                     : points * weights_block<bfloat16>(*c) * sizeof(bfloat16);
 }
