@@ -6,6 +6,8 @@
 // float32; what is multiplied may be rounded to bfloat16 for instructions that multiply and add pairs
 // of such numbers. A block of tiles goes through all three stages, input transform, products and
 // output transform, before the next one begins, so that what lies between them stays in the cache.
+// Where there are more weights than a core's cache holds, all threads work on the same block, which
+// then is a larger one, and the weights are read less often.
 #include "CNapDNN.h"
 #include "Lanes.h"
 
@@ -42,6 +44,9 @@ constexpr int64_t kFar = 1 << 20;
 // Between the scratch of two threads. Reading one's own in strides leads the prefetcher beyond it,
 // and lines that the other writes would go back and forth between their caches.
 constexpr int64_t kApart = 128 << 10;
+// Pairs of blocks of channels from which on it pays, as measured, that all threads work on the same
+// tiles: in a forward pass, for a gradient of weights.
+constexpr int64_t kWide = 512, kWideGradient = 256;
 constexpr float kInfinity = __builtin_inff();
 
 NAP_LANES_BEGIN
@@ -175,27 +180,45 @@ NAP_INLINE void weight_gradient_line(const lanes *u, int s, lanes *w, int r) {
 
 int64_t blocks_of(int64_t channels) { return (channels + kLanes - 1) / kLanes; }
 
+// Numbers from one point, tile or block of channels to the next.
+struct Strides {
+  int64_t point, tile, block;
+};
+
 // What follows from the sizes. Between the stages lie numbers `From` of inputs and `To` of outputs.
 template <class From, class To>
 struct Sizes {
   const nap_winograd &c;
   int64_t in, out;  // blocks of channels
   int64_t tall, wide, tiles;
+  bool joint;                      // all threads work on one block of tiles, not each on its own
   int64_t block;                   // tiles that go through the stages together, an even number
-  int64_t from_pitch, to_pitch;    // numbers from point to point
+  Strides from, to;
   int64_t from_bytes, both_bytes;  // of the first stage, of both
 
-  explicit Sizes(const nap_winograd &c)
+  Sizes(const nap_winograd &c, bool gradient)
       : c(c), in(blocks_of(c.ic)), out(blocks_of(c.oc)), tall((c.oh + 3) / 4),
         wide((c.ow + 3) / 4), tiles(c.n * tall * wide) {
-    // Half of a core's second-level cache for what lies between the stages.
+    joint = in * out >= (gradient ? kWideGradient : kWide);
+    // What lies between the stages stays in a part of a core's cache, or of the one they share.
     int64_t bytes = kPoints * kLanes * (in * sizeof(From) + out * sizeof(To));
-    block = std::clamp<int64_t>((240 << 10) / bytes / kRows, 1, 4) * kRows;
-    // An odd number of cache lines, or the points would share a few sets.
-    from_pitch = block * in * kLanes + 64 / sizeof(From);
-    to_pitch = block * out * kLanes + 64 / sizeof(To);
-    from_bytes = kPoints * from_pitch * sizeof(From);
-    both_bytes = from_bytes + kPoints * to_pitch * sizeof(To);
+    int64_t rows = (joint ? 12 << 20 : 240 << 10) / bytes / kRows;
+    block = std::clamp<int64_t>(rows, 1, joint ? (tiles + kRows - 1) / kRows : 4) * kRows;
+    from_bytes = arrange(from, in, sizeof(From), gradient);
+    both_bytes = from_bytes + arrange(to, out, sizeof(To), gradient);
+  }
+
+ private:
+  // One cache line is left out after every point, or the points would share a few sets.
+  int64_t arrange(Strides &strides, int64_t blocks, int64_t size, bool gradient) const {
+    if (gradient && joint) {
+      int64_t point = block * kLanes + 64 / size;
+      strides = {point, kLanes, kPoints * point};
+      return blocks * strides.block * size;
+    }
+    strides = {block * blocks * kLanes + 64 / size, blocks * kLanes,
+               gradient ? kLanes * kTogether<From> : kLanes};
+    return kPoints * strides.point * size;
   }
 };
 
@@ -221,7 +244,7 @@ template <int Tiles, class T, class From, class To>
 void transform_inputs(
     const Sizes<From, To> &s, const T *x, int64_t first, int64_t count, From *v) {
   auto &c = s.c;
-  int64_t channels = s.in * kLanes, plane = int64_t(c.ih) * c.iw * kLanes;
+  int64_t plane = int64_t(c.ih) * c.iw * kLanes;
   for (int64_t t = 0; t < count; t += Tiles) {
     // A tile too many is weighed by no gradient.
     const Place places[] = {{s, first + t}, {s, first + std::min(t + 1, count - 1)}};
@@ -236,12 +259,12 @@ void transform_inputs(
           input_line(d, e[k] + j, 6);
         }
       }
-      From *to = v + t * channels + b * kLanes * Tiles;
+      From *to = v + t * s.from.tile + b * s.from.block;
       for (int i = 0; i < 6; ++i) {
         lanes f[6][Tiles];
         for (int k = 0; k < Tiles; ++k) input_line(e[k] + 6 * i, f[0] + k, Tiles);
         for (int j = 0; j < 6; ++j) {
-          From *p = to + (6 * i + j) * s.from_pitch;
+          From *p = to + (6 * i + j) * s.from.point;
           if constexpr (Tiles == 1) store(p, f[j][0]);
           else store_factors(p, f[j]);
         }
@@ -280,22 +303,19 @@ int64_t weights_block(const nap_winograd &c) {
   return (c.ic + kTogether<S> - 1) / kTogether<S> * kTogether<S> * kLanes;
 }
 
+// The products of point `p` for block `b` of outputs and the one after it.
 template <class S>
-void multiply(const Sizes<S, float> &s, const S *v, const S *u, int64_t count, float *m) {
-  int64_t channels = s.in * kLanes, outputs = s.out * kLanes, next = weights_block<S>(s.c);
-  for (int p = 0; p < kPoints; ++p) {
-    const S *from = v + p * s.from_pitch;
-    float *to = m + p * s.to_pitch;
-    for (int64_t b = 0; b < s.out;) {
-      const S *weights = u + (p * s.out + b) * next;
-      bool two = b + 1 < s.out;
-      for (int64_t t = 0; t < count; t += kRows) {
-        float *target = to + t * outputs + b * kLanes;
-        if (two) product<kRows, 2>(from + t * channels, channels, weights, next, target, outputs);
-        else product<kRows, 1>(from + t * channels, channels, weights, next, target, outputs);
-      }
-      b += two ? 2 : 1;
-    }
+void multiply(
+    const Sizes<S, float> &s, int64_t p, int64_t b, const S *v, const S *u, int64_t count,
+    float *m) {
+  int64_t channels = s.from.tile, outputs = s.to.tile, next = weights_block<S>(s.c);
+  const S *weights = u + (p * s.out + b) * next;
+  bool two = b + 1 < s.out;
+  for (int64_t t = 0; t < count; t += kRows) {
+    const S *from = v + p * s.from.point + t * channels;
+    float *to = m + p * s.to.point + t * outputs + b * kLanes;
+    if (two) product<kRows, 2>(from, channels, weights, next, to, outputs);
+    else product<kRows, 1>(from, channels, weights, next, to, outputs);
   }
 }
 
@@ -304,7 +324,7 @@ void transform_outputs(
     const Sizes<S, float> &s, const float *m, int64_t first, int64_t count, const float *bias,
     const T *residual, float lower, float upper, T *y) {
   auto &c = s.c;
-  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes;
+  int64_t plane = int64_t(c.oh) * c.ow * kLanes;
   bool bounded = lower > -kInfinity || upper < kInfinity;
   bool nearby = c.n * s.out * plane * int64_t(sizeof(T)) < kFar;
   for (int64_t t = 0; t < count; ++t) {
@@ -312,10 +332,10 @@ void transform_outputs(
     int rows = int(std::min<int64_t>(4, c.oh - place.row));
     int columns = int(std::min<int64_t>(4, c.ow - place.column));
     for (int64_t b = 0; b < s.out; ++b) {
-      const float *from = m + t * outputs + b * kLanes;
+      const float *from = m + t * s.to.tile + b * s.to.block;
       lanes d[6], e[24], f[16];
       for (int j = 0; j < 6; ++j) {
-        for (int i = 0; i < 6; ++i) d[i] = load(from + (6 * i + j) * s.to_pitch);
+        for (int i = 0; i < 6; ++i) d[i] = load(from + (6 * i + j) * s.to.point);
         output_line(d, e + j, 6);
       }
       for (int i = 0; i < 4; ++i) output_line(e + 6 * i, f + 4 * i, 1);
@@ -351,7 +371,7 @@ void transform_gradients(
     const Sizes<S, S> &s, const T *dy, int64_t first, int64_t count, S *g, float *sums) {
   constexpr int kTiles = kTogether<S>;
   auto &c = s.c;
-  int64_t outputs = s.out * kLanes, plane = int64_t(c.oh) * c.ow * kLanes;
+  int64_t plane = int64_t(c.oh) * c.ow * kLanes;
   for (int64_t t = 0; t < count; t += kTiles) {
     const Place places[] = {{s, first + t}, {s, first + t + 1}};
     for (int64_t b = 0; b < s.out; ++b) {
@@ -369,39 +389,35 @@ void transform_gradients(
           gradient_line(d, e[k] + j, 4);
         }
       }
-      S *to = g + t * outputs + b * kLanes * kTiles;
+      S *to = g + t * s.to.tile + b * s.to.block;
       for (int i = 0; i < 6; ++i) {
         lanes f[6][kTiles];
         for (int k = 0; k < kTiles; ++k) gradient_line(e[k] + 4 * i, f[0] + k, kTiles);
-        for (int j = 0; j < 6; ++j) store_factors(to + (6 * i + j) * s.to_pitch, f[j]);
+        for (int j = 0; j < 6; ++j) store_factors(to + (6 * i + j) * s.to.point, f[j]);
       }
       if (sums) store(sums + b * kLanes, load(sums + b * kLanes) + sum);
     }
   }
 }
 
-// du[p][b][c][16] += sum over t of v[p][t][c] g[p][t][b].
+// Adds to du[c][16] the sum over t of v[t][c] g[t][16], of point `p` and two blocks of channels.
 template <class S>
-void accumulate(const Sizes<S, S> &s, const S *v, const S *g, int64_t count, float *du) {
-  int64_t channels = s.in * kLanes, outputs = s.out * kLanes;
-  for (int p = 0; p < kPoints; ++p)
-    for (int64_t b = 0; b < s.out; ++b)
-      for (int64_t i = 0; i < s.in; ++i) {
-        float *to = du + ((p * s.out + b) * s.in + i) * kLanes * kLanes;
-        const S *left = v + p * s.from_pitch + i * kLanes * kTogether<S>;
-        const S *right = g + p * s.to_pitch + b * kLanes * kTogether<S>;
-        lanes sum[kLanes];
+NAP_INLINE void accumulate(
+    const Sizes<S, S> &s, int64_t p, int64_t b, int64_t i, const S *v, const S *g, int64_t count,
+    float *du) {
+  const S *left = v + p * s.from.point + i * s.from.block;
+  const S *right = g + p * s.to.point + b * s.to.block;
+  lanes sum[kLanes];
 #pragma clang loop unroll(full)
-        for (int k = 0; k < kLanes; ++k) sum[k] = load(to + k * kLanes);
-        for (int64_t t = 0; t < count; t += kTogether<S>) {
-          lanes y = load_factors(right + t * outputs);
+  for (int k = 0; k < kLanes; ++k) sum[k] = load(du + k * kLanes);
+  for (int64_t t = 0; t < count; t += kTogether<S>) {
+    lanes y = load_factors(right + t * s.to.tile);
 #pragma clang loop unroll(full)
-          for (int k = 0; k < kLanes; ++k)
-            sum[k] = add_products(sum[k], y, left + t * channels + k * kTogether<S>);
-        }
+    for (int k = 0; k < kLanes; ++k)
+      sum[k] = add_products(sum[k], y, left + t * s.from.tile + k * kTogether<S>);
+  }
 #pragma clang loop unroll(full)
-        for (int k = 0; k < kLanes; ++k) store(to + k * kLanes, sum[k]);
-      }
+  for (int k = 0; k < kLanes; ++k) store(du + k * kLanes, sum[k]);
 }
 
 struct Weights {
@@ -439,10 +455,21 @@ void weights_part(void *pointer, int part, int parts) {
     }
 }
 
-// How many blocks of a thread's part have been taken; a cache line of its own.
+// How many items of a thread's part have been taken; a cache line of its own.
 struct alignas(64) Taken {
-  std::atomic<int64_t> blocks{0};
+  std::atomic<int64_t> items{0};
 };
+
+// Calls `body` for every item, whichever thread does: those of its own part first, then what others
+// have left of theirs, whose cores may be busy.
+template <class Body>
+NAP_INLINE void share(Taken *taken, int part, int parts, int64_t items, const Body &body) {
+  for (int turn = 0; turn < parts; ++turn) {
+    int whose = (part + turn) % parts;
+    int64_t start = items * whose / parts, end = items * (whose + 1) / parts;
+    for (int64_t k; (k = start + taken[whose].items++) < end;) body(k);
+  }
+}
 
 struct Forward {
   const nap_winograd *c;
@@ -452,102 +479,218 @@ struct Forward {
   float lower, upper;
   void *y;
   char *scratch;
-  Taken *taken;  // by part
-
-  // Of each thread: both stages, and a gap.
-  int64_t bytes() const {
-    return kApart + (c->products == NAP_FLOAT32 ? Sizes<float, float>(*c).both_bytes
-                                                : Sizes<bfloat16, float>(*c).both_bytes);
-  }
+  std::vector<Taken> taken;  // by part
+  int stage;
+  int64_t first;  // tile of the block that all work on
 };
 
 template <class T, class S>
-void forward_part(void *pointer, int part, int parts) {
-  auto &job = *static_cast<Forward *>(pointer);
-  Sizes<S, float> s(*job.c);
-  char *scratch = job.scratch + part * job.bytes();
-  auto *v = (S *)scratch;
-  auto *m = (float *)(scratch + s.from_bytes);
-  int64_t blocks = (s.tiles + s.block - 1) / s.block;
-  // Its own part first, then what others have left of theirs, whose cores may be busy.
-  for (int turn = 0; turn < parts; ++turn) {
-    int whose = (part + turn) % parts;
-    int64_t start = blocks * whose / parts, end = blocks * (whose + 1) / parts;
-    for (int64_t k; (k = start + job.taken[whose].blocks++) < end;) {
-      int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
-      transform_inputs<1>(s, (const T *)job.x, first, count, v);
-      multiply(s, v, (const S *)job.u, count, m);
-      transform_outputs(
-          s, m, first, count, job.bias, (const T *)job.residual, job.lower, job.upper,
-          (T *)job.y);
-    }
+struct Forwards {
+  Forward &job;
+  Sizes<S, float> s{*job.c, false};
+
+  // Of each thread, or of all: both stages, and a gap.
+  int64_t bytes() const { return kApart + s.both_bytes; }
+
+  void inputs(int64_t first, int64_t count, S *v) const {
+    transform_inputs<1>(s, (const T *)job.x, first, count, v);
   }
-  __builtin_ia32_sfence();
-}
+
+  void products(int64_t p, int64_t pair, const S *v, int64_t count, float *m) const {
+    multiply(s, p, 2 * pair, v, (const S *)job.u, count, m);
+  }
+
+  void outputs(const float *m, int64_t first, int64_t count) const {
+    transform_outputs(
+        s, m, first, count, job.bias, (const T *)job.residual, job.lower, job.upper, (T *)job.y);
+  }
+
+  // All stages of blocks of its own.
+  static void alone(void *pointer, int part, int parts) {
+    Forwards f{*static_cast<Forward *>(pointer)};
+    auto &s = f.s;
+    char *scratch = f.job.scratch + part * f.bytes();
+    auto *v = (S *)scratch;
+    auto *m = (float *)(scratch + s.from_bytes);
+    int64_t blocks = (s.tiles + s.block - 1) / s.block;
+    share(f.job.taken.data(), part, parts, blocks, [&](int64_t k) {
+      int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
+      f.inputs(first, count, v);
+      for (int p = 0; p < kPoints; ++p)
+        for (int64_t pair = 0; 2 * pair < s.out; ++pair) f.products(p, pair, v, count, m);
+      f.outputs(m, first, count);
+    });
+    __builtin_ia32_sfence();
+  }
+
+  // One stage of a block of all.
+  static void jointly(void *pointer, int part, int parts) {
+    Forwards f{*static_cast<Forward *>(pointer)};
+    auto &s = f.s;
+    auto *v = (S *)f.job.scratch;
+    auto *m = (float *)(f.job.scratch + s.from_bytes);
+    int64_t first = f.job.first, count = std::min(s.block, s.tiles - first);
+    int64_t pairs = (s.out + 1) / 2, rows = (count + kRows - 1) / kRows;
+    int64_t items = f.job.stage == 1 ? kPoints * pairs : rows;
+    share(f.job.taken.data(), part, parts, items, [&](int64_t k) {
+      if (f.job.stage == 1) return f.products(k / pairs, k % pairs, v, count, m);
+      int64_t t = k * kRows, some = std::min<int64_t>(kRows, count - t);
+      if (f.job.stage == 0) f.inputs(first + t, some, v + t * s.from.tile);
+      else f.outputs(m + t * s.to.tile, first + t, some);
+    });
+    __builtin_ia32_sfence();
+  }
+
+  void run() {
+    if (!s.joint) return nap_parallel(alone, &job);
+    for (job.first = 0; job.first < s.tiles; job.first += s.block)
+      for (job.stage = 0; job.stage < 3; ++job.stage) {
+        for (auto &taken : job.taken) taken.items = 0;
+        nap_parallel(jointly, &job);
+      }
+  }
+};
 
 struct WeightGradient {
   const nap_winograd *c;
   const void *x, *dy;
   float *dw, *db;
   char *scratch;
-  int parts;
-
-  int64_t in() const { return blocks_of(c->ic); }
-  int64_t out() const { return blocks_of(c->oc); }
-  // What each thread finds: the transformed gradient, then the sums.
-  int64_t weights() const { return kPoints * out() * in() * kLanes * kLanes; }
-  int64_t found() const { return weights() + out() * kLanes; }
-  float *found_by(int part) const { return (float *)(scratch + part * bytes()); }
-
-  // Of each thread: what it finds, both stages, and a gap.
-  int64_t bytes() const {
-    int64_t stages = c->products == NAP_FLOAT32 ? Sizes<float, float>(*c).both_bytes
-                                                : Sizes<bfloat16, bfloat16>(*c).both_bytes;
-    return found() * sizeof(float) + stages + kApart;
-  }
+  std::vector<Taken> taken;  // by part
+  int parts;                 // whose sums count
+  int stage;
+  int64_t first;  // tile of the block that all work on
 };
 
 template <class T, class S>
-void weight_gradient_part(void *pointer, int part, int parts) {
-  auto &job = *static_cast<WeightGradient *>(pointer);
-  Sizes<S, S> s(*job.c);
-  float *du = job.found_by(part), *sums = du + job.weights();
-  auto *v = (S *)(du + job.found());
-  auto *g = (S *)((char *)v + s.from_bytes);
-  if (part == 0) job.parts = parts;
-  std::memset(du, 0, job.found() * sizeof(float));
-  int64_t blocks = (s.tiles + s.block - 1) / s.block;
-  for (int64_t k = blocks * part / parts; k < blocks * (part + 1) / parts; ++k) {
-    int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
+struct WeightGradients {
+  WeightGradient &job;
+  Sizes<S, S> s{*job.c, true};
+
+  // What each thread has: sums of transformed gradients, of all pairs of blocks or of one, then sums
+  // of outputs' gradients.
+  static constexpr int64_t kPair = kPoints * kLanes * kLanes;
+  int64_t weights() const { return s.joint ? kPair : s.in * s.out * kPair; }
+  int64_t found() const { return weights() + s.out * kLanes; }
+  float *found_by(int part) const { return (float *)(job.scratch + part * thread_bytes()); }
+
+  // And both stages, if nobody else works on its tiles, and a gap.
+  int64_t thread_bytes() const {
+    return found() * sizeof(float) + (s.joint ? 0 : s.both_bytes) + kApart;
+  }
+
+  // What they share: both stages, and what is summed up from block to block.
+  bool at_once() const { return s.block >= s.tiles; }
+  int64_t bytes() const {
+    int64_t shared = s.both_bytes + (at_once() ? 0 : s.in * s.out * kPair * sizeof(float));
+    return nap_max_threads() * thread_bytes() + (s.joint ? shared : 0);
+  }
+
+  void transform(int64_t first, int64_t count, S *v, S *g, float *sums) const {
     transform_inputs<kTogether<S>>(s, (const T *)job.x, first, count, v);
     transform_gradients(s, (const T *)job.dy, first, count, g, job.db ? sums : nullptr);
-    accumulate(s, v, g, count, du);
   }
-}
 
-// Adds what the threads found and transforms it back.
-void collect_part(void *pointer, int part, int parts) {
-  auto &job = *static_cast<WeightGradient *>(pointer);
-  int64_t ic = job.c->ic, oc = job.c->oc, in = job.in(), out = job.out();
-  for (int64_t i = ic * part / parts; i < ic * (part + 1) / parts; ++i)
-    for (int64_t b = 0; b < out; ++b) {
-      lanes d[36], e[18], f[9];
-      for (int p = 0; p < kPoints; ++p) {
-        d[p] = 0;
-        int64_t place = ((p * out + b) * in * kLanes + i) * kLanes;
-        for (int k = 0; k < job.parts; ++k) d[p] += load(job.found_by(k) + place);
-      }
-      for (int j = 0; j < 6; ++j) weight_gradient_line(d + j, 6, e + j, 6);
-      for (int k = 0; k < 3; ++k) weight_gradient_line(e + 6 * k, 1, f + 3 * k, 1);
-      int64_t count = std::min<int64_t>(kLanes, oc - b * kLanes);
-      for (int64_t o = 0; o < count; ++o)
-        for (int k = 0; k < 9; ++k) job.dw[((b * kLanes + o) * ic + i) * 9 + k] = f[k][o];
+  // Transforms the sums for channel `i` and block `b` back: those of `threads`, which lie `apart`, with
+  // their points `next` to each other.
+  void collect(
+      int64_t i, int64_t b, const float *du, int threads, int64_t apart, int64_t next) const {
+    lanes d[36], e[18], f[9];
+    for (int p = 0; p < kPoints; ++p) {
+      d[p] = 0;
+      for (int k = 0; k < threads; ++k) d[p] += load(du + k * apart + p * next);
     }
-  if (part == 0 && job.db)
-    for (int64_t o = 0; o < oc; ++o) {
+    for (int j = 0; j < 6; ++j) weight_gradient_line(d + j, 6, e + j, 6);
+    for (int k = 0; k < 3; ++k) weight_gradient_line(e + 6 * k, 1, f + 3 * k, 1);
+    int64_t count = std::min<int64_t>(kLanes, s.c.oc - b * kLanes);
+    for (int64_t o = 0; o < count; ++o)
+      for (int k = 0; k < 9; ++k) job.dw[((b * kLanes + o) * s.c.ic + i) * 9 + k] = f[k][o];
+  }
+
+  // All tiles of a part.
+  static void alone(void *pointer, int part, int parts) {
+    WeightGradients w{*static_cast<WeightGradient *>(pointer)};
+    auto &s = w.s;
+    float *du = w.found_by(part), *sums = du + w.weights();
+    auto *v = (S *)(du + w.found());
+    auto *g = (S *)((char *)v + s.from_bytes);
+    if (part == 0) w.job.parts = parts;
+    std::memset(du, 0, w.found() * sizeof(float));
+    int64_t blocks = (s.tiles + s.block - 1) / s.block;
+    for (int64_t k = blocks * part / parts; k < blocks * (part + 1) / parts; ++k) {
+      int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
+      w.transform(first, count, v, g, sums);
+      for (int p = 0; p < kPoints; ++p)
+        for (int64_t b = 0; b < s.out; ++b)
+          for (int64_t i = 0; i < s.in; ++i)
+            accumulate(
+                s, p, b, i, v, g, count, du + ((p * s.out + b) * s.in + i) * kLanes * kLanes);
+    }
+  }
+
+  // Adds what the threads found.
+  static void collect_all(void *pointer, int part, int parts) {
+    WeightGradients w{*static_cast<WeightGradient *>(pointer)};
+    int64_t apart = w.thread_bytes() / sizeof(float), next = w.s.in * w.s.out * kLanes * kLanes;
+    for (int64_t i = w.s.c.ic * part / parts; i < w.s.c.ic * (part + 1) / parts; ++i)
+      for (int64_t b = 0; b < w.s.out; ++b)
+        w.collect(
+            i, b, w.found_by(0) + (b * w.s.in * kLanes + i) * kLanes, w.job.parts, apart, next);
+  }
+
+  // One stage of a block of all.
+  static void jointly(void *pointer, int part, int parts) {
+    WeightGradients w{*static_cast<WeightGradient *>(pointer)};
+    auto &s = w.s;
+    float *own = w.found_by(part), *sums = own + w.weights();
+    auto *v = (S *)w.found_by(nap_max_threads());
+    auto *g = (S *)((char *)v + s.from_bytes);
+    auto *all = (float *)((char *)v + s.both_bytes);
+    int64_t first = w.job.first, count = std::min(s.block, s.tiles - first);
+    if (w.job.stage == 0)
+      return share(w.job.taken.data(), part, parts, (count + kRows - 1) / kRows, [&](int64_t k) {
+        int64_t t = k * kRows, some = std::min<int64_t>(kRows, count - t);
+        w.transform(first + t, some, v + t * s.from.tile, g + t * s.to.tile, sums);
+      });
+    share(w.job.taken.data(), part, parts, s.in * s.out, [&](int64_t k) {
+      float *du = w.at_once() ? own : all + k * kPair;
+      if (first == 0) std::memset(du, 0, kPair * sizeof(float));
+      for (int p = 0; p < kPoints; ++p)
+        accumulate(s, p, k / s.in, k % s.in, v, g, count, du + p * kLanes * kLanes);
+      if (first + count < s.tiles) return;
+      int64_t i = k % s.in * kLanes;
+      for (int64_t j = i; j < std::min(i + kLanes, s.c.ic); ++j)
+        w.collect(j, k / s.in, du + (j - i) * kLanes, 1, 0, kLanes * kLanes);
+    });
+  }
+
+  void run() {
+    if (!s.joint) {
+      nap_parallel(alone, &job);
+      nap_parallel(collect_all, &job);
+    } else {
+      job.parts = nap_max_threads();
+      for (int k = 0; k < job.parts; ++k)
+        std::memset(found_by(k) + weights(), 0, s.out * kLanes * sizeof(float));
+      for (job.first = 0; job.first < s.tiles; job.first += s.block)
+        for (job.stage = 0; job.stage < 2; ++job.stage) {
+          for (auto &taken : job.taken) taken.items = 0;
+          nap_parallel(jointly, &job);
+        }
+    }
+    for (int64_t o = 0; job.db && o < s.c.oc; ++o) {
       job.db[o] = 0;
-      for (int k = 0; k < job.parts; ++k) job.db[o] += job.found_by(k)[job.weights() + o];
+      for (int k = 0; k < job.parts; ++k) job.db[o] += found_by(k)[weights() + o];
     }
+  }
+};
+
+// Calls `body` with the numbers of images and of what is multiplied.
+template <class Body>
+auto with_types(const nap_winograd &c, const Body &body) {
+  if (c.type == NAP_FLOAT32) return body(float(), float());
+  if (c.products == NAP_BFLOAT16) return body(bfloat16(), bfloat16());
+  return nap_winograd_bfloat16_products() ? body(bfloat16(), float()) : body(uint16_t(), float());
 }
 
 NAP_LANES_END
@@ -569,8 +712,13 @@ size_t nap_winograd_weights_bytes(const nap_winograd *c) {
 }
 
 size_t nap_winograd_scratch_bytes(const nap_winograd *c, int gradient) {
-  WeightGradient job{c};
-  return nap_max_threads() * (gradient ? job.bytes() : Forward{c}.bytes());
+  return with_types(*c, [&](auto t, auto s) {
+    Forward forward{c};
+    WeightGradient weights{c};
+    Forwards<decltype(t), decltype(s)> f{forward};
+    int64_t each = f.s.joint ? 1 : nap_max_threads();
+    return gradient ? WeightGradients<decltype(t), decltype(s)>{weights}.bytes() : each * f.bytes();
+  });
 }
 
 void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, void *u) {
@@ -581,25 +729,16 @@ void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, vo
 void nap_winograd_forward(
     const nap_winograd *c, const void *x, const void *u, const float *bias, const void *residual,
     float lower, float upper, void *y, void *scratch) {
-  std::vector<Taken> taken(nap_max_threads());
-  Forward job{c, x, u, bias, residual, lower, upper, y, (char *)scratch, taken.data()};
-  nap_parallel(
-      c->type == NAP_FLOAT32                ? forward_part<float, float>
-      : c->products == NAP_BFLOAT16         ? forward_part<bfloat16, bfloat16>
-      : nap_winograd_bfloat16_products()    ? forward_part<bfloat16, float>
-                                            : forward_part<uint16_t, float>,
-      &job);
+  Forward job{c, x, u, bias, residual, lower, upper, y, (char *)scratch};
+  job.taken = std::vector<Taken>(nap_max_threads());
+  with_types(*c, [&](auto t, auto s) { Forwards<decltype(t), decltype(s)>{job}.run(); });
 }
 
 void nap_winograd_weight_gradient(
     const nap_winograd *c, const void *x, const void *dy, float *dw, float *db, void *scratch) {
-  WeightGradient job{c, x, dy, dw, db, (char *)scratch, 1};
-  nap_parallel(
-      c->type == NAP_FLOAT32        ? weight_gradient_part<float, float>
-      : c->products == NAP_BFLOAT16 ? weight_gradient_part<bfloat16, bfloat16>
-                                    : weight_gradient_part<uint16_t, float>,
-      &job);
-  nap_parallel(collect_part, &job);
+  WeightGradient job{c, x, dy, dw, db, (char *)scratch};
+  job.taken = std::vector<Taken>(nap_max_threads());
+  with_types(*c, [&](auto t, auto s) { WeightGradients<decltype(t), decltype(s)>{job}.run(); });
 }
 
 }  // extern "C"

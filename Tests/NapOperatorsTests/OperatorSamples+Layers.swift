@@ -80,6 +80,9 @@ extension OperatorSample {
     conv(
       "asymmetric pads", [2, 24, 14, 9], [18, 24, 3, 3],
       Window(kernel: [3, 3], padding: .explicit(begin: [0, 2], end: [1, 0])), bias: false),
+    conv(
+      "wide", [112, 256, 3, 3], [512, 256, 3, 3],
+      Window(kernel: [3, 3], padding: .explicit(begin: [1, 1], end: [1, 1]))),
   ]
 
   private static func conv(

@@ -53,17 +53,19 @@ package struct WinogradConvolution: @unchecked Sendable {
       products: Scalar(rawValue: sizes.products) ?? .float32)
   }
 
-  /// As measured: tiles have to be full, and more of them than the transformed weights cost; from
-  /// some number of channels on the products are large enough for kernels that cut them up better;
-  /// and with few channels the transforms cost more than other products.
+  /// As measured: tiles have to be full, unless oneDNN is as slow as with few positions and many
+  /// weights, and more of them than the transformed weights cost; in `bfloat16` the products of many
+  /// channels are faster without the algorithm than in `float32` with it; and with few channels the
+  /// transforms cost more than other products.
   private func pays(_ pass: Pass, _ scalar: Scalar) -> Bool {
     let written = pass == .inputGradient ? source : destination
-    let most = max(source[1], destination[1])
+    let (most, weights) = (max(source[1], destination[1]), source[1] * destination[1])
     let tiles = written[2...].map { ($0 + 3) / 4 }
     let full = Double(written[2] * written[3]) / Double(16 * tiles[0] * tiles[1])
-    let largest = pass == .weightGradient ? 128 : 256
-    return hasEnoughChannels(pass, scalar) && source[1] * destination[1] <= largest * largest
-      && full > 0.5 && source[0] * tiles[0] * tiles[1] >= most / 16
+    let needed = pass == .weightGradient && weights >= 256 * 256 ? 0.2 : 0.5
+    let converted = scalar.rawValue != sizes.products && pass != .weightGradient
+    return hasEnoughChannels(pass, scalar) && weights <= (converted ? 256 * 256 : 512 * 512)
+      && full > needed && source[0] * tiles[0] * tiles[1] >= most / 16
   }
 
   private func hasEnoughChannels(_ pass: Pass, _ scalar: Scalar) -> Bool {
