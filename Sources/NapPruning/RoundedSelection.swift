@@ -14,10 +14,12 @@ package struct RoundedSelection: ChannelSelection {
     /// Units that are left.
     var units: [Int]
     var bundle: [Int] = []
-    /// Score by saving of the bundle; `nil` when none may go.
-    var key: Double?
-    /// Removals at the time the key was computed.
+    /// Score and saving of the bundle; `nil` when none may go.
+    var worth: (score: Double, saving: Double)?
+    /// Removals at the time that was computed.
     var time = -1
+
+    func key(saving needed: Double) -> Double? { worth.map { $0.score / min($0.saving, needed) } }
   }
 
   package init(_ model: PruningModel, criterion: any Criterion, cost: Cost, multiple: Int) {
@@ -31,7 +33,7 @@ package struct RoundedSelection: ChannelSelection {
     let units = sets[index].units
     let count = units.count % multiple == 0 ? multiple : units.count % multiple
     sets[index].time = model.removedUnits.count
-    sets[index].key = nil
+    sets[index].worth = nil
     guard units.count > multiple else { return }
     let scored = units.map { (max(0, criterion.score(of: model.units.units[$0], in: model)), $0) }
     let bundle = scored.sorted { $0 < $1 }.prefix(count)
@@ -40,14 +42,15 @@ package struct RoundedSelection: ChannelSelection {
     let saving = chosen.reduce(0) { $0 + model.cost.saving(of: $1, cost) }
     guard saving > 0 else { return }
     sets[index].bundle = bundle.map(\.1)
-    sets[index].key = bundle.reduce(0) { $0 + $1.0 } / saving
+    sets[index].worth = (bundle.reduce(0) { $0 + $1.0 }, saving)
   }
 
-  package mutating func removeNext() -> Bool {
+  package mutating func removeNext(saving needed: Double) -> Bool {
     while true {
-      let candidates = sets.indices.filter { sets[$0].key != nil }
-      guard let best = candidates.min(by: { (sets[$0].key ?? 0, $0) < (sets[$1].key ?? 0, $1) })
-      else { return false }
+      let keys = sets.indices.compactMap { index in
+        sets[index].key(saving: needed).map { ($0, index) }
+      }
+      guard let (_, best) = keys.min(by: <) else { return false }
       if sets[best].time < model.removedUnits.count {
         refresh(best)
         continue

@@ -1,7 +1,9 @@
 /// Removes units of a network, one choice at a time.
 package protocol ChannelSelection {
   /// Removes what costs the least for what it saves; `false` when nothing may be removed any more.
-  mutating func removeNext() -> Bool
+  ///
+  /// - Parameter needed: what has to be saved. What is saved beyond it counts for nothing.
+  mutating func removeNext(saving needed: Double) -> Bool
 }
 
 extension ChannelSelection {
@@ -11,11 +13,14 @@ extension ChannelSelection {
     _ model: PruningModel, _ cost: Cost, downTo target: Int, progress: () throws -> Void = {}
   ) rethrows -> Bool {
     while model.cost.value(cost) > target {
-      guard removeNext() else { return false }
+      guard removeNext(saving: Double(model.cost.value(cost) - target)) else { return false }
       try progress()
     }
     return true
   }
+
+  @discardableResult
+  package mutating func removeNext() -> Bool { removeNext(saving: .infinity) }
 }
 
 /// Removes the units that cost the least loss for what they save, until a target is met.
@@ -47,18 +52,21 @@ package struct UnitSelection: ChannelSelection {
   }
 
   /// Score by saving; `nil` when the unit saves nothing.
-  private func key(of index: Int) -> Double? {
+  private func key(of index: Int, saving needed: Double = .infinity) -> Double? {
     let unit = model.units.units[index]
     let saved = model.cost.saving(of: unit, cost)
     guard saved > 0 else { return nil }
-    return max(0, criterion.score(of: unit, in: model)) / saved
+    return max(0, criterion.score(of: unit, in: model)) / min(saved, needed)
   }
 
-  package mutating func removeNext() -> Bool {
+  package mutating func removeNext(saving needed: Double) -> Bool {
     while let entry = popFirst() {
-      guard model.mayRemove(model.units.units[entry.unit]) else { continue }
-      if entry.time + model.units.units.count / 500 < model.removedUnits.count {
-        guard let key = key(of: entry.unit) else { continue }
+      let unit = model.units.units[entry.unit]
+      guard model.mayRemove(unit) else { continue }
+      if entry.time + model.units.units.count / 500 < model.removedUnits.count
+        || model.cost.saving(of: unit, cost) > needed
+      {
+        guard let key = key(of: entry.unit, saving: needed) else { continue }
         let fresh = Entry(key: key, unit: entry.unit, time: model.removedUnits.count)
         if let next = heap.first, (next.key, next.unit) < (key, entry.unit) {
           insert(fresh)

@@ -56,6 +56,29 @@ import Testing
     #expect(isImpossible)
   }
 
+  /// Scores that never change and savings that shrink: the cheapest unit is found exactly.
+  @Test func unitsCostLeastForWhatTheySaveOfTheTarget() throws {
+    for (name, network) in SmallNetwork.all {
+      let model = try PruningModel(network.graph)
+      let criterion = Random()
+      var selection = UnitSelection(model, criterion: criterion, cost: .macs)
+      let target = model.cost.macs / 2
+      while model.cost.macs > target {
+        let needed = Double(model.cost.macs - target)
+        let gone = Set(model.removedUnits)
+        var keys: [Int: Double] = [:]
+        for (index, unit) in model.units.units.enumerated()
+        where !gone.contains(index) && model.mayRemove(unit) {
+          let saving = min(needed, model.cost.saving(of: unit, .macs))
+          if saving > 0 { keys[index] = criterion.score(of: unit, in: model) / saving }
+        }
+        guard selection.removeNext(saving: needed) else { break }
+        let chosen = try #require(model.removedUnits.last)
+        #expect(keys[chosen] == keys.values.min(), "\(name)")
+      }
+    }
+  }
+
   @Test(arguments: [2, 3, 4, 8]) func roundedSelectionKeepsMultiples(_ multiple: Int) throws {
     for (name, network) in SmallNetwork.all {
       let model = try PruningModel(network.graph)
