@@ -12,7 +12,7 @@ as a cosine to the end of the time, decay 1e-4 (not of biases and normalizations
 teacher (0.9, temperature 4, the mean of each image and its mirror image, remembered from the epoch before), random crops,
 every image mirrored in every other epoch, every other batch of blends once an epoch's images are known to 95 %, batch
 128, bfloat16, the faster of both memory layouts. nap prunes all it can, and the same channels alone; and all it can in
-a third of the time. Its steps are K-FAC's besides, with learning rate 0.05; so once more without.
+a third of the time. Its steps are K-FAC's besides; so once more without.
 """
 
 import argparse

@@ -18,8 +18,8 @@ extension PruningSession {
     recipe.scalar = scalar
     recipe.savesMemory = settings.savesMemory
     recipe.seed = seed
-    // Steps that follow the curvature may be longer.
-    recipe.learningRate = settings.learningRate ?? (settings.optimizer == .kfac ? 0.05 : 0.02)
+    // Longer steps throw a network that knows its images by heart out of its minimum.
+    recipe.learningRate = settings.learningRate ?? 0.02
     recipe.lowersRate = settings.learningRate == nil
     recipe.batchSize = original.trainingBatch(of: training.count)
     recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
