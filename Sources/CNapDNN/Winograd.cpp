@@ -328,6 +328,28 @@ NAP_INLINE void share(Taken *taken, int part, int parts, int64_t items, const Bo
   }
 }
 
+// What threads need to know to work on the same tiles.
+struct Shared {
+  std::vector<Taken> taken;  // by part
+  int stage;
+  int64_t first;  // tile of the block that all work on
+
+  // Runs `body` on all threads, when nothing has been taken yet.
+  template <class Job>
+  static void run(void (*body)(void *, int, int), Job &job) {
+    job.shared.taken = std::vector<Taken>(nap_max_threads());
+    nap_parallel(body, &job);
+  }
+
+  // The same for every stage of every block of tiles.
+  template <class Job>
+  static void run(
+      void (*body)(void *, int, int), Job &job, int64_t tiles, int64_t block, int stages) {
+    for (job.shared.first = 0; job.shared.first < tiles; job.shared.first += block)
+      for (job.shared.stage = 0; job.shared.stage < stages; ++job.shared.stage) run(body, job);
+  }
+};
+
 struct Forward {
   const nap_winograd *c;
   const void *x, *u;
@@ -336,9 +358,7 @@ struct Forward {
   float lower, upper;
   void *y;
   char *scratch;
-  std::vector<Taken> taken;  // by part
-  int stage;
-  int64_t first;  // tile of the block that all work on
+  Shared shared;
 };
 
 template <class T, class S>
@@ -370,7 +390,7 @@ struct Forwards {
     auto *v = (S *)scratch;
     auto *m = (float *)(scratch + s.from_bytes);
     int64_t blocks = (s.tiles + s.block - 1) / s.block;
-    share(f.job.taken.data(), part, parts, blocks, [&](int64_t k) {
+    share(f.job.shared.taken.data(), part, parts, blocks, [&](int64_t k) {
       int64_t first = k * s.block, count = std::min(s.block, s.tiles - first);
       f.inputs(first, count, v);
       for (int p = 0; p < kPoints; ++p)
@@ -386,25 +406,21 @@ struct Forwards {
     auto &s = f.s;
     auto *v = (S *)f.job.scratch;
     auto *m = (float *)(f.job.scratch + s.from_bytes);
-    int64_t first = f.job.first, count = std::min(s.block, s.tiles - first);
+    int64_t first = f.job.shared.first, count = std::min(s.block, s.tiles - first);
     int64_t pairs = (s.out + 1) / 2, rows = (count + kRows - 1) / kRows;
-    int64_t items = f.job.stage == 1 ? kPoints * pairs : rows;
-    share(f.job.taken.data(), part, parts, items, [&](int64_t k) {
-      if (f.job.stage == 1) return f.products(k / pairs, k % pairs, v, count, m);
+    int64_t items = f.job.shared.stage == 1 ? kPoints * pairs : rows;
+    share(f.job.shared.taken.data(), part, parts, items, [&](int64_t k) {
+      if (f.job.shared.stage == 1) return f.products(k / pairs, k % pairs, v, count, m);
       int64_t t = k * kRows, some = std::min<int64_t>(kRows, count - t);
-      if (f.job.stage == 0) f.inputs(first + t, some, v + t * s.from.tile);
+      if (f.job.shared.stage == 0) f.inputs(first + t, some, v + t * s.from.tile);
       else f.outputs(m + t * s.to.tile, first + t, some);
     });
     __builtin_ia32_sfence();
   }
 
   void run() {
-    if (!s.joint) return nap_parallel(alone, &job);
-    for (job.first = 0; job.first < s.tiles; job.first += s.block)
-      for (job.stage = 0; job.stage < 3; ++job.stage) {
-        for (auto &taken : job.taken) taken.items = 0;
-        nap_parallel(jointly, &job);
-      }
+    if (s.joint) Shared::run(jointly, job, s.tiles, s.block, 3);
+    else Shared::run(alone, job);
   }
 };
 
@@ -413,10 +429,8 @@ struct WeightGradient {
   const void *x, *dy;
   float *dw, *db;
   char *scratch;
-  std::vector<Taken> taken;  // by part
-  int parts;                 // whose sums count
-  int stage;
-  int64_t first;  // tile of the block that all work on
+  int parts;  // whose sums count
+  Shared shared;
 };
 
 template <class T, class S>
@@ -503,13 +517,14 @@ struct WeightGradients {
     auto *v = (S *)w.found_by(nap_max_threads());
     auto *g = (S *)((char *)v + s.from_bytes);
     auto *all = (float *)((char *)v + s.both_bytes);
-    int64_t first = w.job.first, count = std::min(s.block, s.tiles - first);
-    if (w.job.stage == 0)
-      return share(w.job.taken.data(), part, parts, (count + kRows - 1) / kRows, [&](int64_t k) {
+    auto *taken = w.job.shared.taken.data();
+    int64_t first = w.job.shared.first, count = std::min(s.block, s.tiles - first);
+    if (w.job.shared.stage == 0)
+      return share(taken, part, parts, (count + kRows - 1) / kRows, [&](int64_t k) {
         int64_t t = k * kRows, some = std::min<int64_t>(kRows, count - t);
         w.transform(first + t, some, v + t * s.from.tile, g + t * s.to.tile, sums);
       });
-    share(w.job.taken.data(), part, parts, s.in * s.out, [&](int64_t k) {
+    share(taken, part, parts, s.in * s.out, [&](int64_t k) {
       float *du = w.at_once() ? own : all + k * kPair;
       if (first == 0) std::memset(du, 0, kPair * sizeof(float));
       for (int p = 0; p < kPoints; ++p)
@@ -529,11 +544,7 @@ struct WeightGradients {
       job.parts = nap_max_threads();
       for (int k = 0; k < job.parts; ++k)
         std::memset(found_by(k) + weights(), 0, s.out * kLanes * sizeof(float));
-      for (job.first = 0; job.first < s.tiles; job.first += s.block)
-        for (job.stage = 0; job.stage < 2; ++job.stage) {
-          for (auto &taken : job.taken) taken.items = 0;
-          nap_parallel(jointly, &job);
-        }
+      Shared::run(jointly, job, s.tiles, s.block, 2);
     }
     for (int64_t o = 0; job.db && o < s.c.oc; ++o) {
       job.db[o] = 0;
@@ -563,9 +574,9 @@ int nap_winograd_supported(void) {
 int nap_winograd_bfloat16_products(void) { return __builtin_cpu_supports("avx512bf16"); }
 
 size_t nap_winograd_weights_bytes(const nap_winograd *c) {
-  int64_t points = kPoints * blocks_of(c->oc);
-  return c->products == NAP_FLOAT32 ? points * weights_block<float>(*c) * sizeof(float)
-                                    : points * weights_block<bfloat16>(*c) * sizeof(bfloat16);
+  return with_types(*c, [&](auto, auto s) -> size_t {
+    return kPoints * blocks_of(c->oc) * weights_block<decltype(s)>(*c) * sizeof s;
+  });
 }
 
 size_t nap_winograd_scratch_bytes(const nap_winograd *c, int gradient) {
@@ -580,21 +591,19 @@ size_t nap_winograd_scratch_bytes(const nap_winograd *c, int gradient) {
 
 void nap_winograd_weights(const nap_winograd *c, const float *w, int rotated, void *u) {
   Weights job{c, w, rotated, u};
-  nap_parallel(c->products == NAP_FLOAT32 ? weights_part<float> : weights_part<bfloat16>, &job);
+  with_types(*c, [&](auto, auto s) { nap_parallel(weights_part<decltype(s)>, &job); });
 }
 
 void nap_winograd_forward(
     const nap_winograd *c, const void *x, const void *u, const float *bias, const void *residual,
     float lower, float upper, void *y, void *scratch) {
   Forward job{c, x, u, bias, residual, lower, upper, y, (char *)scratch};
-  job.taken = std::vector<Taken>(nap_max_threads());
   with_types(*c, [&](auto t, auto s) { Forwards<decltype(t), decltype(s)>{job}.run(); });
 }
 
 void nap_winograd_weight_gradient(
     const nap_winograd *c, const void *x, const void *dy, float *dw, float *db, void *scratch) {
   WeightGradient job{c, x, dy, dw, db, (char *)scratch};
-  job.taken = std::vector<Taken>(nap_max_threads());
   with_types(*c, [&](auto t, auto s) { WeightGradients<decltype(t), decltype(s)>{job}.run(); });
 }
 
