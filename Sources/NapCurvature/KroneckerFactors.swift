@@ -51,13 +51,18 @@ package struct KroneckerFactors: Sendable {
 }
 
 extension KroneckerFactors.Group {
-  /// The inverse of damped `A`, of its inputs alone, without the constant one.
-  package func dampedInverseOfInputs(_ damping: Double) -> BlockDiagonalMatrix {
+  /// Damped `A` of its inputs alone, without the constant one.
+  package func dampedInputs(_ damping: Double) -> BlockDiagonalMatrix {
     var blocks = a.blocks
     let last = blocks.removeLast()
     let inputs = Array(0..<last.rows - 1)
     if !inputs.isEmpty { blocks.append(last.selecting(rows: inputs, columns: inputs)) }
-    return Self.dampedInverse(of: BlockDiagonalMatrix(blocks), damping)
+    return Self.damped(BlockDiagonalMatrix(blocks), damping)
+  }
+
+  /// Damped `G`.
+  package func dampedOutputs(_ damping: Double) -> Matrix {
+    Self.damped(BlockDiagonalMatrix(g), damping).blocks[0]
   }
 
   /// The inverse of a damped factor; the identity when even strong damping does not make it

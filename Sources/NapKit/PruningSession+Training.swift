@@ -87,14 +87,13 @@ extension PruningSession {
       seed: seed.derived("preconditioning").derived(run.step))
     for layer in layers {
       guard let groups = factors[layer.index]?.groups else { continue }
-      let inverses = groups.map { group in
-        KroneckerPreconditioner.Inverses(
-          inputs: group.dampedInverseOfInputs(Self.trainingDamping),
-          outputs: KroneckerFactors.Group.dampedInverse(of: group.g, Self.trainingDamping))
-      }
-      run.optimizer.setPreconditioner(
-        KroneckerPreconditioner(inverses, outputsAreRows: layer.op.weightOutputAxis == 0),
-        of: layer.node.inputs[1])
+      let curvature = KroneckerCurvature(
+        groups.map { group in
+          KroneckerCurvature.Group(
+            inputs: group.dampedInputs(Self.trainingDamping),
+            outputs: group.dampedOutputs(Self.trainingDamping))
+        }, outputsAreRows: layer.op.weightOutputAxis == 0)
+      run.optimizer.setCurvature(curvature, of: layer.node.inputs[1])
     }
   }
 

@@ -18,12 +18,20 @@ import Testing
     return result
   }
 
+  private func diagonal(_ elements: [Double]) -> Matrix {
+    var result = Matrix(rows: elements.count, columns: elements.count)
+    for (i, element) in elements.enumerated() { result[i, i] = element }
+    return result
+  }
+
   private func length(_ m: Matrix) -> Double { m.dot(m).squareRoot() }
 
+  private func inverse(_ matrix: Matrix) throws -> Matrix {
+    try #require(matrix.inverseOfPositiveDefinite)
+  }
+
   /// What a preconditioner makes of a gradient, one matrix after another.
-  private func applied(_ preconditioner: KroneckerPreconditioner, to gradients: [Matrix])
-    -> [Double]
-  {
+  private func applied(_ preconditioner: any Preconditioner, to gradients: [Matrix]) -> [Double] {
     var numbers = gradients.flatMap { $0.elements.map(Float.init) }
     #expect(numbers.count == preconditioner.count)
     numbers.withUnsafeMutableBufferPointer { preconditioner.apply(to: $0.baseAddress!) }
@@ -35,34 +43,46 @@ import Testing
     for (x, y) in zip(a, b) { #expect(abs(x - y) < 1e-5) }
   }
 
-  @Test func itIsTheProductWithTheInversesAsLongAsTheGradient() {
+  @Test func itIsTheProductWithTheInversesAsLongAsTheGradient() throws {
     let blocks = BlockDiagonalMatrix([definite(4, seed: 1), definite(3, seed: 2)])
     let outputs = definite(5, seed: 3)
     let gradient = matrix(5, 7, seed: 4)
-    let inverses = KroneckerPreconditioner.Inverses(inputs: blocks, outputs: outputs)
-    let turned = (outputs * gradient) * blocks.dense
+    let turned = try inverse(outputs) * gradient * inverse(blocks.dense)
     let scale = length(gradient) / length(turned)
+    func preconditioner(outputsAreRows: Bool) throws -> any Preconditioner {
+      let group = KroneckerCurvature.Group(inputs: blocks, outputs: outputs)
+      return try #require(
+        KroneckerCurvature([group], outputsAreRows: outputsAreRows).preconditioner())
+    }
     expectClose(
-      applied(KroneckerPreconditioner([inverses], outputsAreRows: true), to: [gradient]),
+      applied(try preconditioner(outputsAreRows: true), to: [gradient]),
       turned.elements.map { scale * $0 })
     expectClose(
-      applied(
-        KroneckerPreconditioner([inverses], outputsAreRows: false), to: [gradient.transposed]),
+      applied(try preconditioner(outputsAreRows: false), to: [gradient.transposed]),
       turned.transposed.elements.map { scale * $0 })
   }
 
-  @Test func groupsHaveFactorsOfTheirOwn() {
-    let inverses = (0..<3).map { n in
-      KroneckerPreconditioner.Inverses(
-        inputs: BlockDiagonalMatrix(definite(4, seed: 10 + n)), outputs: definite(2, seed: 20 + n))
+  private func groups(_ count: UInt64) -> [KroneckerCurvature.Group] {
+    (0..<count).map { n in
+      KroneckerCurvature.Group(
+        inputs: BlockDiagonalMatrix([definite(4, seed: 10 + n), definite(2, seed: 40 + n)]),
+        outputs: definite(2, seed: 20 + n))
     }
-    let gradients = (0..<3).map { matrix(2, 4, seed: 30 + $0) }
-    let turned = zip(inverses, gradients).map { ($0.outputs * $1) * $0.inputs }
-    func squared(_ all: [Matrix]) -> Double { all.reduce(0) { $0 + $1.dot($1) } }
+  }
+
+  private func squared(_ all: [Matrix]) -> Double { all.reduce(0) { $0 + $1.dot($1) } }
+
+  @Test func groupsHaveFactorsOfTheirOwn() throws {
+    let groups = groups(3)
+    let gradients = (0..<3).map { matrix(2, 6, seed: 30 + $0) }
+    let turned = try zip(groups, gradients).map {
+      try inverse($0.outputs) * $1 * inverse($0.inputs.dense)
+    }
     let scale = (squared(gradients) / squared(turned)).squareRoot()
+    let preconditioner = try #require(
+      KroneckerCurvature(groups, outputsAreRows: true).preconditioner())
     expectClose(
-      applied(KroneckerPreconditioner(inverses, outputsAreRows: true), to: gradients),
-      turned.flatMap { $0.elements.map { scale * $0 } })
+      applied(preconditioner, to: gradients), turned.flatMap { $0.elements.map { scale * $0 } })
   }
 
   /// Where the loss is quadratic with that curvature, the step points to its minimum.
@@ -70,20 +90,64 @@ import Testing
     let (a, g) = (definite(6, seed: 5), definite(3, seed: 6))
     let away = matrix(3, 6, seed: 7)
     let gradient = (g * away) * a
-    let inverses = KroneckerPreconditioner.Inverses(
-      inputs: BlockDiagonalMatrix(try #require(a.inverseOfPositiveDefinite)),
-      outputs: try #require(g.inverseOfPositiveDefinite))
+    let group = KroneckerCurvature.Group(inputs: BlockDiagonalMatrix(a), outputs: g)
+    let preconditioner = try #require(
+      KroneckerCurvature([group], outputsAreRows: true).preconditioner())
     let scale = length(gradient) / length(away)
-    expectClose(
-      applied(KroneckerPreconditioner([inverses], outputsAreRows: true), to: [gradient])
-        .map { $0 / scale }, away.elements)
+    expectClose(applied(preconditioner, to: [gradient]).map { $0 / scale }, away.elements)
   }
 
-  @Test func aGradientOfZeroStaysZero() {
-    let inverses = KroneckerPreconditioner.Inverses(
+  /// With outputs that are not correlated, to the minimum over what may move.
+  @Test(arguments: [true, false])
+  func maskedItPointsToTheMinimumOverWhatIsLeft(outputsAreRows: Bool) throws {
+    var groups = groups(outputsAreRows ? 3 : 1)
+    for g in groups.indices {
+      groups[g].outputs = diagonal(groups[g].outputs.diagonal)
+    }
+    var generator = Seed(8).generator()
+    let masks = groups.map { _ in (0..<12).map { _ in generator.uniform() < 0.4 } }
+    var away = groups.indices.map { matrix(2, 6, seed: 50 + UInt64($0)) }
+    for g in groups.indices { for k in 0..<12 where !masks[g][k] { away[g].elements[k] = 0 } }
+    var gradients = zip(groups, away).map { $0.outputs * $1 * $0.inputs.dense }
+    for g in groups.indices { for k in 0..<12 where !masks[g][k] { gradients[g].elements[k] = 0 } }
+    let scale = (squared(gradients) / squared(away)).squareRoot()
+    func laidOut(_ m: Matrix) -> Matrix { outputsAreRows ? m : m.transposed }
+    let mask = masks.flatMap {
+      laidOut(Matrix(rows: 2, columns: 6, elements: $0.map { $0 ? 1 : 0 })).elements.map { $0 == 1 }
+    }
+    let preconditioner = try #require(
+      KroneckerCurvature(groups, outputsAreRows: outputsAreRows).preconditioner(mask: mask))
+    #expect(preconditioner is MaskedPreconditioner)
+    expectClose(
+      applied(preconditioner, to: gradients.map(laidOut)),
+      away.flatMap { laidOut($0).elements.map { scale * $0 } })
+  }
+
+  @Test func whereMuchIsLeftTheWholeCurvatureIsInverted() throws {
+    let group = KroneckerCurvature.Group(
+      inputs: BlockDiagonalMatrix(definite(100, seed: 9)), outputs: .identity(2))
+    let curvature = KroneckerCurvature([group], outputsAreRows: true)
+    let most = [Bool](repeating: true, count: 200)
+    #expect(curvature.preconditioner(mask: most) is KroneckerPreconditioner)
+    #expect(
+      curvature.preconditioner(mask: most.indices.map { $0 % 2 == 0 }) is MaskedPreconditioner)
+  }
+
+  @Test(arguments: [nil, [true, false, true, false, false, true]])
+  func aGradientOfZeroStaysZero(mask: [Bool]?) throws {
+    let group = KroneckerCurvature.Group(
       inputs: BlockDiagonalMatrix(.identity(3)), outputs: .identity(2))
-    let result = applied(
-      KroneckerPreconditioner([inverses], outputsAreRows: true), to: [Matrix(rows: 2, columns: 3)])
+    let preconditioner = try #require(
+      KroneckerCurvature([group], outputsAreRows: true).preconditioner(mask: mask))
+    let result = applied(preconditioner, to: [Matrix(rows: 2, columns: 3)])
     #expect(result.allSatisfy { $0 == 0 })
+  }
+
+  @Test func curvatureThatIsNotPositiveDefiniteIsOfNoUse() {
+    let group = KroneckerCurvature.Group(
+      inputs: BlockDiagonalMatrix(diagonal([1, -1])), outputs: .identity(2))
+    let curvature = KroneckerCurvature([group], outputsAreRows: true)
+    #expect(curvature.preconditioner() == nil)
+    #expect(curvature.preconditioner(mask: [true, true, false, false]) == nil)
   }
 }

@@ -29,7 +29,9 @@ package final class NesterovSGD {
     let velocity: AlignedBuffer
     let decay: Float
     var mask: AlignedBuffer?
-    var preconditioner: KroneckerPreconditioner?
+    /// Kept where there is a mask, which may change.
+    var curvature: KroneckerCurvature?
+    var preconditioner: (any Preconditioner)?
   }
   private var slots: [Slot]
   private let momentum: Float
@@ -53,14 +55,20 @@ package final class NesterovSGD {
     let buffer = AlignedBuffer(bytes: mask.count * 4)
     for (i, keep) in mask.enumerated() { buffer.floats[i] = keep ? 1 : 0 }
     slots[index].mask = buffer
+    if let curvature = slots[index].curvature {
+      slots[index].preconditioner = curvature.preconditioner(mask: mask)
+    }
     Self.applyMask(slots[index], 0..<mask.count)
   }
 
-  /// From now on, steps go where a preconditioner points them.
-  package func setPreconditioner(_ preconditioner: KroneckerPreconditioner, of value: ValueID) {
+  /// From now on, steps go where the minimum is by the curvature along a weight.
+  package func setCurvature(_ curvature: KroneckerCurvature, of value: ValueID) {
     guard let index = slots.firstIndex(where: { $0.value == value }) else { return }
-    precondition(preconditioner.count == slots[index].count)
-    slots[index].preconditioner = preconditioner
+    let mask = slots[index].mask.map { mask in (0..<slots[index].count).map { mask.floats[$0] != 0 }
+    }
+    slots[index].curvature = mask == nil ? nil : curvature
+    slots[index].preconditioner = curvature.preconditioner(mask: mask)
+    precondition(slots[index].preconditioner.map { $0.count == slots[index].count } ?? true)
   }
 
   /// Starts without momentum again.

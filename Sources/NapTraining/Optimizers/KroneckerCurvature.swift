@@ -1,0 +1,44 @@
+package import NapKernels
+
+/// The curvature along one weight: about `A ⊗ G` in every group, damped.
+package struct KroneckerCurvature {
+  package struct Group {
+    /// `A`, without the constant input that stands for the bias.
+    package var inputs: BlockDiagonalMatrix
+    /// `G`.
+    package var outputs: Matrix
+
+    package init(inputs: BlockDiagonalMatrix, outputs: Matrix) {
+      self.inputs = inputs
+      self.outputs = outputs
+    }
+  }
+
+  package let groups: [Group]
+  /// Whether the weight is `[groups · out, in]`, not `[in, out]`.
+  package let outputsAreRows: Bool
+
+  package init(_ groups: [Group], outputsAreRows: Bool) {
+    precondition(!groups.isEmpty && (outputsAreRows || groups.count == 1))
+    self.groups = groups
+    self.outputsAreRows = outputsAreRows
+  }
+
+  /// Elements of the weight.
+  var count: Int { groups.count * groups[0].outputs.rows * groups[0].inputs.size }
+
+  /// Where an element of a group's matrix `[out, in]` is in the weight.
+  func place(group: Int, row: Int, column: Int) -> Int {
+    let (outputs, inputs) = (groups[0].outputs.rows, groups[0].inputs.size)
+    return outputsAreRows
+      ? (group * outputs + row) * inputs + column : column * outputs + row
+  }
+
+  /// What points steps to the minimum; `nil` where the curvature is not positive definite.
+  ///
+  /// - Parameter mask: which elements may move; `nil` for all.
+  package func preconditioner(mask: [Bool]? = nil) -> (any Preconditioner)? {
+    if let mask, let masked = MaskedPreconditioner(self, mask: mask) { return masked }
+    return KroneckerPreconditioner(self)
+  }
+}
