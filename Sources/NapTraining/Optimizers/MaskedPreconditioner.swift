@@ -4,8 +4,8 @@ import NapKernels
 /// with `S` the inputs that row `i` still reads.
 ///
 /// The inverse of the whole curvature counts on elements that may not move. Of the decrease that one
-/// step of a ResNet-56 could bring, it gets 20 to 40 % at 90 % zeros, this one 94 to 99 %, although
-/// it takes outputs for uncorrelated (medians over layers; in the last blocks both get less).
+/// step of a ResNet-56 could bring at 90 % zeros, it gets 23 %, this one 99 %, although it takes outputs
+/// for uncorrelated (medians over layers; in the last block 4 and 54 %).
 package final class MaskedPreconditioner: Preconditioner {
   /// What a row still reads of one block of inputs.
   private struct System {
