@@ -43,10 +43,10 @@ package final class MaskedPreconditioner: Preconditioner {
               group: g, row: i, block: block, columns: left.map { $0 - range.lowerBound },
               places: left.map { curvature.place(group: g, row: i, column: $0) }, inverse: size))
           size += left.count * left.count
+          guard size <= Self.mostNumbers * count else { return nil }
         }
       }
     }
-    guard size <= Self.mostNumbers * count else { return nil }
     self.systems = systems
     turned = AlignedBuffer(bytes: 4 * max(1, systems.map(\.places.count).max() ?? 1))
     inverses = AlignedBuffer(bytes: 4 * max(1, size))
