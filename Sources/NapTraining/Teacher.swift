@@ -41,6 +41,9 @@ package final class Teacher {
 
   /// Runs the network on a batch.
   ///
+  /// Of images that it remembers, it says the mean with what it said last of their other sides, if
+  /// anything; of others, it is asked about both sides.
+  ///
   /// - Parameter origins: which images of the data set they are; empty where they are none of those.
   /// - Shapes: `images` as the input of the network, dense, their rows the last axis.
   package func look(at images: UnsafePointer<Float>, from origins: [ImageSide] = []) {
@@ -50,19 +53,17 @@ package final class Teacher {
     guard let means = sides?.means.floats else { return }
     let count = plan.outputShapes[0].product
     means.update(from: plan.outputs[0], count: count)
-    sides?.memory?.store(plan.outputs[0], of: origins)
-    let others = origins.map { ImageSide(index: $0.index, isMirrored: !$0.isMirrored) }
-    if sides?.memory?.addAnswers(on: others, to: means) != true {
-      let width = shape.last ?? 1
-      for start in stride(from: 0, to: shape.product, by: width) {
-        let (row, mirrored) = (images + start, plan.inputs[0] + start)
-        for x in 0..<width { mirrored[x] = row[width - 1 - x] }
-      }
-      plan.forward()
-      sides?.memory?.store(plan.outputs[0], of: others)
-      for i in 0..<count { means[i] += plan.outputs[0][i] }
+    guard origins.isEmpty || sides?.memory == nil else {
+      sides?.memory?.average(means, of: origins)
+      return
     }
-    for i in 0..<count { means[i] *= 0.5 }
+    let width = shape.last ?? 1
+    for start in stride(from: 0, to: shape.product, by: width) {
+      let (row, mirrored) = (images + start, plan.inputs[0] + start)
+      for x in 0..<width { mirrored[x] = row[width - 1 - x] }
+    }
+    plan.forward()
+    for i in 0..<count { means[i] = 0.5 * (means[i] + plan.outputs[0][i]) }
   }
 }
 
@@ -84,24 +85,17 @@ private struct AnswerMemory {
 
   private static let mostAnswers = 1 << 27
 
-  private func start(of side: ImageSide) -> Int {
-    (2 * side.index + (side.isMirrored ? 1 : 0)) * classes
-  }
-
-  mutating func store(_ outputs: UnsafePointer<Float>, of sides: [ImageSide]) {
+  /// Remembers what is said of some sides of images, and averages it with what is known of the others.
+  mutating func average(_ outputs: UnsafeMutablePointer<Float>, of sides: [ImageSide]) {
     for (n, side) in sides.enumerated() {
-      let start = start(of: side)
-      for k in 0..<classes { answers[start + k] = outputs[n * classes + k] }
+      let own = (2 * side.index + (side.isMirrored ? 1 : 0)) * classes
+      let other = (2 * side.index + (side.isMirrored ? 0 : 1)) * classes
+      let isKnown = !answers[other].isNaN
+      for k in 0..<classes {
+        let output = outputs[n * classes + k]
+        answers[own + k] = output
+        if isKnown { outputs[n * classes + k] = 0.5 * (output + answers[other + k]) }
+      }
     }
-  }
-
-  /// Adds what was said of some sides, if there is an answer for each; whether there is.
-  func addAnswers(on sides: [ImageSide], to sums: UnsafeMutablePointer<Float>) -> Bool {
-    guard !sides.isEmpty, sides.allSatisfy({ !answers[start(of: $0)].isNaN }) else { return false }
-    for (n, side) in sides.enumerated() {
-      let start = start(of: side)
-      for k in 0..<classes { sums[n * classes + k] += answers[start + k] }
-    }
-    return true
   }
 }
