@@ -9,7 +9,7 @@ files. Everybody gets the same minutes for everything, pruning and fine-tuning, 
 test images once, at the end. Torch-Pruning prunes in ten steps by its own importances, over the channels inside the
 blocks (it cannot follow padded shortcuts); then the recipe is nap's: Nesterov momentum 0.9, learning rate 0.02 falling
 as a cosine to the end of the time, decay 1e-4 (not of biases and normalizations), labels and the unpruned network as
-teacher (0.9, temperature 4, the mean of each image and its mirror image, remembered from the epoch before), random crops,
+teacher (0.9, temperature 4, the mean of each image and its mirror image as remembered from an epoch before), random crops,
 every image mirrored in every other epoch, every other batch of blends once an epoch's images are known to 95 %, batch
 128, bfloat16, the faster of both memory layouts. nap prunes all it can, and the same channels alone; and all it can in
 a third of the time. Its steps are K-FAC's besides; so once more without.
@@ -88,10 +88,9 @@ class Teacher:
         if blended:
             return (answer + self.model(x.flip(3)).float()) / 2
         side = mirrored.long()
+        other = self.answers[index, 1 - side]
         self.answers[index, side] = answer
-        if self.answers[index, 1 - side].isnan().any():
-            self.answers[index, 1 - side] = self.model(x.flip(3)).float()
-        return self.answers[index].mean(1)
+        return torch.where(other.isnan(), answer, (answer + other) / 2)
 
 
 def loss(student, answer, y, blended):
