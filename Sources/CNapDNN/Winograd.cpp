@@ -31,6 +31,9 @@ constexpr int64_t kApart = 128 << 10;
 // Pairs of blocks of channels from which on it pays, as measured, that all threads work on the same
 // tiles: in a forward pass, for a gradient of weights.
 constexpr int64_t kWide = 512, kWideGradient = 256;
+// Blocks of inputs, and of outputs, whose gradients of weights a thread sums up together, as they read
+// the same numbers from far caches.
+constexpr int64_t kSide = 2;
 constexpr float kInfinity = __builtin_inff();
 
 NAP_LANES_BEGIN
@@ -291,25 +294,27 @@ void weights_part(void *pointer, int part, int parts) {
   auto &job = *static_cast<Weights *>(pointer);
   int64_t ic = job.c->ic, oc = job.c->oc, blocks = blocks_of(oc);
   int64_t next = weights_block<S>(*job.c), groups = next / kLanes / kTogether<S>;
-  for (int64_t group = groups * part / parts; group < groups * (part + 1) / parts; ++group)
-    for (int64_t b = 0; b < blocks; ++b) {
-      lanes f[36][kTogether<S>] = {};
-      for (int k = 0; k < kTogether<S> && group * kTogether<S> + k < ic; ++k) {
-        int64_t i = group * kTogether<S> + k, count = std::min<int64_t>(kLanes, oc - b * kLanes);
-        float plain[9][kLanes] = {};
-        for (int64_t o = 0; o < count; ++o) {
-          int64_t output = b * kLanes + o;
-          const float *from = job.w + (job.rotated ? i * oc + output : output * ic + i) * 9;
-          for (int n = 0; n < 9; ++n) plain[job.rotated ? 8 - n : n][o] = from[n];
-        }
-        lanes d[9], e[18];
-        for (int n = 0; n < 9; ++n) d[n] = load(plain[n]);
-        for (int j = 0; j < 3; ++j) weight_line(d + j, 3, e + j, 3);
-        for (int n = 0; n < 6; ++n) weight_line(e + 3 * n, 1, f[6 * n] + k, kTogether<S>);
+  int64_t items = blocks * groups;
+  for (int64_t item = items * part / parts; item < items * (part + 1) / parts; ++item) {
+    int64_t b = item / groups, group = item % groups;
+    int64_t count = std::min<int64_t>(kLanes, oc - b * kLanes);
+    lanes f[36][kTogether<S>] = {};
+    for (int k = 0; k < kTogether<S> && group * kTogether<S> + k < ic; ++k) {
+      int64_t i = group * kTogether<S> + k;
+      float plain[9][kLanes] = {};
+      for (int64_t o = 0; o < count; ++o) {
+        int64_t output = b * kLanes + o;
+        const float *from = job.w + (job.rotated ? i * oc + output : output * ic + i) * 9;
+        for (int n = 0; n < 9; ++n) plain[job.rotated ? 8 - n : n][o] = from[n];
       }
-      S *u = (S *)job.u + b * next + group * kTogether<S> * kLanes;
-      for (int p = 0; p < kPoints; ++p) store_factors(u + p * blocks * next, f[p]);
+      lanes d[9], e[18];
+      for (int n = 0; n < 9; ++n) d[n] = load(plain[n]);
+      for (int j = 0; j < 3; ++j) weight_line(d + j, 3, e + j, 3);
+      for (int n = 0; n < 6; ++n) weight_line(e + 3 * n, 1, f[6 * n] + k, kTogether<S>);
     }
+    S *u = (S *)job.u + b * next + group * kTogether<S> * kLanes;
+    for (int p = 0; p < kPoints; ++p) store_factors(u + p * blocks * next, f[p]);
+  }
 }
 
 // How many items of a thread's part have been taken; a cache line of its own.
@@ -438,10 +443,10 @@ struct WeightGradients {
   WeightGradient &job;
   Sizes<S, S> s{*job.c, true};
 
-  // What each thread has: sums of transformed gradients, of all pairs of blocks or of one, then sums
-  // of outputs' gradients.
+  // What each thread has: sums of transformed gradients, of all pairs of blocks or of those it works
+  // on, then sums of outputs' gradients.
   static constexpr int64_t kPair = kPoints * kLanes * kLanes;
-  int64_t weights() const { return s.joint ? kPair : s.in * s.out * kPair; }
+  int64_t weights() const { return kPair * (s.joint ? kSide * kSide : s.in * s.out); }
   int64_t found() const { return weights() + s.out * kLanes; }
   float *found_by(int part) const { return (float *)(job.scratch + part * thread_bytes()); }
 
@@ -462,20 +467,28 @@ struct WeightGradients {
     transform_gradients(s, (const T *)job.dy, first, count, g, job.db ? sums : nullptr);
   }
 
-  // Transforms the sums for channel `i` and block `b` back: those of `threads`, which lie `apart`, with
-  // their points `next` to each other.
+  // Transforms the sums for the blocks `i` of inputs and `b` of outputs back: those of `threads`, which
+  // lie `apart`, with their points `next` to each other.
   void collect(
       int64_t i, int64_t b, const float *du, int threads, int64_t apart, int64_t next) const {
-    lanes d[36], e[18], f[9];
-    for (int p = 0; p < kPoints; ++p) {
-      d[p] = 0;
-      for (int k = 0; k < threads; ++k) d[p] += load(du + k * apart + p * next);
+    float plain[kLanes][9][kLanes];
+    int64_t inputs = std::min<int64_t>(kLanes, s.c.ic - i * kLanes);
+    int64_t outputs = std::min<int64_t>(kLanes, s.c.oc - b * kLanes);
+    for (int64_t j = 0; j < inputs; ++j) {
+      lanes d[36], e[18], f[9];
+      for (int p = 0; p < kPoints; ++p) {
+        d[p] = 0;
+        for (int k = 0; k < threads; ++k) d[p] += load(du + k * apart + p * next + j * kLanes);
+      }
+      for (int n = 0; n < 6; ++n) weight_gradient_line(d + n, 6, e + n, 6);
+      for (int n = 0; n < 3; ++n) weight_gradient_line(e + 6 * n, 1, f + 3 * n, 1);
+      for (int n = 0; n < 9; ++n) store(plain[j][n], f[n]);
     }
-    for (int j = 0; j < 6; ++j) weight_gradient_line(d + j, 6, e + j, 6);
-    for (int k = 0; k < 3; ++k) weight_gradient_line(e + 6 * k, 1, f + 3 * k, 1);
-    int64_t count = std::min<int64_t>(kLanes, s.c.oc - b * kLanes);
-    for (int64_t o = 0; o < count; ++o)
-      for (int k = 0; k < 9; ++k) job.dw[((b * kLanes + o) * s.c.ic + i) * 9 + k] = f[k][o];
+    for (int64_t o = 0; o < outputs; ++o) {
+      float *to = job.dw + ((b * kLanes + o) * s.c.ic + i * kLanes) * 9;
+      for (int64_t j = 0; j < inputs; ++j)
+        for (int n = 0; n < 9; ++n) *to++ = plain[j][n][o];
+    }
   }
 
   // All tiles of a part.
@@ -502,11 +515,11 @@ struct WeightGradients {
   // Adds what the threads found.
   static void collect_all(void *pointer, int part, int parts) {
     WeightGradients w{*static_cast<WeightGradient *>(pointer)};
-    int64_t apart = w.thread_bytes() / sizeof(float), next = w.s.in * w.s.out * kLanes * kLanes;
-    for (int64_t i = w.s.c.ic * part / parts; i < w.s.c.ic * (part + 1) / parts; ++i)
-      for (int64_t b = 0; b < w.s.out; ++b)
-        w.collect(
-            i, b, w.found_by(0) + (b * w.s.in * kLanes + i) * kLanes, w.job.parts, apart, next);
+    int64_t apart = w.thread_bytes() / sizeof(float), pairs = w.s.in * w.s.out;
+    for (int64_t k = pairs * part / parts; k < pairs * (part + 1) / parts; ++k)
+      w.collect(
+          k % w.s.in, k / w.s.in, w.found_by(0) + k * kLanes * kLanes, w.job.parts, apart,
+          pairs * kLanes * kLanes);
   }
 
   // One stage of a block of all.
@@ -524,15 +537,25 @@ struct WeightGradients {
         int64_t t = k * kRows, some = std::min<int64_t>(kRows, count - t);
         w.transform(first + t, some, v + t * s.from.tile, g + t * s.to.tile, sums);
       });
-    share(taken, part, parts, s.in * s.out, [&](int64_t k) {
-      float *du = w.at_once() ? own : all + k * kPair;
-      if (first == 0) std::memset(du, 0, kPair * sizeof(float));
+    int64_t across = (s.in + kSide - 1) / kSide, down = (s.out + kSide - 1) / kSide;
+    share(taken, part, parts, across * down, [&](int64_t k) {
+      int64_t i = k % across * kSide, b = k / across * kSide;
+      auto each = [&](auto &&body) {
+        for (int64_t y = b; y < std::min(b + kSide, s.out); ++y)
+          for (int64_t x = i; x < std::min(i + kSide, s.in); ++x)
+            body(x, y, w.at_once() ? own + ((y - b) * kSide + x - i) * kPair
+                                   : all + (y * s.in + x) * kPair);
+      };
+      if (first == 0)
+        each([](int64_t, int64_t, float *du) { std::memset(du, 0, kPair * sizeof(float)); });
       for (int p = 0; p < kPoints; ++p)
-        accumulate(s, p, k / s.in, k % s.in, v, g, count, du + p * kLanes * kLanes);
-      if (first + count < s.tiles) return;
-      int64_t i = k % s.in * kLanes;
-      for (int64_t j = i; j < std::min(i + kLanes, s.c.ic); ++j)
-        w.collect(j, k / s.in, du + (j - i) * kLanes, 1, 0, kLanes * kLanes);
+        each([&](int64_t x, int64_t y, float *du) {
+          accumulate(s, p, y, x, v, g, count, du + p * kLanes * kLanes);
+        });
+      if (first + count >= s.tiles)
+        each([&](int64_t x, int64_t y, float *du) {
+          w.collect(x, y, du, 1, 0, kLanes * kLanes);
+        });
     });
   }
 
