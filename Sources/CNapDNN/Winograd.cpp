@@ -532,11 +532,13 @@ struct WeightGradients {
     auto *all = (float *)((char *)v + s.both_bytes);
     auto *taken = w.job.shared.taken.data();
     int64_t first = w.job.shared.first, count = std::min(s.block, s.tiles - first);
-    if (w.job.shared.stage == 0)
-      return share(taken, part, parts, (count + kRows - 1) / kRows, [&](int64_t k) {
-        int64_t t = k * kRows, some = std::min<int64_t>(kRows, count - t);
-        w.transform(first + t, some, v + t * s.from.tile, g + t * s.to.tile, sums);
-      });
+    if (w.job.shared.stage == 0) {
+      // Nobody takes over: what a thread sums up must not depend on who was faster.
+      int64_t rows = (count + kRows - 1) / kRows;
+      int64_t t = rows * part / parts * kRows;
+      int64_t end = std::min(rows * (part + 1) / parts * kRows, count);
+      return w.transform(first + t, end - t, v + t * s.from.tile, g + t * s.to.tile, sums);
+    }
     int64_t across = (s.in + kSide - 1) / kSide, down = (s.out + kSide - 1) / kSide;
     share(taken, part, parts, across * down, [&](int64_t k) {
       int64_t i = k % across * kSide, b = k / across * kSide;
