@@ -3,6 +3,7 @@ import NapData
 import NapEngine
 import NapGraph
 import NapKernels
+import NapONNX
 public import NapReport
 import NapTensor
 import NapTraining
@@ -42,8 +43,15 @@ public struct Training: Sendable {
 
   /// Trains a network of an architecture, or one in a file.
   public func network(_ modelOrArchitecture: String) throws -> Network {
-    guard Network.architectures.contains(where: { $0.name == modelOrArchitecture }) else {
-      return try Network(contentsOf: modelOrArchitecture)
+    let architectures = Network.architectures.map(\.name)
+    guard architectures.contains(modelOrArchitecture) else {
+      do {
+        return try Network(contentsOf: modelOrArchitecture)
+      } catch ONNXError.missingFile {
+        throw UsageError(
+          "there is neither a file nor an architecture '\(modelOrArchitecture)'",
+          recovery: "give an ONNX file, or one of \(architectures.joined(separator: ", "))")
+      }
     }
     let data = try source.open(.train, imageShape: [])
     guard
