@@ -43,24 +43,19 @@ public struct Training: Sendable {
 
   /// Trains a network of an architecture, or one in a file.
   public func network(_ modelOrArchitecture: String) throws -> Network {
-    let architectures = Network.architectures.map(\.name)
-    guard architectures.contains(modelOrArchitecture) else {
-      do {
-        return try Network(contentsOf: modelOrArchitecture)
-      } catch ONNXError.missingFile {
-        throw UsageError(
-          "there is neither a file nor an architecture '\(modelOrArchitecture)'",
-          recovery: "give an ONNX file, or one of \(architectures.joined(separator: ", "))")
-      }
+    if let architecture = Architecture.all.first(where: { $0.name == modelOrArchitecture }) {
+      let data = try source.open(.train, imageShape: [])
+      return architecture.network(
+        imageShape: data.imageShape, classes: data.classNames.count, seed: seed)
     }
-    let data = try source.open(.train, imageShape: [])
-    guard
-      let network = Network(
-        architecture: modelOrArchitecture, imageShape: data.imageShape,
-        classes: data.classNames.count,
-        seed: seed)
-    else { throw UsageError("there is no architecture '\(modelOrArchitecture)'") }
-    return network
+    do {
+      return try Network(contentsOf: modelOrArchitecture)
+    } catch ONNXError.missingFile {
+      let names = Architecture.all.map(\.name).joined(separator: ", ")
+      throw UsageError(
+        "there is neither a file nor an architecture '\(modelOrArchitecture)'",
+        recovery: "give an ONNX file, or one of \(names)")
+    }
   }
 
   /// - Throws: `WorkStopped` when training has to stop; it holds the last good state.

@@ -12,6 +12,13 @@ struct Architecture: Sendable {
     .cifarResNet(blocks: 1), .cifarResNet(blocks: 3), .cifarResNet(blocks: 9), .vgg16, .mobileNetV2,
     .mlp,
   ]
+
+  /// A network with fresh weights.
+  func network(imageShape: [Int], classes: Int, seed: UInt64) -> Network {
+    var builder = NetworkBuilder(name: name, seed: Seed(seed))
+    build(&builder, imageShape, classes)
+    return Network(builder.graph)
+  }
 }
 
 extension Network {
@@ -23,8 +30,6 @@ extension Network {
   /// A network with fresh weights; `nil` when there is no architecture of that name.
   public init?(architecture name: String, imageShape: [Int], classes: Int, seed: UInt64 = 0) {
     guard let architecture = Architecture.all.first(where: { $0.name == name }) else { return nil }
-    var builder = NetworkBuilder(name: name, seed: Seed(seed))
-    architecture.build(&builder, imageShape, classes)
-    self.init(builder.graph)
+    self = architecture.network(imageShape: imageShape, classes: classes, seed: seed)
   }
 }
