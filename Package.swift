@@ -45,13 +45,16 @@ let package = Package(
     room("NapData", ["NapTensor", "CNapImages"]),
     // Level 2
     room("NapEngine", ["NapGraph", "NapKernels", "NapTensor"]),
+    room("NapOutputs", ["NapKernels", "NapTensor"]),
     .target(
       name: "NapONNX", dependencies: ["NapGraph", "NapTensor", protobuf],
       exclude: ["Wire/onnx.proto"], swiftSettings: strict),
     // Level 3
     room("NapOperators", ["NapEngine", "NapGraph", "NapKernels", "NapTensor"]),
-    room("NapTraining", ["NapData", "NapEngine", "NapGraph", "NapKernels", "NapTensor"]),
-    room("NapCurvature", ["NapEngine", "NapGraph", "NapKernels", "NapTensor"]),
+    room(
+      "NapTraining",
+      ["NapData", "NapEngine", "NapGraph", "NapKernels", "NapOutputs", "NapTensor"]),
+    room("NapCurvature", ["NapEngine", "NapGraph", "NapKernels", "NapOutputs", "NapTensor"]),
     // Level 4
     room("NapPruning", ["NapCurvature", "NapGraph", "NapKernels", "NapTensor"]),
     // Level 5
@@ -61,7 +64,8 @@ let package = Package(
       "NapKit",
       [
         "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels", "NapONNX",
-        "NapOperators", "NapPruning", "NapReport", "NapSearch", "NapTensor", "NapTraining",
+        "NapOperators", "NapOutputs", "NapPruning", "NapReport", "NapSearch", "NapTensor",
+        "NapTraining",
       ]),
     // Level 7
     .executableTarget(
@@ -88,9 +92,10 @@ let package = Package(
     tests(
       "NapTrainingTests",
       [
-        "NapData", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor",
-        "NapTestSupport", "NapTraining",
+        "NapData", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapOutputs",
+        "NapTensor", "NapTestSupport", "NapTraining",
       ]),
+    tests("NapOutputsTests", ["NapOutputs", "NapTensor"]),
     tests(
       "NapCurvatureTests",
       [
@@ -106,8 +111,8 @@ let package = Package(
     tests(
       "NapKitTests",
       [
-        "NapData", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators", "NapPruning",
-        "NapReport", "NapSearch", "NapTensor", "NapTestSupport", "NapTraining",
+        "NapData", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators", "NapOutputs",
+        "NapPruning", "NapReport", "NapSearch", "NapTensor", "NapTestSupport", "NapTraining",
       ]),
     tests("napTests", ["nap", "NapData", "NapKit", "NapTensor", "NapTestSupport"]),
   ],

@@ -2,12 +2,11 @@ import Foundation
 package import NapEngine
 package import NapGraph
 package import NapKernels
+package import NapOutputs
 package import NapTensor
 
 /// Collects Kronecker factors of a network's affine nodes, batch by batch.
 ///
-/// Outputs `[N, K]` are logits of a distribution over classes; others are means of normal
-/// distributions whose variance is that of the output itself.
 /// Normalizations use their running statistics, so that the examples of a batch are independent.
 package final class CurvatureEstimator {
   package let graph: Graph
@@ -18,6 +17,7 @@ package final class CurvatureEstimator {
   private let workspaces: [FactorAccumulator.Workspace]
 
   /// - Parameters:
+  ///   - outputs: what they are; guessed from their shapes where it is `nil`.
   ///   - nodes: whose factors are wanted; `nil` for all.
   ///   - largestFactor: inputs that `A` is kept in one block for; more are split.
   ///   - positions: of an image that `A` is summed over, about; a quarter of the pixels of small
@@ -25,13 +25,13 @@ package final class CurvatureEstimator {
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(
     _ graph: Graph, parameters: Parameters? = nil, kind: CurvatureKind = .model,
-    scalar: Scalar = .float32, batch: Int, nodes: Set<Int>? = nil, largestFactor: Int = .max,
+    outputs: Outputs? = nil, scalar: Scalar = .float32, batch: Int, nodes: Set<Int>? = nil, largestFactor: Int = .max,
     positions: Int = 256, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
   ) throws {
     self.graph = graph
     let plan = try Plan(
       graph, parameters: parameters, mode: .curvature, scalar: scalar, batch: batch)
-    pass = CurvaturePass(plan, kind: kind, seed: seed)
+    pass = CurvaturePass(plan, kind: kind, outputs: outputs, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     let layers = graph.affineLayers(shapes: shapes).filter { nodes?.contains($0.index) ?? true }
     for layer in layers {

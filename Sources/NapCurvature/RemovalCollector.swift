@@ -2,6 +2,7 @@ import Foundation
 import NapEngine
 package import NapGraph
 package import NapKernels
+package import NapOutputs
 package import NapTensor
 
 /// Measures, example by example, what given changes of the weights do to the loss, to first order.
@@ -16,13 +17,15 @@ package final class RemovalCollector {
 
   /// - Parameters:
   ///   - directions: `[in, in + 1]` by node.
+  ///   - outputs: what they are; guessed from their shapes where it is `nil`.
   ///   - byPosition: see `RemovalDerivatives`; `nil` chooses what takes less time.
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(
-    _ graph: Graph, directions: [Int: Matrix], batch: Int, byPosition: Bool? = nil, seed: Seed
+    _ graph: Graph, directions: [Int: Matrix], outputs: Outputs? = nil, batch: Int,
+    byPosition: Bool? = nil, seed: Seed
   ) throws {
     let plan = try Plan(graph, mode: .curvature, batch: batch, tapsAreDense: true)
-    pass = CurvaturePass(plan, kind: .model, seed: seed)
+    pass = CurvaturePass(plan, kind: .model, outputs: outputs, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     for layer in graph.affineLayers(shapes: shapes) where layer.shape.groups == 1 {
       guard let direction = directions[layer.index] else { continue }

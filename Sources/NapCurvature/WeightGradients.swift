@@ -2,6 +2,7 @@ import Foundation
 import NapEngine
 package import NapGraph
 package import NapKernels
+package import NapOutputs
 package import NapTensor
 
 /// Moments over examples of how the loss changes with the weights of one affine layer.
@@ -23,9 +24,11 @@ package final class GradientCollector {
   private var sums: [Int: GradientSums] = [:]
 
   /// - Throws: `PlanError` when the network cannot be compiled.
-  package init(_ graph: Graph, kind: CurvatureKind, batch: Int, seed: Seed) throws {
+  package init(
+    _ graph: Graph, kind: CurvatureKind, outputs: Outputs? = nil, batch: Int, seed: Seed
+  ) throws {
     let plan = try Plan(graph, mode: .curvature, batch: batch, tapsAreDense: true)
-    pass = CurvaturePass(plan, kind: kind, seed: seed)
+    pass = CurvaturePass(plan, kind: kind, outputs: outputs, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     for layer in graph.affineLayers(shapes: shapes) {
       sums[layer.index] = GradientSums(

@@ -46,6 +46,16 @@ package struct Subset: Dataset {
   }
 }
 
+extension Subset {
+  /// With the images of another subset, in the order of the whole.
+  ///
+  /// The other one may be of this subset's own base, or of a subset of it.
+  package func joined(with other: Subset) -> Subset {
+    let others = (other.base as? Subset).map { base in other.indices.map { base.indices[$0] } }
+    return Subset(base, indices: (indices + (others ?? other.indices)).sorted())
+  }
+}
+
 extension Dataset {
   /// Two disjoint parts with the classes in equal shares: the rest, and `count` held-out images.
   ///

@@ -1,8 +1,5 @@
 import Foundation
 
-/// Whether outputs of this shape, examples by numbers, are taken for the logits of classes.
-package func areLogits(_ shape: [Int]) -> Bool { shape.count == 2 && shape[1] > 1 }
-
 /// The index of the largest of `count` numbers; the first of equals.
 package func argmax(_ values: UnsafePointer<Float>, _ count: Int) -> Int {
   var best = 0

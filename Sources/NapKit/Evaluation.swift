@@ -2,6 +2,7 @@ package import NapData
 package import NapEngine
 package import NapGraph
 package import NapKernels
+package import NapOutputs
 public import NapReport
 import NapTensor
 package import NapTraining
@@ -34,7 +35,7 @@ public struct Evaluation: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     let sum = try Self.measure(
-      network.graph.logits, data, source.preset, precision.scalar, batchSize: batchSize,
+      network.graph.trunk, data, source.preset, precision.scalar, batchSize: batchSize,
       progress: progress)
     let seconds = (clock.now - start) / .seconds(1)
     return EvaluationReport(
@@ -45,12 +46,12 @@ public struct Evaluation: Sendable {
   package static func measure(
     _ graph: Graph, parameters: Parameters? = nil, _ data: any Dataset, _ preset: Preset,
     _ scalar: Scalar,
-    teacher: Graph? = nil, batchSize: Int = 200, stage: String = "evaluating",
+    teacher: Graph? = nil, outputs: Outputs? = nil, batchSize: Int = 200, stage: String = "evaluating",
     progress: ProgressHandler
   ) throws -> LossSum {
     let evaluator = try Evaluator(
       graph, parameters: parameters, data: data, preset: preset, teacher: teacher,
-      batchSize: graph.batchSize(upTo: min(batchSize, max(1, data.count))),
+      outputs: outputs, batchSize: graph.batchSize(upTo: min(batchSize, max(1, data.count))),
       scalar: scalar)
     while let sum = try evaluator.next() {
       try progress(
@@ -84,8 +85,10 @@ extension Graph {
     return max(1, min(wanted, bytes / max(1, each)))
   }
 
-  /// The same for training.
-  func trainingBatch(of images: Int) -> Int { batchSize(upTo: min(128, images)) }
+  /// The same for training; of few images, so small that an epoch has some steps.
+  func trainingBatch(of images: Int) -> Int {
+    batchSize(upTo: min(128, max(16, images / 32), max(1, images)))
+  }
 
   /// The same for collecting curvature: nothing depends on the batch then, and the factors want the
   /// memory.

@@ -3,13 +3,14 @@ package import NapData
 import NapEngine
 package import NapGraph
 package import NapKernels
+package import NapOutputs
 package import NapTensor
 
 /// Draws images that a network is unsure of.
 ///
 /// Of images that a classifier is sure of, a small change changes next to nothing. So images are drawn
-/// from many in proportion to `1 - Σ p²` of its probabilities, the trace of the loss's curvature, and
-/// count the less for it: the same mean, from far fewer images.
+/// from many in proportion to the trace of the loss's curvature, which is `1 - Σ p²` of a classifier's
+/// probabilities, and count the less for it: the same mean, from far fewer images.
 package final class ImageDraw {
   /// Some of the drawn images more than once, and what each counts; the mean is about 1.
   package struct Drawn {
@@ -18,6 +19,7 @@ package final class ImageDraw {
   }
 
   private let graph: Graph
+  private let outputs: Outputs
   private let data: any Dataset
   private let preset: Preset
   private let scalar: Scalar
@@ -29,10 +31,11 @@ package final class ImageDraw {
 
   /// - Parameter poolFactor: how many times as many images are looked at as are drawn.
   package init(
-    _ graph: Graph, from data: any Dataset, preset: Preset, scalar: Scalar,
+    _ graph: Graph, outputs: Outputs, from data: any Dataset, preset: Preset, scalar: Scalar,
     temperature: Float = CurvatureKind.temperature, poolFactor: Int = 16, seed: Seed
   ) {
     self.graph = graph
+    self.outputs = outputs
     self.data = data
     self.preset = preset
     self.scalar = scalar
@@ -61,9 +64,7 @@ package final class ImageDraw {
   private func measureDoubts(_ size: Int, _ progress: ProgressHandler) throws -> [Double] {
     let batch = graph.batchSize(upTo: min(128, size))
     let plan = try Plan(graph, scalar: scalar, batch: batch)
-    guard plan.outputShapes.contains(where: areLogits) else {
-      return [Double](repeating: 1, count: size)
-    }
+    guard outputs.hasDoubts else { return [Double](repeating: 1, count: size) }
     let loader = Loader(
       dataset: Subset(data, indices: Array(order[..<size])), preset: preset, batchSize: batch,
       shuffle: false, augment: false, dropLast: false, seed: Seed(0))
@@ -72,23 +73,12 @@ package final class ImageDraw {
     while let images = try epoch.next() {
       plan.inputs[0].update(from: images.pixels, count: images.count * data.imageShape.product)
       plan.forward()
-      result += (0..<images.count).map { doubt(plan, $0) }
+      result += (0..<images.count).map {
+        outputs.doubt(of: plan.outputs, example: $0, temperature: temperature)
+      }
       try progress(WorkProgress(stage: "drawing images", step: result.count, steps: size))
     }
     return result
-  }
-
-  private func doubt(_ plan: Plan, _ example: Int) -> Double {
-    zip(plan.outputs, plan.outputShapes).reduce(1e-12) { sum, output in
-      guard areLogits(output.1) else { return sum + 1 }
-      let classes = output.1[1]
-      var p = [Float](repeating: 0, count: classes)
-      softmax(output.0 + example * classes, classes, temperature: temperature, into: &p)
-      // Of the likeliest class, `1 - p` would be nothing but rounding.
-      let top = argmax(p, classes)
-      let others = p.indices.reduce(Float(0)) { $0 + ($1 == top ? 0 : p[$1]) }
-      return p.indices.reduce(sum) { $0 + Double(p[$1] * ($1 == top ? others : 1 - p[$1])) }
-    }
   }
 
   /// Places at even distances along the sum of all doubts, and what an image there counts.

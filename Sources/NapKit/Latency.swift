@@ -16,7 +16,7 @@ public struct Latency: Sendable {
   {
     var entries: [LatencyTable.Entry] = []
     for (step, width) in Self.widths.enumerated() {
-      entries += try Self.entries(of: try network.graph.logits.narrowed(to: width), batchSize)
+      entries += try Self.entries(of: try network.graph.trunk.narrowed(to: width), batchSize)
       try progress(
         WorkProgress(stage: "measuring latencies", step: step + 1, steps: Self.widths.count))
     }

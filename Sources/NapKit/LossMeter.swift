@@ -3,6 +3,7 @@ package import NapData
 import NapEngine
 package import NapGraph
 import NapKernels
+package import NapOutputs
 package import NapTensor
 import NapTraining
 
@@ -11,6 +12,7 @@ import NapTraining
 package final class LossMeter {
   private let plan: Plan
   private let original: Graph
+  private let meanings: Outputs
   private let batches: [MeasuredBatch]
 
   private struct MeasuredBatch {
@@ -23,12 +25,14 @@ package final class LossMeter {
 
   /// - Parameter images: that are drawn from the pool.
   package init(
-    _ graph: Graph, pool: any Dataset, images: Int, _ preset: Preset, seed: Seed = Seed(0),
+    _ graph: Graph, outputs: Outputs, pool: any Dataset, images: Int, _ preset: Preset,
+    seed: Seed = Seed(0),
     progress: ProgressHandler = { _ in }
   ) throws {
     original = graph
+    meanings = outputs
     let drawn = try ImageDraw(
-      graph, from: pool, preset: preset, scalar: .float32, temperature: 1,
+      graph, outputs: outputs, from: pool, preset: preset, scalar: .float32, temperature: 1,
       poolFactor: Self.poolFactor, seed: seed
     ).draw(images, seed: seed, progress: progress)
     let size = graph.batchSize(upTo: min(64, drawn.images.count))
@@ -55,7 +59,7 @@ package final class LossMeter {
   /// How many times as many images there should be in the pool as are drawn from it.
   package static let poolFactor = 32
 
-  /// In nats for classifiers, the mean over the pool; for other outputs see `Imitation`.
+  /// The mean over the pool: in nats for classifiers; for other outputs see `Outputs`.
   package func divergence(of graph: Graph) throws -> Double {
     var plan = plan
     if graph.nodes.map(\.inputs) == original.nodes.map(\.inputs) {
@@ -69,15 +73,8 @@ package final class LossMeter {
     var sum = 0.0
     for batch in batches {
       let outputs = Self.outputs(of: plan, batch.pixels)
-      for (n, weight) in batch.weights.enumerated() {
-        for (k, shape) in plan.outputShapes.enumerated() {
-          let (after, before) = (row(n, of: outputs[k], shape), row(n, of: batch.outputs[k], shape))
-          let loss =
-            areLogits(shape)
-            ? klDivergence(after, from: before) : squaredError(after, before, shape)
-          sum += weight * loss / Double(outputs.count)
-        }
-      }
+      let losses = Self.losses(meanings, outputs, batch.outputs, count: batch.weights.count)
+      for (loss, weight) in zip(losses, batch.weights) { sum += weight * loss }
     }
     for (value, tensor) in graph.constants where tensor.isFloat {
       if let old = original.constants[value], old != tensor, plan.parameters.contains(value) {
@@ -96,36 +93,14 @@ package final class LossMeter {
       Array(UnsafeBufferPointer(start: $0, count: $1.product))
     }
   }
-}
 
-private func row(_ n: Int, of output: [Float], _ shape: [Int]) -> ArraySlice<Float> {
-  let size = shape.dropFirst().product
-  return output[n * size..<(n + 1) * size]
-}
-
-private func logProbabilities(_ logits: ArraySlice<Float>) -> [Double] {
-  let largest = Double(logits.max() ?? 0)
-  let logSum = log(logits.reduce(0) { $0 + exp(Double($1) - largest) })
-  return logits.map { Double($0) - largest - logSum }
-}
-
-/// `KL(q ‖ p)`, as `Σ q (r - 1 - log r)` with `r = p / q`: no term is negative, so that nothing cancels
-/// where the two hardly differ.
-private func klDivergence(_ logits: ArraySlice<Float>, from others: ArraySlice<Float>) -> Double {
-  zip(logProbabilities(logits), logProbabilities(others)).reduce(0) { sum, pair in
-    let d = pair.0 - pair.1
-    return sum + exp(pair.1) * (expm1(d) - d)
-  }
-}
-
-private func squaredError(
-  _ values: ArraySlice<Float>, _ others: ArraySlice<Float>, _ shape: [Int]
-) -> Double {
-  values.withUnsafeBufferPointer { values in
-    others.withUnsafeBufferPointer { others in
-      guard let student = values.baseAddress, let teacher = others.baseAddress else { return 0 }
-      let output = Imitation.Output(shape: shape, student: student, teacher: teacher)
-      return Imitation().evaluate([output], count: 1).loss
+  private static func losses(
+    _ meanings: Outputs, _ outputs: [[Float]], _ targets: [[Float]], count: Int
+  ) -> [Double] {
+    withPointers(outputs) { outputs in
+      withPointers(targets) { targets in
+        meanings.losses(of: outputs, towards: targets, count: count, temperature: 1)
+      }
     }
   }
 }

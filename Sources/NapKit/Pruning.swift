@@ -107,6 +107,9 @@ public struct Pruning: Sendable {
   /// Whether a network without normalizations gets some while it is worked on.
   public var restoresNormalizations = true
 
+  /// What outputs are, by name, where nap is not to find it out.
+  public var outputs: [String: OutputChoice] = [:]
+
   /// Names of nodes whose outputs must keep all their channels.
   public var frozenNodes: [String] = []
 
@@ -141,23 +144,29 @@ public struct Pruning: Sendable {
           "choose one of \(allCriteria.filter { $0.scoresWeights }.map { $0.name }.joined(separator: ", "))"
       )
     }
-    var original = network.graph.logits
-    let names = Set(original.nodes.map(\.name))
+    let names = Set(network.graph.nodes.map(\.name))
     if let unknown = frozenNodes.first(where: { !names.contains($0) }) {
       throw UsageError(
         "the network has no node '\(unknown)'",
         recovery: "nap profile shows the names of all layers"
       )
     }
-    original.frozenNodes = Set(frozenNodes)
     let all = try source.open(.train, imageShape: network.imageShape)
     let test = try source.openTest(imageShape: network.imageShape)
-    try original.check(fits: all)
+    let recognition = try OutputRecognition(
+      network.graph, data: all, preset: source.preset, said: outputs, seed: Seed(seed))
+    try recognition.announce(progress)
+    let (ends, outputs) = (recognition.ends, recognition.outputs)
+    var original = ends.trunk
+    original.frozenNodes = Set(frozenNodes)
     let (rest, heldOut) = all.split(
-      holdingOut: min(all.count / 10, Self.heldOutImages), seed: Seed(seed))
-    if let teacher {
-      let batch = original.trainingBatch(of: rest.count)
-      try original.check(taughtBy: teacher.graph.logits, batch: batch)
+      holdingOut: Self.heldOutImages(of: all.count), seed: Seed(seed))
+    let imitated = teacher.map { NetworkEnds($0.graph, like: ends).trunk }
+    let (watched, others) = Watch.split(heldOut, outputs: outputs, seed: Seed(seed))
+    let trainable = rest.joined(with: others)
+    if let imitated {
+      let batch = original.trainingBatch(of: trainable.count)
+      try original.check(taughtBy: imitated, batch: batch)
     }
     if criterion.evidence.contains(.factors) {
       try MemoryNeed(original, largestFactor: largestFactor, granularity: granularity)
@@ -168,7 +177,8 @@ public struct Pruning: Sendable {
       original, if: restoresNormalizations, data: all, preset: source.preset, seed: Seed(seed))
     func accuracy(_ graph: Graph) throws -> Double {
       try Evaluation.measure(
-        graph, test ?? heldOut, source.preset, .float32, teacher: original, progress: progress
+        graph, test ?? heldOut, source.preset, .float32, teacher: original, outputs: outputs,
+        progress: progress
       ).accuracy
     }
     var before = 0.0
@@ -179,16 +189,19 @@ public struct Pruning: Sendable {
     let affordable = budget.map {
       max(64, Int($0.imagesOfCurvature(Double((test ?? heldOut).count) / measuring)))
     }
+    let watch = try Watch(
+      original, outputs: outputs, teacher: imitated ?? original, data: watched,
+      preset: source.preset, objective: PruningSession.objective)
     let session = PruningSession(
-      original: restored.graph, preset: source.preset, all: all, training: rest,
-      validation: heldOut,
+      original: restored.graph, outputs: outputs, preset: source.preset, trainable: trainable,
+      training: rest, validation: heldOut, watch: watch, imitated: imitated,
       images: ImageDraw(
-        restored.graph, from: rest, preset: source.preset, scalar: precision.scalar,
+        restored.graph, outputs: outputs, from: rest, preset: source.preset, scalar: precision.scalar,
         seed: Seed(seed)),
       criterion: criterion, settings: self, budget: budget,
       affordableImages: affordable, latencies: try latencies(network, progress),
       directory: directory,
-      finished: { Network(restored.fold($0).restoringOutput(of: network.graph)) },
+      finished: { Network(ends.restore(restored.fold($0))) },
       progress: progress)
     if let budget {
       try progress(
@@ -204,12 +217,12 @@ public struct Pruning: Sendable {
       outcome = try prune(session)
       if outcome.curve.isEmpty { try session.keepResult(outcome.state) }
     } catch var stopped as WorkStopped {
-      stopped.lastGood.graph = restored.fold(stopped.lastGood.graph)
-        .restoringOutput(of: network.graph)
+      stopped.lastGood.graph = ends.restore(restored.fold(stopped.lastGood.graph))
       throw stopped
     }
     let smaller = restored.fold(outcome.state.graph)
-    let result = Network(smaller.restoringOutput(of: network.graph))
+    let result = Network(ends.restore(smaller))
+    try check(result.graph)
     let after = try WorkStopped.keeping({ result }) { try accuracy(smaller) }
     var report = PruningReport(
       accuracyBefore: before, accuracyAfter: after, macsBefore: network.macs,
@@ -220,6 +233,7 @@ public struct Pruning: Sendable {
       verified: outcome.state.isVerified && Self.keepsZeros(outcome.state),
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
+    report.outputs = try watch.reports(of: smaller)
     if granularity == .channels {
       report.latency = try latency(network, result, predictedBy: session.latencies)
     }
@@ -229,10 +243,23 @@ public struct Pruning: Sendable {
     return (result, report)
   }
 
+  /// - Throws: `UsageError` when some weight is no number.
+  private func check(_ graph: Graph) throws {
+    let broken = graph.constants.filter { !$0.value.floats.allSatisfy(\.isFinite) }.keys.min()
+    if let broken {
+      throw UsageError(
+        "'\(graph.name(of: broken))' of the pruned network is not a number; nothing was written",
+        recovery: "ask for less, or give a larger --damping")
+    }
+  }
+
   /// Measuring and checking the result takes as long as measuring the original, and a little more.
   private static let reserve = 1.2
 
-  private static let heldOutImages = 5000
+  /// A tenth, but of few images more: of one or two nothing can be told.
+  private static func heldOutImages(of count: Int) -> Int {
+    min(max(count / 10, min(16, count / 3)), 5000)
+  }
 
   private func prune(_ session: PruningSession) throws -> PruningOutcome {
     switch (goal, granularity) {
@@ -293,15 +320,16 @@ public struct Pruning: Sendable {
     else { return [] }
     let macsBefore = before.macsByNode(shapes: shapesBefore)
     let macsAfter = after.macsByNode(shapes: shapesAfter)
-    // Cutting changes no node's place.
+    let places = after.producers
     return before.nodes.indices.compactMap { index in
       let node = before.nodes[index]
       guard node.op is any AffineOperator, let weight = before.constants[node.inputs[1]],
-        let left = after.constants[after.nodes[index].inputs[1]]
+        let place = places[node.outputs[0].index],
+        let left = after.constants[after.nodes[place].inputs[1]]
       else { return nil }
       return PruningReport.Layer(
         name: node.name, type: node.op.name, shapeBefore: weight.shape, shapeAfter: left.shape,
-        macsBefore: macsBefore[index], macsAfter: macsAfter[index],
+        macsBefore: macsBefore[index], macsAfter: macsAfter[place],
         nonzeroAfter: left.floats.reduce(0) { $0 + ($1 == 0 ? 0 : 1) })
     }
   }

@@ -61,7 +61,7 @@ extension PruningSession {
         recovery: "ask for less, or give a smaller --round")
     }
     outcome.state = try recovered(
-      outcome.state, recipe: recipe(length(epochs: Self.defaultEpochs)), data: all)
+      outcome.state, recipe: recipe(length(epochs: Self.defaultEpochs)))
     return outcome
   }
 
@@ -79,10 +79,12 @@ extension PruningSession {
     }
     let recipe = sparseRecipe(length)
     let run = try TrainingRun(
-      original, data: all, preset: preset, recipe: recipe, teacher: teacher)
+      original, data: trainable, preset: preset, recipe: recipe, teacher: teacher, outputs: outputs)
     var round = 0
     try announce(run, stage: "training")
-    try WorkStopped.keeping({ Network(run.parameters.graph) }) {
+    // Of the networks that have lost all they are to lose.
+    var best: Best?
+    try WorkStopped.keeping({ Network(best?.graph ?? run.parameters.graph) }) {
       while true {
         let share = Self.pruningShare * Double(round) / Double(max(1, levels.count - 1))
         if round < levels.count, run.progress >= share {
@@ -93,15 +95,18 @@ extension PruningSession {
               state, to: levels[round - 1], round: round, refreshingStatistics: false)
           }
           take(state, into: run)
+          if round == levels.count { best = try Best(state.graph, watch) }
           try progress(WorkProgress(stage: "training", message: levels[round - 1].description))
           if let budget, round == 1 {
             levels = [levels[0]] + levels.dropFirst().spread(over: budget.affordable(seconds))
           }
         }
-        guard try step(run, stage: "training") else { break }
+        guard let report = try step(run, stage: "training") else { break }
+        if report.endsEpoch { try best?.consider(run.parameters.graph) }
       }
+      try best?.consider(run.parameters.graph)
     }
-    state.graph = run.parameters.graph
+    state.graph = best?.graph ?? run.parameters.graph
     return PruningOutcome(state: state)
   }
 

@@ -156,11 +156,11 @@ private struct DropSearch {
     return try judged(state, level: level)
   }
 
-  /// Trained on all images: the original has learned the held-out ones too, and would win on them
-  /// against a network that has not.
+  /// Trained on the validation images too: the original has learned them, and would win on them against a
+  /// network that has not.
   private func trained(_ candidate: Candidate, _ length: TrainingLength) throws -> Candidate {
     let state = try session.recovered(
-      candidate.state, recipe: session.recipe(length), data: session.all)
+      candidate.state, recipe: session.recipe(length))
     return try judged(state, level: candidate.level)
   }
 

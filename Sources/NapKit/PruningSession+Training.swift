@@ -21,11 +21,14 @@ extension PruningSession {
     // Longer steps throw a network that knows its images by heart out of its minimum.
     recipe.learningRate = settings.learningRate ?? 0.02
     recipe.lowersRate = settings.learningRate == nil
-    recipe.batchSize = original.trainingBatch(of: training.count)
-    recipe.loss = CrossEntropy(teacherWeight: 0.9, temperature: 4)
+    recipe.batchSize = original.trainingBatch(of: trainable.count)
+    recipe.loss = Self.objective
     if training.isLabelled { recipe.blendOnceImagesAreKnown() }
     return recipe
   }
+
+  /// What fine-tuning minimizes.
+  static let objective = CrossEntropy(teacherWeight: 0.9, temperature: 4)
 
   /// How a network is trained while single weights go.
   ///
@@ -45,27 +48,33 @@ extension PruningSession {
   /// How long there is to train at the end.
   func length(epochs: Int) -> TrainingLength { budget?.rest ?? .epochs(settings.epochs ?? epochs) }
 
-  /// The network after training; masks stay in force.
-  func recovered(_ state: State, recipe: TrainingRecipe, data: any Dataset) throws -> State {
+  /// The best network on the way of a training, by the loss on watched images: what it began with, or
+  /// what an epoch or the training ended with. Masks stay in force.
+  func recovered(_ state: State, recipe: TrainingRecipe) throws -> State {
     guard recipe.seconds ?? Double(recipe.epochs) > 0 else { return state }
     let run = try TrainingRun(
-      state.graph, data: data, preset: preset, recipe: recipe, teacher: teacher)
+      state.graph, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
+      outputs: outputs)
     for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
     try announce(run, stage: "fine-tuning")
-    try WorkStopped.keeping({ Network(run.parameters.graph) }) {
-      while try step(run, stage: "fine-tuning") {}
+    var best = try Best(state.graph, watch)
+    try WorkStopped.keeping({ Network(best.graph) }) {
+      while let report = try step(run, stage: "fine-tuning") {
+        if report.endsEpoch { try best.consider(run.parameters.graph) }
+      }
+      try best.consider(run.parameters.graph)
     }
     var result = state
-    result.graph = run.parameters.graph
+    result.graph = best.graph
     return result
   }
 
-  /// Does one step of a training; whether there was one to do.
-  func step(_ run: TrainingRun, stage: String) throws -> Bool {
+  /// Does one step of a training; `nil` where there was none to do.
+  func step(_ run: TrainingRun, stage: String) throws -> StepReport? {
     try precondition(run)
-    guard let report = try run.next() else { return false }
+    guard let report = try run.next() else { return nil }
     try progress(WorkProgress(report, run.recipe, stage: stage))
-    return true
+    return report
   }
 
   /// Points the steps of a training where the curvature says that the minimum is, wherever that costs
@@ -134,8 +143,25 @@ extension PruningSession {
   /// Percent of some images that are classified right.
   func accuracy(of graph: Graph, on data: any Dataset) throws -> Double {
     let sum = try Evaluation.measure(
-      graph, data, preset, scalar, teacher: original, stage: "validating", progress: progress)
+      graph, data, preset, scalar, teacher: original, outputs: outputs, stage: "validating", progress: progress)
     return sum.accuracy
+  }
+}
+
+/// The best of some networks on watched images; the last where there are none.
+struct Best {
+  private(set) var graph: Graph
+  private(set) var loss: Double
+  private let watch: Watch?
+
+  init(_ graph: Graph, _ watch: Watch?) throws {
+    (self.graph, self.watch) = (graph, watch)
+    loss = try watch?.loss(of: graph) ?? .infinity
+  }
+
+  mutating func consider(_ candidate: Graph) throws {
+    let loss = try watch?.loss(of: candidate) ?? -.infinity
+    if loss < self.loss || watch == nil { (graph, self.loss) = (candidate, loss) }
   }
 }
 

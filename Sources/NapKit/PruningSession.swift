@@ -4,6 +4,7 @@ import NapData
 import NapEngine
 import NapGraph
 import NapKernels
+import NapOutputs
 import NapPruning
 import NapTensor
 import NapTraining
@@ -12,13 +13,19 @@ import NapTraining
 struct PruningSession {
   /// The network as it came.
   let original: Graph
+  /// What its outputs are.
+  let outputs: Outputs
   let preset: Preset
-  /// All training images.
-  let all: any Dataset
+  /// All training images but the watched ones.
+  let trainable: any Dataset
   /// Training images without the held-out ones.
   let training: any Dataset
   /// Held-out training images: what choices are validated on.
   let validation: any Dataset
+  /// Held-out images that nothing is trained on; `nil` where nothing is trained or cut.
+  let watch: Watch?
+  /// The network that is imitated, if it is not the original.
+  var imitated: Graph?
   /// Training images that curvature is collected from.
   let images: ImageDraw
   let criterion: any Criterion.Type
@@ -36,7 +43,7 @@ struct PruningSession {
   let progress: ProgressHandler
 
   /// What fine-tuning imitates.
-  var teacher: Graph { settings.teacher?.graph.logits ?? original }
+  var teacher: Graph { imitated ?? original }
   var seed: Seed { Seed(settings.seed) }
   var scalar: Scalar { settings.precision.scalar }
 
@@ -84,7 +91,7 @@ extension PruningSession {
     guard count > 0 else { return }
     let batch = model.graph.curvatureBatch(of: training.count)
     let collector = try RemovalCollector(
-      model.graph, directions: model.removalDirections(), batch: batch,
+      model.graph, directions: model.removalDirections(), outputs: outputs, batch: batch,
       seed: seed.derived("removals").derived(round))
     try collect(count, batch: batch, seed: seed.derived(round), stage: "trying removals") {
       collector.add($0.pixels, weights: $1)
@@ -120,7 +127,7 @@ extension PruningSession {
   ) throws -> [Int: KroneckerFactors] {
     let batch = graph.curvatureBatch(of: training.count)
     let estimator = try CurvatureEstimator(
-      graph, batch: batch, nodes: nodes, largestFactor: largestFactor ?? settings.largestFactor,
+      graph, outputs: outputs, batch: batch, nodes: nodes, largestFactor: largestFactor ?? settings.largestFactor,
       seed: seed)
     try collect(batch: batch, seed: seed, stage: "collecting curvature") {
       estimator.add($0.pixels, weights: $1)
@@ -134,7 +141,7 @@ extension PruningSession {
   {
     let batch = graph.curvatureBatch(of: training.count)
     let collector = try GradientCollector(
-      graph, kind: kind, batch: batch, seed: seed.derived(round))
+      graph, kind: kind, outputs: outputs, batch: batch, seed: seed.derived(round))
     try collect(
       batch: batch, seed: seed.derived(round), drawing: kind == .model,
       stage: "collecting gradients"
@@ -176,7 +183,7 @@ extension PruningSession {
     let (masked, cut) = try removal(from: state.graph, cost: cost, downTo: target, round: round)
     let isVerified = try agrees(masked, cut)
     return State(
-      graph: try withFreshStatistics(cut), isVerified: state.isVerified && isVerified)
+      graph: try better(cut, withFreshStatistics(cut)), isVerified: state.isVerified && isVerified)
   }
 
   /// A network without the channels that cost least, and the whole one with them set to zero.
@@ -222,6 +229,12 @@ extension PruningSession {
     return result
   }
 
+  /// The better of two networks on watched images; the second where both are alike.
+  private func better(_ a: Graph, _ b: Graph) throws -> Graph {
+    guard let watch, a.parameterRoles.values.contains(.statistic) else { return b }
+    return try watch.loss(of: a) < watch.loss(of: b) ? a : b
+  }
+
   /// Whether two networks give the same outputs, to 1e-5 of the largest, on some images.
   private func agrees(_ a: Graph, _ b: Graph) throws -> Bool {
     let batch = a.batchSize(upTo: 32)
@@ -230,15 +243,20 @@ extension PruningSession {
       dropLast: false,
       seed: seed)
     guard let images = try loader.epoch(0).next() else { return false }
-    let outputs = try [a, b].map { graph in
+    let results = try [a, b].map { graph in
       let plan = try Plan(graph, batch: batch)
       plan.inputs[0].update(from: images.pixels, count: plan.inputShapes[0].product)
       plan.forward()
-      return Array(UnsafeBufferPointer(start: plan.outputs[0], count: plan.outputShapes[0].product))
+      return zip(plan.outputs, plan.outputShapes).map {
+        Array(UnsafeBufferPointer(start: $0, count: $1.product))
+      }
     }
-    let largest = outputs[0].reduce(0) { max($0, abs($1)) }
-    let difference = zip(outputs[0], outputs[1]).reduce(0) { max($0, abs($1.0 - $1.1)) }
-    return difference <= 1e-5 * max(largest, .leastNormalMagnitude)
+    return zip(results[0], results[1]).allSatisfy { a, b in
+      let largest = a.reduce(0) { max($0, abs($1)) }
+      return zip(a, b).allSatisfy {
+        abs($0 - $1) <= 1e-5 * max(largest, .leastNormalMagnitude)
+      }
+    }
   }
 
   /// The network with the statistics of its normalizations estimated anew.

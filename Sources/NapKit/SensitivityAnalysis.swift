@@ -18,6 +18,8 @@ public struct SensitivityAnalysis: Sendable {
   public var curvatureImages: Int?
   public var largestFactor = 4608
   public var seed: UInt64 = 0
+  /// What outputs are, by name, where nap is not to find it out.
+  public var outputs: [String: OutputChoice] = [:]
 
   public init(source: DataSource) { self.source = source }
 
@@ -27,15 +29,17 @@ public struct SensitivityAnalysis: Sendable {
     -> SensitivityReport
   {
     let chosen = try criteria.isEmpty ? allCriteria : criteria.map(Pruning.criterion)
-    let graph = network.graph.logits
     let data = try source.open(.train, imageShape: network.imageShape)
-    try graph.check(fits: data)
+    let recognition = try OutputRecognition(
+      network.graph, data: data, preset: source.preset, said: outputs, seed: Seed(seed))
+    try recognition.announce(progress)
+    let (graph, outputs) = (recognition.ends.trunk, recognition.outputs)
     let (rest, heldOut) = data.split(
       holdingOut: min(max(1, data.count / 2), LossMeter.poolFactor * images), seed: Seed(seed))
     let meter = try LossMeter(
-      graph, pool: heldOut, images: images, source.preset, seed: Seed(seed), progress: progress)
+      graph, outputs: outputs, pool: heldOut, images: images, source.preset, seed: Seed(seed), progress: progress)
     let draw = ImageDraw(
-      graph, from: rest, preset: source.preset, scalar: .float32, seed: Seed(seed))
+      graph, outputs: outputs, from: rest, preset: source.preset, scalar: .float32, seed: Seed(seed))
     var settings = Pruning(source: source)
     settings.curvatureImages = curvatureImages
     settings.largestFactor = largestFactor
@@ -47,8 +51,8 @@ public struct SensitivityAnalysis: Sendable {
     let sample = Self.sample(units.sets, perSet: channelsPerSet, seed: Seed(seed))
     for criterion in chosen {
       let session = PruningSession(
-        original: graph, preset: source.preset, all: data, training: rest, validation: heldOut,
-        images: draw, criterion: criterion, settings: settings, budget: nil, affordableImages: nil,
+        original: graph, outputs: outputs, preset: source.preset, trainable: data, training: rest,
+        validation: heldOut, watch: nil, images: draw, criterion: criterion, settings: settings, budget: nil, affordableImages: nil,
         latencies: nil, directory: nil, finished: { Network($0) }, progress: progress)
       let model = try session.model(of: graph, round: 1)
       let scorer = criterion.init()

@@ -33,6 +33,8 @@ public struct Training: Sendable {
   public var precision = Precision.auto
   /// Whether training computes some results again rather than keep them: less memory, more time.
   public var savesMemory = false
+  /// What outputs are, by name, where nap is not to find it out.
+  public var outputs: [String: OutputChoice] = [:]
   /// Whether a network without normalizations gets some while it is trained.
   public var restoresNormalizations = true
 
@@ -89,15 +91,20 @@ public struct Training: Sendable {
     recipe.augments = augments
     recipe.seed = Seed(seed)
     recipe.scalar = precision.scalar
+    let recognition = try OutputRecognition(
+      network.graph, data: data, preset: source.preset, said: outputs,
+      temperatures: [Float(temperature)], seed: Seed(seed))
+    let ends = recognition.ends
+    try recognition.announce(progress)
     let restored = try RestoredNormalizations(
-      network.graph.logits, if: restoresNormalizations, data: data, preset: source.preset,
+      ends.trunk, if: restoresNormalizations, data: data, preset: source.preset,
       seed: Seed(seed))
     let run = try TrainingRun(
       restored.graph, data: data, preset: source.preset, recipe: recipe,
-      teacher: teacher?.graph.logits)
+      teacher: teacher.map { NetworkEnds($0.graph, like: ends).trunk }, outputs: recognition.outputs)
     let trainingStart = clock.now
     func trained() -> Network {
-      Network(restored.fold(run.parameters.graph).restoringOutput(of: network.graph))
+      Network(ends.restore(restored.fold(run.parameters.graph)))
     }
     try WorkStopped.keeping(trained) {
       while let report = try run.next() {
@@ -114,7 +121,7 @@ public struct Training: Sendable {
     let sum = try WorkStopped.keeping({ result }) {
       try test.map {
         try Evaluation.measure(
-          result.graph.logits, $0, source.preset, .float32, progress: progress)
+          result.graph.trunk, $0, source.preset, .float32, progress: progress)
       }
     }
     let report = TrainingReport(

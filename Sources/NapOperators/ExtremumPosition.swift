@@ -4,7 +4,10 @@ package import NapTensor
 /// An operator that says where along an axis a number is, rather than how large.
 ///
 /// Positions are whole numbers and have no derivative: such operators end networks.
-package protocol PositionOperator: Operator {}
+package protocol PositionOperator: Operator {
+  /// Negative numbers count from the end.
+  var axis: Int { get }
+}
 
 /// Where along an axis the largest or the smallest number is.
 package protocol ExtremumPosition: PositionOperator {

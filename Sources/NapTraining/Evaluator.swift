@@ -2,22 +2,26 @@ package import NapData
 package import NapEngine
 package import NapGraph
 package import NapKernels
+package import NapOutputs
 import NapTensor
 
 /// Measures loss and accuracy of a network on a data set, batch by batch; the caller owns the loop.
 ///
-/// Without labels it is loss and agreement against another network.
+/// Without labels it is loss and agreement against another network, see `AgreementMeter`.
 package final class Evaluator {
   private let plan: Plan
   private let batches: LoaderEpoch
   private let classes: Int
   private let teacher: Plan?
+  private let outputs: Outputs
+  private var agreement: AgreementMeter
   package private(set) var sum = LossSum()
 
+  /// - Parameter outputs: what they are; guessed from their shapes where it is `nil`.
   /// - Throws: `TrainingError` when network and data do not fit.
   package init(
     _ graph: Graph, parameters: Parameters? = nil, data: any Dataset, preset: Preset,
-    teacher: Graph? = nil, batchSize: Int = 256, scalar: Scalar = .float32
+    teacher: Graph? = nil, outputs: Outputs? = nil, batchSize: Int = 256, scalar: Scalar = .float32
   ) throws {
     try graph.check(fits: data)
     guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
@@ -27,6 +31,8 @@ package final class Evaluator {
       data.isLabelled
       ? nil
       : try teacher.map { try Plan($0, scalar: scalar, batch: batchSize) }
+    self.outputs = outputs ?? Outputs(guessing: plan.outputShapes)
+    agreement = AgreementMeter(self.outputs)
     batches = Loader(
       dataset: data, preset: preset, batchSize: batchSize, shuffle: false, augment: false,
       dropLast: false, seed: Seed(0)
@@ -43,11 +49,12 @@ package final class Evaluator {
     if let teacher {
       teacher.inputs[0].update(from: batch.pixels, count: batch.count * imageSize)
       teacher.forward()
-      let outputs = plan.outputs.indices.map {
-        Imitation.Output(
-          shape: plan.outputShapes[$0], student: plan.outputs[$0], teacher: teacher.outputs[$0])
-      }
-      sum.add(Imitation().evaluate(outputs, count: batch.count))
+      agreement.add(plan.outputs, towards: teacher.outputs, count: batch.count)
+      let losses = outputs.losses(
+        of: plan.outputs, towards: teacher.outputs, count: batch.count, temperature: 1)
+      sum.loss += losses.reduce(0, +)
+      sum.count += batch.count
+      sum.correct = agreement.score * Double(sum.count)
       return sum
     }
     sum.add(

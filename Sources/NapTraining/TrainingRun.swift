@@ -2,6 +2,7 @@ package import NapData
 package import NapEngine
 package import NapGraph
 package import NapKernels
+package import NapOutputs
 package import NapTensor
 
 /// How a network is trained.
@@ -179,6 +180,9 @@ package final class TrainingRun {
   private let teacher: Teacher?
   private let classes: Int
   private let isLabelled: Bool
+  private let outputs: Outputs
+  /// Of the epoch so far, where there are no labels.
+  private var agreement: AgreementMeter
   private var epochSum = LossSum()
   private var blends: Bool
   private var lastGood: [ValueID: Tensor] = [:]
@@ -189,11 +193,12 @@ package final class TrainingRun {
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
 
+  /// - Parameter outputs: what they are; guessed from their shapes where it is `nil`.
   /// - Throws: `TrainingError` when network and data do not fit, `PlanError` when the network cannot
   ///   be compiled for training.
   package init(
     _ graph: Graph, data: any Dataset, preset: Preset, recipe: TrainingRecipe,
-    teacher: Graph? = nil
+    teacher: Graph? = nil, outputs: Outputs? = nil
   ) throws {
     self.recipe = recipe
     blends = recipe.blendsAtOnce
@@ -210,6 +215,8 @@ package final class TrainingRun {
     plan = try Plan(
       graph, parameters: parameters, mode: .training, scalar: recipe.scalar,
       batch: recipe.batchSize, savesMemory: recipe.savesMemory)
+    self.outputs = outputs ?? Outputs(guessing: plan.outputShapes)
+    agreement = AgreementMeter(self.outputs)
     optimizer = NesterovSGD(plan, recipe.optimizer)
     loader = Loader(
       dataset: data, preset: preset, batchSize: recipe.batchSize, shuffle: true,
@@ -253,6 +260,7 @@ package final class TrainingRun {
     if step % stepsPerEpoch == 0 {
       batches = loader.epoch(epoch)
       epochSum = LossSum()
+      agreement = AgreementMeter(outputs)
     }
     guard let batch = try batches?.next() else { return nil }
     plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
@@ -269,6 +277,7 @@ package final class TrainingRun {
     optimizer.step(learningRate: Float(rate))
     step += 1
     if !isBlended { epochSum.add(sum) }
+    if agreement.count > 0 { epochSum.correct = agreement.score * Double(epochSum.count) }
     smallestLoss = min(smallestLoss, sum.meanLoss)
     let endsEpoch = step % stepsPerEpoch == 0
     if endsEpoch, self.progress < 1 { rememberState() }
@@ -328,12 +337,16 @@ package final class TrainingRun {
         logits: plan.outputs[0], labels: batch.labels, classes: classes,
         teacher: teacher?.outputs[0], gradient: plan.outputGradients[0])
     }
-    let outputs = plan.outputs.indices.map {
-      Imitation.Output(
-        shape: plan.outputShapes[$0], student: plan.outputs[$0], teacher: teacher.outputs[$0],
-        gradient: plan.outputGradients[$0])
+    var sum = LossSum()
+    sum.count = batch.count
+    sum.loss = outputs.losses(
+      of: plan.outputs, towards: teacher.outputs, count: batch.count,
+      temperature: recipe.loss.temperature, gradients: plan.outputGradients
+    ).reduce(0, +)
+    if !isBlended {
+      agreement.add(plan.outputs, towards: teacher.outputs, count: batch.count)
     }
-    return Imitation(temperature: recipe.loss.temperature).evaluate(outputs, count: batch.count)
+    return sum
   }
 
   private func learningRate(at progress: Double) -> Double {

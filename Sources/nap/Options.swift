@@ -112,6 +112,29 @@ struct ShapeOptions: ParsableArguments {
   }
 }
 
+/// What outputs are, where the user knows better than nap.
+struct OutputsOptions: ParsableArguments {
+  @Option(
+    name: .customLong("outputs"), parsing: .singleValue,
+    help: ArgumentHelp(
+      "What an output is, where nap takes it for something else (may be repeated); kinds: auto, \(OutputChoice.kinds.map(\.name).joined(separator: ", ")); an axis, and how much it counts beside other outputs, may follow: boxes=numbers:1*2.",
+      valueName: "name=kind"))
+  var texts: [String] = []
+
+  func choices() throws -> [String: OutputChoice] {
+    var result: [String: OutputChoice] = [:]
+    for text in texts {
+      // Names may hold an equals sign, kinds none.
+      guard let sign = text.lastIndex(of: "=") else {
+        throw ValidationError("'\(text)' is not of the form name=kind")
+      }
+      result[String(text[..<sign])] = try OutputChoice(
+        String(text[text.index(after: sign)...]))
+    }
+    return result
+  }
+}
+
 extension Pruning {
   /// - Throws: `ValidationError` when one of the names is no criterion.
   static func check(_ names: [String]) throws {

@@ -4,6 +4,7 @@ import NapEngine
 import NapGraph
 import NapKit
 import NapOperators
+import NapOutputs
 import NapPruning
 import NapReport
 import NapSearch
@@ -256,11 +257,12 @@ import Testing
     for (value, role) in graph.parameterRoles where role == .weight {
       changed.constants[value]?.floats = graph.constants[value]?.floats.map { 1.02 * $0 } ?? []
     }
+    let outputs = Outputs(guessing: [[1, 10]])
     // What 64 images tell varies by a quarter from draw to draw; the mean of many draws does not.
     let losses = try [(512, 1), (64, 16)].map { images, count in
       let draws = try (0..<count).map { draw in
         let meter = try LossMeter(
-          graph, pool: data, images: images, preset, seed: Seed(UInt64(draw)))
+          graph, outputs: outputs, pool: data, images: images, preset, seed: Seed(UInt64(draw)))
         #expect(try meter.divergence(of: graph) == 0)
         return try meter.divergence(of: changed)
       }
@@ -279,9 +281,9 @@ import Testing
         plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
         plan.forward()
       }
-      let output = Imitation.Output(
-        shape: plan.outputShapes[0], student: other.outputs[0], teacher: plan.outputs[0])
-      sum += Imitation(temperature: 1).evaluate([output], count: 64).loss
+      sum += outputs.losses(
+        of: other.outputs, towards: plan.outputs, count: 64, temperature: 1
+      ).reduce(0, +)
     }
     let mean = sum / 512
     #expect(mean > 0)

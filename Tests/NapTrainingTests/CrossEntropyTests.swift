@@ -37,32 +37,6 @@ import Testing
     #expect(sum.correct == 0)
   }
 
-  @Test(arguments: [[2, 3], [2, 3, 1], [2, 3, 2]])
-  func imitationsGradientsAgreeWithFiniteDifferences(_ shape: [Int]) {
-    let count = shape.reduce(1, *)
-    let student = (0..<count).map { Float($0 * 7 % 5) - 1.5 }
-    let teacher = (0..<count).map { Float($0 * 3 % 7) * 0.5 - 1 }
-    func value(_ student: [Float], _ gradient: UnsafeMutablePointer<Float>? = nil) -> Double {
-      student.withUnsafeBufferPointer { y in
-        teacher.withUnsafeBufferPointer { t in
-          guard let y = y.baseAddress, let t = t.baseAddress else { return 0 }
-          let output = Imitation.Output(
-            shape: shape, student: y, teacher: t, gradient: gradient)
-          return Imitation().evaluate([output], count: 2).meanLoss
-        }
-      }
-    }
-    var gradient = [Float](repeating: 0, count: count)
-    _ = value(student, &gradient)
-    for i in 0..<count {
-      var (above, below) = (student, student)
-      above[i] += 0.01
-      below[i] -= 0.01
-      #expect(abs(Double(gradient[i]) - (value(above) - value(below)) / 0.02) < 1e-3)
-    }
-    #expect(abs(value(teacher)) < 1e-6)
-  }
-
   @Test func schedulesBeginAtOneAndEndLow() {
     for schedule in Schedule.allCases {
       #expect(schedule.factor(at: 0) == 1)

@@ -101,6 +101,22 @@ extension PruningReport {
         ])
       }
     }
+    var agreements = Table(["output", "taken for", "equal decisions", "R² mean", "least", "cosine"])
+    func number(_ value: Double?, _ format: String) -> String {
+      value.map { String(format: format, $0) } ?? ""
+    }
+    let worst = outputs.map(\.agreement).min()
+    for output in outputs {
+      let channels = "\(output.firstChannel)-\(output.firstChannel + output.channels - 1)"
+      let mark = outputs.count > 1 && output.agreement == worst ? " (worst)" : ""
+      agreements.rows.append([
+        output.name + mark, "\(output.kind), axis \(output.axis), \(channels)",
+        number(output.equalDecisions.map { 100 * $0 }, "%.2f %%"), number(output.explained, "%.4f"),
+        output.leastExplained.map {
+          String(format: "%.4f (channel %d)", $0, output.leastExplainedChannel ?? 0)
+        } ?? "", number(output.cosine, "%.4f"),
+      ])
+    }
     let ending =
       (isBarelyFaster
         ? "Hardly faster here: processors compute channels in blocks; --round 8 or --latency minds that.\n"
@@ -108,7 +124,14 @@ extension PruningReport {
       + String(format: "%.0f s, ", seconds)
       + (verified
         ? "verified: the written network computes what the pruned one does" : "NOT VERIFIED")
-    return [table.rendered(), summary.rendered(), ending].joined(separator: "\n\n")
+    let agreement =
+      outputs.isEmpty
+      ? []
+      : [
+        "Agreement with the original on \(outputs[0].examples) held-out examples:\n"
+          + agreements.rendered()
+      ]
+    return ([table.rendered(), summary.rendered()] + agreement + [ending]).joined(separator: "\n\n")
   }
 
   /// Whether the network takes far more of its time than of its MACs.

@@ -46,6 +46,8 @@ struct Compare: ParsableCommand {
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
+  @OptionGroup var outputsOptions: OutputsOptions
+
   @OptionGroup var outputOptions: OutputOptions
 
   private var names: [String] {
@@ -73,6 +75,7 @@ struct Compare: ParsableCommand {
     pruning.epochs = time == nil ? epochs ?? 0 : nil
     pruning.seconds = time?.seconds
     pruning.seed = seed
+    pruning.outputs = try outputsOptions.choices()
     let terminal = Terminal()
     let report = try Comparison(pruning, criteria: names, macs: shares).run(
       try Network(contentsOf: model), progress: outputOptions.progress(terminal))

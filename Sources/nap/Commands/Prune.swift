@@ -149,6 +149,8 @@ struct Prune: ParsableCommand {
       visibility: .hidden))
   var restoreNormalization = true
 
+  @OptionGroup var outputsOptions: OutputsOptions
+
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
@@ -226,6 +228,7 @@ struct Prune: ParsableCommand {
     pruning.optimizer = optimizer
     pruning.learningRate = learningRate
     pruning.frozenNodes = freeze
+    pruning.outputs = try outputsOptions.choices()
     pruning.restoresNormalizations = restoreNormalization
     pruning.teacher = try teacher.map { try Network(contentsOf: $0) }
     let network = try Network(contentsOf: model)

@@ -37,6 +37,8 @@ struct Sensitivity: ParsableCommand {
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
+  @OptionGroup var outputsOptions: OutputsOptions
+
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
@@ -55,6 +57,7 @@ struct Sensitivity: ParsableCommand {
     analysis.images = images
     analysis.curvatureImages = curvatureImages
     analysis.seed = seed
+    analysis.outputs = try outputsOptions.choices()
     let terminal = Terminal()
     let report = try analysis.run(
       try Network(contentsOf: model), progress: outputOptions.progress(terminal))

@@ -70,6 +70,8 @@ struct Train: ParsableCommand {
 
   @OptionGroup var engineOptions: EngineOptions
 
+  @OptionGroup var outputsOptions: OutputsOptions
+
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
@@ -109,6 +111,7 @@ struct Train: ParsableCommand {
     training.temperature = temperature
     training.augments = augment
     training.seed = seed
+    training.outputs = try outputsOptions.choices()
     training.precision = engineOptions.precision
     training.savesMemory = engineOptions.saveMemory
     let network = try training.network(model)

@@ -1,0 +1,334 @@
+import Foundation
+package import NapData
+import NapEngine
+package import NapGraph
+import NapOperators
+package import NapOutputs
+package import NapTensor
+import NapTraining
+
+/// Finds out what the outputs of a network are: from what the user says, from the network's end, from the
+/// data's labels, and from what it says of some examples.
+package struct OutputRecognition {
+  package let ends: NetworkEnds
+  package private(set) var outputs = Outputs([])
+  private let said: [String: OutputChoice]
+  private let isLabelled: Bool
+  private var trunk: Graph { ends.trunk }
+
+  /// - Parameters:
+  ///   - data: what scales are measured on, and whether there are labels.
+  ///   - said: by name of the output.
+  /// - Throws: `UsageError` when what the user says does not fit, or when an output is none that can be
+  ///   compared example by example.
+  package init(
+    _ network: Graph, data: any Dataset, preset: Preset, said: [String: OutputChoice],
+    temperatures: [Float] = [], seed: Seed
+  ) throws {
+    let names = network.outputs.map { network.name(of: $0.value) }
+    if let unknown = said.keys.sorted().first(where: { !names.contains($0) }) {
+      throw UsageError(
+        "the network has no output '\(unknown)'",
+        recovery: "its outputs are \(names.joined(separator: ", "))")
+    }
+    self.said = said
+    ends = NetworkEnds(network, keeping: Set(said.filter { $0.value.isAboutEnds }.keys))
+    isLabelled = data.isLabelled
+    try ends.trunk.check(fits: data)
+    try checkBatchAxes()
+    let samples = try Self.samples(of: ends.trunk, data, preset, seed)
+    var atoms = try IndexAtoms(ends.trunk)
+    let features = featureRoots(&atoms)
+    let meanings = try trunk.outputs.enumerated().map { k, port in
+      try meaning(of: port.value, samples[k], &atoms, features)
+    }
+    outputs = Outputs(meanings)
+    outputs.balance(by: samples, temperatures: [1, 2, 4] + temperatures)
+  }
+
+  /// Numbers of examples can only be told apart where the first axis counts examples.
+  private func checkBatchAxes() throws {
+    let sizes = trunk.isBatchOpen ? [2, 3] : [trunk.batchSize(1)]
+    for size in sizes {
+      let shapes = try trunk.shapes(batch: size)
+      for port in trunk.outputs where shapes[port.value.index].first != size {
+        throw UsageError(
+          "the first axis of output '\(ends.name(ofOutput: port.value))' does not count examples",
+          recovery: "export the network without that output")
+      }
+    }
+  }
+
+  /// What the network says of some examples.
+  private static func samples(
+    of graph: Graph, _ data: any Dataset, _ preset: Preset, _ seed: Seed
+  ) throws -> [OutputSamples] {
+    let shapes = try graph.shapes(batch: 1)
+    let numbers = graph.outputs.reduce(0) { $0 + shapes[$1.value.index].dropFirst().product }
+    let wanted = min(data.count, max(fewest, min(most, mostNumbers / max(1, numbers))))
+    let batch = graph.batchSize(upTo: min(32, wanted))
+    let plan = try Plan(graph, batch: batch)
+    var generator = seed.derived("outputs").generator()
+    let chosen = (0..<data.count).shuffled(using: &generator).prefix(wanted)
+    let epoch = Loader(
+      dataset: Subset(data, indices: Array(chosen)), preset: preset, batchSize: batch,
+      shuffle: false, augment: false, dropLast: false, seed: seed
+    ).epoch(0)
+    var results = plan.outputs.map { _ in [Float]() }
+    while let images = try epoch.next() {
+      plan.inputs[0].update(from: images.pixels, count: images.count * data.imageShape.product)
+      plan.forward()
+      for (k, shape) in plan.outputShapes.enumerated() {
+        let count = images.count * shape.dropFirst().product
+        results[k] += UnsafeBufferPointer(start: plan.outputs[k], count: count)
+      }
+    }
+    for (k, port) in graph.outputs.enumerated() where !results[k].allSatisfy(\.isFinite) {
+      throw UsageError(
+        "output '\(NetworkEnds(graph).name(ofOutput: port.value))' holds what are no numbers (NaN or infinite) on these data",
+        recovery: "check the network and --preset: nap eval or nap run show what it says")
+    }
+    return zip(results, plan.outputShapes).map {
+      OutputSamples($0, size: $1.dropFirst().product)
+    }
+  }
+
+  private static let (fewest, most, mostNumbers) = (16, 512, 1 << 25)
+}
+
+extension OutputRecognition {
+  /// Says what the outputs have been taken for.
+  func announce(_ progress: ProgressHandler) throws {
+    for meaning in outputs.meanings {
+      try progress(
+        WorkProgress(
+          stage: "looking at outputs",
+          message: "output '\(meaning.name)': \(meaning.summary) (\(meaning.reason))"))
+    }
+  }
+}
+
+// MARK: One output
+extension OutputRecognition {
+  private func meaning(
+    of value: ValueID, _ samples: OutputSamples, _ atoms: inout IndexAtoms, _ features: Set<Int>
+  ) throws -> OutputMeaning {
+    let shape = Array(atoms.shapes[value.index].dropFirst())
+    let name = ends.name(ofOutput: value)
+    let choice = said[name]
+    if let axis = choice?.axis, axis > shape.count || axis < 1 {
+      throw UsageError(
+        "output '\(name)' has no axis \(axis) that is not the batch",
+        recovery: "it has the shape Nx\(shape.map(String.init).joined(separator: "x"))")
+    }
+    func result(_ kind: (OutputPlace) -> any OutputKind, axis: Int, _ reason: String)
+      -> OutputMeaning
+    {
+      let axis = choice?.axis.map { $0 - 1 } ?? axis
+      let place = OutputPlace(shape, axis: axis)
+      return OutputMeaning(
+        name: name, shape: shape, axis: axis, kinds: [(place.channels, kind(place))],
+        share: choice?.share ?? 1, reason: reason)
+    }
+    func result(_ type: any OutputKind.Type, axis: Int, _ reason: String) -> OutputMeaning {
+      result({ type.init(measuring: samples, at: $0) }, axis: axis, reason)
+    }
+    let axis = channelAxis(of: value, shape, &atoms, features)
+    if let type = choice?.type { return result(type, axis: axis, "as --outputs says") }
+    func inner(_ axis: Int) -> Int { max(0, (axis < 0 ? axis + shape.count + 1 : axis) - 1) }
+    for end in ends.ends[value] ?? [] {
+      switch end {
+      case .softmax(let axis): return result(Logits.self, axis: inner(axis), "a softmax follows")
+      case .sigmoid: return result(TwoClassLogits.self, axis: axis, "a sigmoid follows")
+      case .position(let axis):
+        return result(Logits.self, axis: inner(axis), "the position of the largest follows")
+      }
+    }
+    if isLabelled, shape.count == 1, shape[0] > 1 {
+      return result(Logits.self, axis: 0, "the data has labels")
+    }
+    let own = choice?.axis.map { $0 - 1 } ?? axis
+    let kinds = partsByOrigin(of: value, shape, axis: own)
+    if kinds.contains(where: { $0.type != nil }) {
+      return OutputMeaning(
+        name: name, shape: shape, axis: own,
+        kinds: kinds.map { part in
+          let place = OutputPlace(shape, axis: own, channels: part.channels)
+          let type = part.type ?? Numbers.self
+          return (part.channels, type.init(measuring: samples, at: place))
+        }, share: choice?.share ?? 1, reason: "by what computes its channels")
+    }
+    let place = OutputPlace(shape, axis: own)
+    let traits = OutputTraits(samples, place)
+    if traits.areUnitVectors { return result(UnitVectors.self, axis: own, "all have length 1") }
+    if traits.areDistributions { return result(Probabilities.self, axis: own, "they sum to 1") }
+    if traits.areLogits {
+      return result(Logits.self, axis: own, "they are as those of a classifier: centred, and sure")
+    }
+    return result(Numbers.self, axis: own, "nothing says otherwise")
+  }
+
+  /// Roots of the atoms that features of layers with weights are.
+  private func featureRoots(_ atoms: inout IndexAtoms) -> Set<Int> {
+    var roots: Set<Int> = []
+    for layer in trunk.affineLayers(shapes: atoms.shapes) {
+      let place = IndexAtoms.Place(value: layer.node.inputs[1], axis: layer.op.weightOutputAxis)
+      for index in 0..<layer.weight.shape[layer.op.weightOutputAxis] {
+        roots.insert(atoms.find(atoms.atom(place, index)))
+      }
+    }
+    return roots
+  }
+
+  /// The axis of features, as the layers before have it; else the shorter one of a list of vectors,
+  /// or the first.
+  private func channelAxis(
+    of value: ValueID, _ shape: [Int], _ atoms: inout IndexAtoms, _ features: Set<Int>
+  ) -> Int {
+    guard shape.count > 1 else { return 0 }
+    var tied: [Int] = []
+    for (axis, size) in shape.enumerated() where size > 1 {
+      let place = IndexAtoms.Place(value: value, axis: axis + 1)
+      let isTied = (0..<size).contains { features.contains(atoms.find(atoms.atom(place, $0))) }
+      if isTied { tied.append(axis) }
+    }
+    if tied.count == 1 { return tied[0] }
+    return shape.count == 2 && shape[1] < shape[0] ? 1 : 0
+  }
+
+  /// Channels in runs of the same kind, by the operator that computes them behind moves; `nil` for
+  /// those that none tells of.
+  private func partsByOrigin(of value: ValueID, _ shape: [Int], axis: Int)
+    -> [(channels: Range<Int>, type: (any OutputKind.Type)?)]
+  {
+    guard !shape.isEmpty, let tracer = OriginTracer(trunk) else {
+      return [(0..<(shape.first ?? 1), nil)]
+    }
+    var result: [(channels: Range<Int>, type: (any OutputKind.Type)?)] = []
+    for channel in 0..<shape[axis] {
+      let type = tracer.kind(of: value, axis: axis + 1, index: channel)
+      if let last = result.last, last.type?.name == type?.name {
+        result[result.count - 1].channels = last.channels.lowerBound..<channel + 1
+      } else {
+        result.append((channel..<channel + 1, type))
+      }
+    }
+    return result
+  }
+}
+
+/// Follows channels back through operators that only move numbers.
+private final class OriginTracer {
+  private let graph: Graph
+  private let shapes: [[Int]]
+  private let producers: [Int?]
+  /// The input atoms that a node's output atoms go together with, by node.
+  private var sources: [Int: [Place: [IndexLinks.Atom]]] = [:]
+
+  private struct Place: Hashable {
+    var axis: Axis
+    var index: Int
+  }
+
+  init?(_ graph: Graph) {
+    guard let shapes = try? graph.shapes(batch: 1) else { return nil }
+    self.graph = graph
+    self.shapes = shapes
+    producers = graph.producers
+  }
+
+  func kind(of value: ValueID, axis: Int, index: Int) -> (any OutputKind.Type)? {
+    guard let producer = producers[value.index] else { return nil }
+    let node = graph.nodes[producer]
+    if node.op is Sigmoid { return TwoClassProbabilities.self }
+    if let softmax = node.op as? Softmax {
+      let own = softmax.axis < 0 ? softmax.axis + shapes[value.index].count : softmax.axis
+      return own == axis ? Probabilities.self : nil
+    }
+    guard node.op is any MovingOperator || node.op is any ReshapingOperator,
+      let output = node.outputs.firstIndex(of: value)
+    else { return nil }
+    let place = Place(axis: .output(output, axis: axis), index: index)
+    var found: [(any OutputKind.Type)?] = []
+    for source in sources(of: producer)[place] ?? [] {
+      guard case .input(let input, let axis) = source.axis else { continue }
+      found.append(kind(of: node.inputs[input], axis: axis, index: source.index))
+    }
+    guard let first = found.first, let kind = first,
+      found.allSatisfy({ $0?.name == kind.name })
+    else { return nil }
+    return kind
+  }
+
+  private func sources(of index: Int) -> [Place: [IndexLinks.Atom]] {
+    if let known = sources[index] { return known }
+    let node = graph.nodes[index]
+    var links = IndexLinks(
+      inputShapes: node.inputs.map { shapes[$0.index] },
+      outputShapes: node.outputs.map { shapes[$0.index] })
+    node.op.link(&links)
+    var result: [Place: [IndexLinks.Atom]] = [:]
+    for (a, b) in links.unions {
+      switch (a.axis, b.axis) {
+      case (.input, .output): result[Place(axis: b.axis, index: b.index), default: []].append(a)
+      case (.output, .input): result[Place(axis: a.axis, index: a.index), default: []].append(b)
+      default: break
+      }
+    }
+    sources[index] = result
+    return result
+  }
+}
+
+/// What numbers look like, at some positions of some examples.
+private struct OutputTraits {
+  private(set) var areUnitVectors = false
+  private(set) var areDistributions = false
+  /// Trained by cross-entropy, logits have gradients that sum to 0, so that their mean stays about the
+  /// same while each of them moves; and a softmax of them is sure of something.
+  private(set) var areLogits = false
+
+  init(_ samples: OutputSamples, _ place: OutputPlace) {
+    let (channels, stride) = (place.channels.count, place.stride)
+    guard channels > 1, samples.count > 1 else { return }
+    var (count, sureness) = (0.0, 0.0)
+    var (isUnit, isDistribution) = (true, true)
+    var sums = [Double](repeating: 0, count: channels + 1)
+    var squares = sums
+    samples.forEach { y in
+      place.forEachPosition { start in
+        var (sum, square, largest) = (0.0, 0.0, -Double.infinity)
+        for k in 0..<channels {
+          let x = Double(y[start + k * stride])
+          sum += x
+          square += x * x
+          largest = max(largest, x)
+          sums[k] += x
+          squares[k] += x * x
+          if x < 0 { isDistribution = false }
+        }
+        sums[channels] += sum
+        squares[channels] += sum * sum
+        var total = 0.0
+        for k in 0..<channels { total += exp(Double(y[start + k * stride]) - largest) }
+        sureness += 1 / total
+        if abs(square - 1) > 1e-2 { isUnit = false }
+        if abs(sum - 1) > 1e-3 { isDistribution = false }
+        count += 1
+      }
+    }
+    let variances = zip(sums, squares).map { $1 / count - ($0 / count) * ($0 / count) }
+    let spread = variances.dropLast().reduce(0, +)
+    areUnitVectors = isUnit && !isDistribution && spread > 0
+    areDistributions = isDistribution
+    areLogits =
+      variances[channels] < 0.3 * spread
+      && sureness / count > 0.2 + 1.1 / Double(channels)
+  }
+}
+
+extension Graph {
+  var isBatchOpen: Bool {
+    if case .dynamic? = inputs.first?.dimensions.first { true } else { false }
+  }
+}

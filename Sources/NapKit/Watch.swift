@@ -1,0 +1,164 @@
+import NapData
+import NapEngine
+import NapGraph
+import NapKernels
+import NapOutputs
+import NapReport
+import NapTensor
+import NapTraining
+
+/// Held-out examples that nothing is trained on: they tell the better of two networks on the way, and
+/// whether what is written is any good.
+final class Watch {
+  let data: any Dataset
+  private let outputs: Outputs
+  private let objective: CrossEntropy
+  private let batchSize: Int
+  private let batches: [Seen]
+  /// The plan of the last network, for others of the same nodes.
+  private var last: (nodes: [[ValueID]], plan: Plan)?
+
+  private struct Seen {
+    var pixels: [Float]
+    /// Empty without labels.
+    var labels: [Int]
+    var count: Int
+    /// What the original says, and what is imitated.
+    var original: [[Float]]
+    var teacher: [[Float]]
+  }
+
+  /// Examples at most.
+  private static let most = 1024
+  /// Bytes of examples and outputs at most.
+  private static let mostBytes = 256 << 20
+
+  /// Some examples of a data set, and the others.
+  static func split(_ data: any Dataset, outputs: Outputs, seed: Seed) -> (
+    watched: Subset, others: Subset
+  ) {
+    let size = data.imageShape.product + 2 * outputs.meanings.reduce(0) { $0 + $1.size }
+    let count = min(data.count, most, max(16, mostBytes / (4 * max(1, size))))
+    let parts = data.split(holdingOut: count, seed: seed.derived("watch"))
+    return (parts.heldOut, parts.rest)
+  }
+
+  /// - Parameter objective: what is trained on, where there are labels; without, its temperature.
+  init(
+    _ original: Graph, outputs: Outputs, teacher: Graph, data: any Dataset, preset: Preset,
+    objective: CrossEntropy
+  ) throws {
+    self.data = data
+    self.outputs = outputs
+    self.objective = objective
+    let size = original.batchSize(upTo: min(128, max(1, data.count)))
+    batchSize = size
+    let plans = try [original, teacher].map { try Plan($0, batch: size) }
+    let epoch = Loader(
+      dataset: data, preset: preset, batchSize: size, shuffle: false, augment: false,
+      dropLast: false, seed: Seed(0)
+    ).epoch(0)
+    var batches: [Seen] = []
+    while let batch = try epoch.next() {
+      let pixels = Array(
+        UnsafeBufferPointer(start: batch.pixels, count: batch.count * data.imageShape.product))
+      let said = plans.map { Self.run($0, pixels) }
+      batches.append(
+        Seen(
+          pixels: pixels, labels: data.isLabelled ? Array(batch.labels.prefix(batch.count)) : [],
+          count: batch.count, original: said[0], teacher: said[1]))
+    }
+    self.batches = batches
+  }
+
+  /// The mean of what training minimizes; infinite where outputs are no numbers.
+  func loss(of graph: Graph) throws -> Double {
+    let plan = try plan(of: graph)
+    var (sum, count) = (0.0, 0)
+    for batch in batches {
+      let said = Self.run(plan, batch.pixels)
+      guard said.allSatisfy({ $0.allSatisfy(\.isFinite) }) else { return .infinity }
+      sum += withPointers(said) { said in
+        withPointers(batch.teacher) { teacher in
+          batch.labels.isEmpty
+            ? outputs.losses(
+              of: said, towards: teacher, count: batch.count, temperature: objective.temperature
+            ).reduce(0, +)
+            : objective.evaluate(
+              logits: said[0], labels: batch.labels, classes: data.classNames.count,
+              teacher: teacher[0]
+            ).loss
+        }
+      }
+      count += batch.count
+    }
+    return sum / Double(max(1, count))
+  }
+
+  /// How far a network agrees with the original.
+  func agreement(of graph: Graph) throws -> AgreementMeter {
+    let plan = try plan(of: graph)
+    var meter = AgreementMeter(outputs)
+    for batch in batches {
+      withPointers(Self.run(plan, batch.pixels)) { said in
+        withPointers(batch.original) { meter.add(said, towards: $0, count: batch.count) }
+      }
+    }
+    return meter
+  }
+
+  /// What the report says of every part of every output.
+  func reports(of graph: Graph) throws -> [PruningReport.Output] {
+    let parts = outputs.meanings.flatMap { meaning in meaning.parts.map { _ in meaning } }
+    return zip(parts, try agreement(of: graph).parts).map { meaning, part in
+      var report = PruningReport.Output(
+        name: part.output, kind: part.kind, axis: meaning.axis + 1,
+        firstChannel: part.channels.lowerBound, channels: part.channels.count,
+        reason: meaning.reason, agreement: part.score, examples: data.count)
+      report.equalDecisions = part.equalDecisions
+      report.cosine = part.cosine
+      report.explained = part.explained?.mean
+      report.leastExplained = part.explained?.least
+      report.leastExplainedChannel = part.explained?.leastChannel
+      return report
+    }
+  }
+
+  private func plan(of graph: Graph) throws -> Plan {
+    let nodes = graph.nodes.map { $0.inputs + $0.outputs }
+    let floats = graph.constants.filter(\.value.isFloat)
+    if let last, last.nodes == nodes,
+      floats.allSatisfy({
+        last.plan.parameters.contains($0.key) && last.plan.parameters.count($0.key) == $0.value.count
+      })
+    {
+      for (value, tensor) in floats { last.plan.parameters.set(value, tensor) }
+      last.plan.prepare()
+      return last.plan
+    }
+    let plan = try Plan(graph, batch: batchSize)
+    last = (nodes, plan)
+    return plan
+  }
+
+  private static func run(_ plan: Plan, _ pixels: [Float]) -> [[Float]] {
+    let count = pixels.count / max(1, plan.inputShapes[0].dropFirst().product)
+    plan.inputs[0].update(from: pixels, count: pixels.count)
+    plan.forward()
+    return zip(plan.outputs, plan.outputShapes).map {
+      Array(UnsafeBufferPointer(start: $0, count: count * $1.dropFirst().product))
+    }
+  }
+}
+
+/// The memory of several arrays at once.
+func withPointers<R>(_ arrays: [[Float]], _ body: ([UnsafePointer<Float>]) throws -> R) rethrows -> R
+{
+  func next(_ arrays: ArraySlice<[Float]>, _ found: [UnsafePointer<Float>]) throws -> R {
+    guard let first = arrays.first else { return try body(found) }
+    return try first.withUnsafeBufferPointer { buffer in
+      try next(arrays.dropFirst(), found + [buffer.baseAddress].compactMap { $0 })
+    }
+  }
+  return try next(arrays[...], [])
+}

@@ -1,0 +1,192 @@
+import NapKernels
+import NapTensor
+
+/// How far two networks agree on one part of an output, in terms that their user knows.
+package struct PartAgreement: Sendable, Hashable {
+  package var output: String
+  package var channels: Range<Int>
+  package var kind: String
+  /// `0...1`: what `measure` says, or the mean of what is explained of each channel.
+  package var score: Double
+  /// The share of equal decisions, in `0...1`.
+  package var equalDecisions: Double?
+  /// How much of the variance over the data is explained, the mean over the channels and the least.
+  package var explained: (mean: Double, least: Double, leastChannel: Int)? {
+    get { variance.map { ($0.mean, $0.least, $0.leastChannel) } }
+  }
+  package var cosine: Double?
+  fileprivate var variance: Explained?
+
+  fileprivate struct Explained: Sendable, Hashable {
+    var mean: Double
+    var least: Double
+    var leastChannel: Int
+  }
+}
+
+/// Compares what two networks say of many examples.
+package struct AgreementMeter: Sendable {
+  private let outputs: Outputs
+  private var tallies: [[Tally]]
+  package private(set) var count = 0
+
+  package init(_ outputs: Outputs) {
+    self.outputs = outputs
+    tallies = outputs.meanings.map { $0.parts.map { Tally($0) } }
+  }
+
+  /// Adds the first `count` examples of a batch.
+  package mutating func add(
+    _ ys: [UnsafePointer<Float>], towards ts: [UnsafePointer<Float>], count: Int
+  ) {
+    self.count += count
+    for (k, meaning) in outputs.meanings.enumerated() {
+      for (p, part) in meaning.parts.enumerated() {
+        for n in 0..<count {
+          tallies[k][p].add(ys[k] + n * meaning.size, ts[k] + n * meaning.size, part)
+        }
+      }
+    }
+  }
+
+  /// Part by part.
+  package var parts: [PartAgreement] {
+    zip(outputs.meanings, tallies).flatMap { meaning, tallies in
+      zip(meaning.parts, tallies).map { $1.agreement($0, of: meaning.name) }
+    }
+  }
+
+  /// The least of all parts: a network is worth what its worst output is.
+  package var score: Double {
+    count == 0 ? 0 : parts.map(\.score).min() ?? 0
+  }
+}
+
+/// Sums over examples of one part.
+private struct Tally: Sendable {
+  /// Equal answers and all answers, or twice what both say yes to and what either does.
+  private var equal = 0.0
+  private var all = 0.0
+  private var cosine = 0.0
+  private var vectors = 0.0
+  /// By channel, from a first value on, so that little cancels.
+  private var origins: [Double] = []
+  private var sums: [Double]
+  private var squares: [Double]
+  private var errors: [Double]
+  private var numbers = 0.0
+
+  init(_ part: OutputMeaning.Part) {
+    sums = [Double](repeating: 0, count: part.place.channels.count)
+    squares = sums
+    errors = sums
+  }
+
+  mutating func add(
+    _ y: UnsafePointer<Float>, _ t: UnsafePointer<Float>, _ part: OutputMeaning.Part
+  ) {
+    let (place, stride) = (part.place, part.place.stride)
+    switch part.kind.measure {
+    case .choice:
+      let classes = place.channels.count
+      place.forEachPosition { start in
+        var (a, b) = (0, 0)
+        for k in 1..<max(1, classes) {
+          if y[start + k * stride] > y[start + a * stride] { a = k }
+          if t[start + k * stride] > t[start + b * stride] { b = k }
+        }
+        // What is not a number agrees with nothing.
+        if a == b, y[start + a * stride].isFinite { equal += 1 }
+        all += 1
+      }
+    case .decision(let threshold):
+      place.forEachNumber { i, _ in
+        let (a, b) = (y[i] > threshold, t[i] > threshold)
+        if place.count == 1 {
+          equal += a == b && y[i].isFinite ? 1 : 0
+          all += 1
+        } else {
+          equal += a && b ? 2 : 0
+          all += (a ? 1 : 0) + (b ? 1 : 0)
+        }
+      }
+      addVariance(y, t, place) { $0 }
+    case .variance(let ofShares):
+      if ofShares { addVariance(y, t, place, sigmoid) } else { addVariance(y, t, place) { $0 } }
+    case .angle:
+      place.forEachPosition { start in
+        var (yt, yy, tt) = (0.0, 0.0, 0.0)
+        for k in 0..<place.channels.count {
+          let (a, b) = (Double(y[start + k * stride]), Double(t[start + k * stride]))
+          yt += a * b
+          yy += a * a
+          tt += b * b
+        }
+        cosine += yt / max((yy * tt).squareRoot(), 1e-30)
+        vectors += 1
+      }
+      addVariance(y, t, place) { $0 }
+    }
+  }
+
+  @inline(__always)
+  private mutating func addVariance(
+    _ y: UnsafePointer<Float>, _ t: UnsafePointer<Float>, _ place: OutputPlace,
+    _ value: (Float) -> Float
+  ) {
+    if origins.isEmpty {
+      origins = sums
+      place.forEachNumber { i, k in origins[k] = Double(value(t[i])) }
+    }
+    place.forEachNumber { i, k in
+      let (a, b) = (Double(value(y[i])), Double(value(t[i])))
+      sums[k] += b - origins[k]
+      squares[k] += (b - origins[k]) * (b - origins[k])
+      errors[k] += (a - b) * (a - b)
+    }
+    numbers += Double(place.positions)
+  }
+
+  func agreement(_ part: OutputMeaning.Part, of output: String) -> PartAgreement {
+    var result = PartAgreement(
+      output: output, channels: part.place.channels, kind: part.kind.name, score: 0)
+    result.variance = explained(part)
+    let explained = result.variance?.mean ?? 0
+    switch part.kind.measure {
+    case .choice:
+      result.equalDecisions = all > 0 ? equal / all : 0
+    case .decision:
+      // Where neither says yes to anything, decisions tell nothing.
+      result.equalDecisions = all > 0 ? equal / all : nil
+    case .variance: break
+    case .angle: result.cosine = vectors > 0 ? cosine / vectors : 0
+    }
+    result.score = min(1, max(0, result.equalDecisions ?? result.cosine ?? explained))
+    if !result.score.isFinite { result.score = 0 }
+    return result
+  }
+
+  private static let fewNumbers = 8.0
+
+  /// Of a channel that hardly moves beside the kind's own scale, or of few examples, errors count in units
+  /// of that.
+  private func explained(_ part: OutputMeaning.Part) -> PartAgreement.Explained? {
+    guard numbers > 0 else { return nil }
+    let scales = (part.kind as? Numbers)?.scales
+    let variances = sums.indices.map { k in
+      squares[k] / numbers - (sums[k] / numbers) * (sums[k] / numbers)
+    }
+    let largest = variances.max() ?? 0
+    let shares = sums.indices.map { k -> Double in
+      let scale = Double(scales?[k] ?? 0)
+      let part = numbers < Self.fewNumbers ? 1 : 1e-2
+      let variance = max(variances[k], part * scale * scale, 1e-8 * largest, 1e-30)
+      let share = 1 - errors[k] / numbers / variance
+      return share.isFinite ? share : -.infinity
+    }
+    guard let least = shares.min(), let channel = shares.firstIndex(of: least) else { return nil }
+    return .init(
+      mean: shares.reduce(0) { $0 + max(0, $1) } / Double(shares.count), least: least,
+      leastChannel: part.place.channels.lowerBound + channel)
+  }
+}

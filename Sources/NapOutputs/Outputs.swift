@@ -1,0 +1,133 @@
+package import NapTensor
+import NapKernels
+
+/// What all outputs of a network are.
+package struct Outputs: Sendable {
+  package private(set) var meanings: [OutputMeaning]
+
+  package init(_ meanings: [OutputMeaning]) { self.meanings = meanings }
+
+  /// Makes several outputs or parts comparable: each counts in units of what saying the same of every
+  /// example costs.
+  ///
+  /// - Parameters:
+  ///   - samples: of every output.
+  ///   - temperatures: at which losses and curvature will be asked for.
+  package mutating func balance(by samples: [OutputSamples], temperatures: [Float]) {
+    guard meanings.count > 1 || meanings.contains(where: { $0.parts.count > 1 }) else { return }
+    for index in meanings.indices {
+      meanings[index].balance(by: samples[index], temperatures: temperatures)
+    }
+  }
+
+  /// Guessed from shapes alone: `[N, K]` are logits, others are numbers of spread 1.
+  package init(guessing shapes: [[Int]]) {
+    meanings = shapes.enumerated().map { index, shape in
+      let sizes = Array(shape.dropFirst())
+      let (isVector, count) = (sizes.count == 1, sizes.first ?? 1)
+      let kind: any OutputKind =
+        isVector && count > 1
+        ? Logits() : Numbers(scales: [Float](repeating: 1, count: count))
+      return OutputMeaning(
+        name: "output \(index)", shape: sizes, axis: 0, kinds: [(0..<count, kind)],
+        reason: "by its shape")
+    }
+  }
+
+  /// Whether it is a classifier that labels can be told to: one output, logits of one example.
+  package var isClassifier: Bool {
+    meanings.count == 1 && meanings[0].parts.count == 1 && meanings[0].parts[0].kind is Logits
+      && meanings[0].shape.count == 1
+  }
+
+  /// How much a part counts among all.
+  private func share(_ meaning: OutputMeaning) -> Double {
+    let total = meanings.reduce(0) { $0 + $1.share }
+    return meaning.share / max(total, .leastNormalMagnitude) / Double(meaning.parts.count)
+  }
+}
+
+// MARK: Losses
+extension Outputs {
+  /// The loss of every example, towards what another network says.
+  ///
+  /// - Parameters:
+  ///   - outputs, targets: dense, `[batch, …]`, one of each output.
+  ///   - gradients: receive the derivatives of the mean over the `count` examples.
+  package func losses(
+    of outputs: [UnsafePointer<Float>], towards targets: [UnsafePointer<Float>], count: Int,
+    temperature: Float, gradients: [UnsafeMutablePointer<Float>] = []
+  ) -> [Double] {
+    var losses = [Double](repeating: 0, count: count)
+    for (k, meaning) in meanings.enumerated() {
+      let size = meaning.size
+      for part in meaning.parts {
+        let weight = share(meaning) * part.weight(temperature)
+        let factor = Float(weight / Double(max(1, count)))
+        func add(_ n: Int) -> Double {
+          let gradient = gradients.isEmpty ? nil : gradients[k] + n * size
+          return weight
+            * part.kind.loss(
+              of: outputs[k] + n * size, towards: targets[k] + n * size, at: part.place,
+              temperature: temperature, gradient: gradient, factor: factor)
+        }
+        losses.withUnsafeMutableBufferPointer { losses in
+          nonisolated(unsafe) let losses = losses
+          if count * part.place.count < Self.fewNumbers {
+            for n in 0..<count { losses[n] += add(n) }
+          } else {
+            parallel { index, parts in
+              for n in stride(from: index, to: count, by: parts) { losses[n] += add(n) }
+            }
+          }
+        }
+      }
+    }
+    return losses
+  }
+
+  /// Below, one thread alone is faster.
+  private static let fewNumbers = 1 << 15
+
+  /// Writes for every example a random gradient whose second moment is the curvature of its loss.
+  ///
+  /// - Parameter weights: what the examples count; 1 where empty. As gradients are squared, they are
+  ///   multiplied by the root.
+  package func writeCotangents(
+    of outputs: [UnsafePointer<Float>], into gradients: [UnsafeMutablePointer<Float>], count: Int,
+    temperature: Float, weights: [Double], signs: inout SplitMix64
+  ) {
+    for (k, meaning) in meanings.enumerated() {
+      for part in meaning.parts {
+        let weight = share(meaning) * part.weight(temperature)
+        for n in 0..<count {
+          let factor = (weight * (weights.isEmpty ? 1 : weights[n])).squareRoot()
+          part.kind.writeCotangent(
+            of: outputs[k] + n * meaning.size, into: gradients[k] + n * meaning.size,
+            at: part.place, temperature: temperature, factor: Float(factor), signs: &signs)
+        }
+      }
+    }
+  }
+
+  /// How much an example has to say: the trace of its curvature in the logits; 0 at least.
+  package func doubt(of outputs: [UnsafePointer<Float>], example n: Int, temperature: Float)
+    -> Double
+  {
+    meanings.enumerated().reduce(1e-12) { sum, entry in
+      let (k, meaning) = entry
+      return meaning.parts.reduce(sum) { sum, part in
+        sum + share(meaning) * part.weight(temperature)
+          * max(
+            0,
+            part.kind.doubt(
+              of: outputs[k] + n * meaning.size, at: part.place, temperature: temperature))
+      }
+    }
+  }
+
+  /// Whether examples differ in what they have to say.
+  package var hasDoubts: Bool {
+    meanings.contains { $0.parts.contains { !($0.kind is Numbers) && !($0.kind is UnitVectors) } }
+  }
+}
