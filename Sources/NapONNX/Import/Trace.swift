@@ -61,7 +61,7 @@ struct Trace {
   private mutating func add(_ node: ParsedModel.Node) throws(ONNXError) {
     let node = repeatingConstants(of: node)
     for input in node.inputs.compactMap({ $0 }) where !isDefined(input) {
-      throw .invalid("node '\(node.name)' (\(node.type)) uses '\(input)' before it is computed")
+      throw .invalid("node '\(node.name)' (\(node.type)) uses '\(input)', which nothing computes")
     }
     for output in node.outputs where isDefined(output) {
       throw .invalid("value '\(output)' is computed more than once")
