@@ -111,15 +111,20 @@ struct Trace {
       shapes[output] = shape
     }
     let isOutput = model.outputs.contains { node.outputs.contains($0.name) }
-    if Self.passThrough.contains(node.type), !isOutput, node.outputs.count == 1 {
+    if Self.doesNothing(imported.op), !isOutput, node.outputs.count == 1 {
       sources[node.outputs[0]] = inputs[0]
     } else {
       nodes.append(Node(name: node.name, op: imported.op, inputs: inputs, outputs: node.outputs))
     }
   }
 
-  /// Operators that return their first input when a network is not being trained.
-  private static let passThrough: Set<String> = ["Dropout", "Identity"]
+  /// Whether an operator returns its first input when a network is not being trained.
+  private static func doesNothing(_ op: any Operator) -> Bool {
+    // What is computed at run time is of single precision already.
+    op.name == "Cast"
+      ? op.exported().attributes["to"] == .int(ONNXTensorProto.DataType.float.rawValue)
+      : ["Dropout", "Identity"].contains(op.name)
+  }
 
   private func check(_ node: ParsedModel.Node, hasOutputs: Bool) throws(OperatorError) {
     guard hasOutputs else {
