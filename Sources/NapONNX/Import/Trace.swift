@@ -19,7 +19,7 @@ struct Trace {
 
   private let model: ParsedModel
   private let registry: OperatorRegistry
-  private let fixedBatch: FixedBatch?
+  let fixedBatch: FixedBatch?
 
   /// The batch size a file has written into its reshapes, and what to read instead.
   struct FixedBatch {
@@ -179,7 +179,7 @@ extension Trace {
   /// - Throws: naming a node that does not say how it depends on the batch size.
   func merged(with other: Trace) throws(ONNXError) -> Trace {
     guard nodes.map(\.name) == other.nodes.map(\.name) else {
-      throw .invalid("the nodes depend on the batch size", recovery: Self.fixingTheShape)
+      throw .invalid("the nodes depend on the batch size", recovery: fixingTheBatch)
     }
     var result = self
     result.nodes = []
@@ -189,13 +189,13 @@ extension Trace {
         throw .node(
           name: a.name, type: a.op.name,
           problem: "depends on the batch size in a way that is not supported",
-          recovery: Self.fixingTheShape)
+          recovery: fixingTheBatch)
       }
       result.nodes.append(Node(name: a.name, op: op, inputs: inputs, outputs: a.outputs))
     }
     for output in model.outputs where constants[output.name] != other.constants[output.name] {
       throw .invalid(
-        "output '\(output.name)' depends on the batch size only", recovery: Self.fixingTheShape)
+        "output '\(output.name)' depends on the batch size only", recovery: fixingTheBatch)
     }
     return result
   }
@@ -265,5 +265,12 @@ extension Trace {
     return (a as? any BatchDependentOperator)?.merged(withAny: b)
   }
 
-  private static let fixingTheShape = "fix the batch size with --input-shape"
+  /// What helps a network that depends on the batch size.
+  var fixingTheBatch: String {
+    let shapes = model.inputs.map { input in
+      let shape = shape(of: input.name)
+      return "--input-shape \(input.name)=\(describe([1] + shape.dropFirst()))"
+    }
+    return "fix the batch size with \(shapes.joined(separator: " "))"
+  }
 }
