@@ -24,6 +24,8 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var dataOptions: DataOptions
 
+  @OptionGroup var shapeOptions: ShapeOptions
+
   @Option(
     help: ArgumentHelp("Criteria, separated by commas (default: all).", valueName: "names"))
   var criteria: String?
@@ -73,9 +75,11 @@ struct Compare: ParsableCommand {
     pruning.epochs = time == nil ? epochs ?? 0 : nil
     pruning.seconds = time?.seconds
     pruning.seed = seed
+    let network = try Network(
+      contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     let terminal = Terminal()
     let report = try Comparison(pruning, criteria: names, macs: shares).run(
-      try Network(contentsOf: model), progress: outputOptions.progress(terminal))
+      network, progress: outputOptions.progress(terminal))
     terminal.clear()
     if let plot { try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: plot) }
     print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
