@@ -7,6 +7,8 @@ package protocol Dataset: Sendable {
   var classNames: [String] { get }
   /// Channels, height, width.
   var imageShape: [Int] { get }
+  /// Whether `imageShape` is a choice: images are brought to any size that is wanted.
+  var isOfAnySize: Bool { get }
   /// The class of an image, in `0..<classNames.count`; 0 without labels.
   func label(at index: Int) -> Int
   /// Writes one image as bytes, channel by channel.
@@ -19,6 +21,7 @@ package protocol Dataset: Sendable {
 
 extension Dataset {
   package var isLabelled: Bool { !classNames.isEmpty }
+  package var isOfAnySize: Bool { false }
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
     false
   }
@@ -37,6 +40,7 @@ package struct Subset: Dataset {
   package var count: Int { indices.count }
   package var classNames: [String] { base.classNames }
   package var imageShape: [Int] { base.imageShape }
+  package var isOfAnySize: Bool { base.isOfAnySize }
   package func label(at index: Int) -> Int { base.label(at: indices[index]) }
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
     try base.copyPixels(of: indices[index], into: pixels)

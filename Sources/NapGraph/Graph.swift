@@ -7,7 +7,8 @@ package struct ValueID: Sendable, Hashable, Comparable {
   package static func < (a: ValueID, b: ValueID) -> Bool { a.index < b.index }
 }
 
-/// One size of a graph input or output: a number, or a name for "any" (a dynamic batch axis).
+/// One size of a graph input or output: a number, or a name for "any" (a dynamic batch axis, or in
+/// files any other).
 package enum Dimension: Sendable, Hashable {
   case fixed(Int)
   case dynamic(String)
@@ -36,8 +37,11 @@ package struct Graph: Sendable {
   package struct Port: Sendable, Hashable {
     package var value: ValueID
     package var dimensions: [Dimension]
-    /// The dimensions to write to a file: there the batch size may be fixed though the network
-    /// runs with any, and a dynamic one may have no name.
+    /// The dimensions to write to a file.
+    ///
+    /// There the batch size may be fixed though the network runs with any, a dynamic one may have no
+    /// name, and sizes beyond the batch may be open where the network is the same for all of them.
+    /// One that the network depends on is fixed, even if its file has left it open.
     package var declared: [Dimension]
 
     package init(value: ValueID, dimensions: [Dimension], declared: [Dimension]? = nil) {

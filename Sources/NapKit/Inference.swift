@@ -9,6 +9,10 @@ public struct Inference: Sendable {
 
   public init(precision: Precision = .float32) { self.precision = precision }
 
+  static func missing(_ name: String) -> UsageError {
+    UsageError("input '\(name)' is missing", recovery: "give it with --input \(name)=FILE.npy")
+  }
+
   /// - Parameters:
   ///   - inputs: the `.npy` file of every input, by name.
   ///   - output: the `.npz` file to write the outputs to.
@@ -25,8 +29,7 @@ public struct Inference: Sendable {
     }
     let tensors = try names.map { name -> Tensor in
       guard let path = inputs[name] else {
-        throw UsageError(
-          "input '\(name)' is missing", recovery: "give it with --input \(name)=FILE.npy")
+        throw Self.missing(name)
       }
       let tensor = try NumPyFile.read(path)
       return tensor.isFloat

@@ -58,12 +58,20 @@ extension PruningSession {
     for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
     try announce(run, stage: "fine-tuning")
     var best = try Best(state.graph, watch)
+    let start = best.loss
     try WorkStopped.keeping({ Network(best.graph) }) {
       while let report = try step(run, stage: "fine-tuning") {
         if report.endsEpoch { try best.consider(run.parameters.graph) }
       }
       try best.consider(run.parameters.graph)
     }
+    try progress(
+      WorkProgress(
+        stage: "fine-tuning",
+        message: best.loss < start
+          ? String(format: "the loss on held-out images fell from %.4g to %.4g", start, best.loss)
+          : String(
+            format: "training did not make it better (held-out loss %.4g): kept as it was cut", start)))
     var result = state
     result.graph = best.graph
     return result
@@ -161,6 +169,7 @@ struct Best {
 
   mutating func consider(_ candidate: Graph) throws {
     let loss = try watch?.loss(of: candidate) ?? -.infinity
+    if ProcessInfo.processInfo.environment["NAP_DEBUG"] != nil { FileHandle.standardError.write(Data("DEBUG loss \(loss) best \(self.loss)\n".utf8)) }
     if loss < self.loss || watch == nil { (graph, self.loss) = (candidate, loss) }
   }
 }

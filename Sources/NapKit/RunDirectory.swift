@@ -11,6 +11,8 @@ public final class RunDirectory {
     /// The name of its file.
     public var file: String
     public var point: PruningReport.Point
+    /// What the network was read for, by input, where its file leaves sizes open beyond the batch.
+    var sizes: [String: [Int]]?
   }
 
   public let path: String
@@ -61,7 +63,7 @@ public final class RunDirectory {
   }
 
   func keep(_ network: Network, _ point: PruningReport.Point) throws {
-    let entry = Entry(file: "point-\(entries.count + 1).onnx", point: point)
+    let entry = Entry(file: "point-\(entries.count + 1).onnx", point: point, sizes: network.sizes)
     try network.write(to: "\(path)/\(entry.file)")
     entries.append(entry)
     try writeList()
@@ -78,6 +80,6 @@ public final class RunDirectory {
   }
 
   public func network(_ entry: Entry) throws -> Network {
-    try Network(contentsOf: "\(path)/\(entry.file)")
+    try Network(contentsOf: "\(path)/\(entry.file)", sizes: entry.sizes ?? [:])
   }
 }

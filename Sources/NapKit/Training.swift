@@ -44,14 +44,24 @@ public struct Training: Sendable {
   public static var schedules: [String] { Schedule.allCases.map(\.rawValue) }
 
   /// Trains a network of an architecture, or one in a file.
-  public func network(_ modelOrArchitecture: String) throws -> Network {
+  ///
+  /// - Parameter inputShapes: sizes, by input name, for inputs the file leaves open and the data
+  ///   does not tell.
+  public func network(_ modelOrArchitecture: String, inputShapes: [String: [Int]] = [:]) throws
+    -> Network
+  {
     if let architecture = Architecture.all.first(where: { $0.name == modelOrArchitecture }) {
+      guard inputShapes.isEmpty else {
+        throw UsageError(
+          "the architecture '\(modelOrArchitecture)' takes its sizes from the data",
+          recovery: "leave --input-shape out, or give an ONNX file")
+      }
       let data = try source.open(.train, imageShape: [])
       return architecture.network(
         imageShape: data.imageShape, classes: data.classNames.count, seed: seed)
     }
     do {
-      return try Network(contentsOf: modelOrArchitecture)
+      return try Network(contentsOf: modelOrArchitecture, inputShapes: inputShapes, for: source)
     } catch ONNXError.missingFile {
       let names = Architecture.all.map(\.name).joined(separator: ", ")
       throw UsageError(

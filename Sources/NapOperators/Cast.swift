@@ -19,6 +19,8 @@ package struct Cast: Operator {
     14: "complex64", 15: "complex128", 16: "bfloat16",
   ]
 
+  private static let floats: Set<String> = ["float16", "double", "bfloat16"]
+
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
     if node.operatorType == "CastLike" {
       // What is computed at run time is always of single precision.
@@ -28,7 +30,9 @@ package struct Cast: Operator {
     guard node.attributes["to"] != nil else { throw OperatorError("attribute 'to' is missing") }
     let number = try node.int("to", default: 0)
     let name = names[number] ?? "element type \(number)"
-    guard let type = ElementType(rawValue: name) else {
+    // As with weights: whatever the precision in the file, nap computes and writes single precision.
+    let type = floats.contains(name) ? .float32 : ElementType(rawValue: name)
+    guard let type else {
       throw OperatorError(
         "casting to \(name) is not supported",
         recovery: "export the model in single precision (float)")

@@ -94,7 +94,7 @@ struct ShapeOptions: ParsableArguments {
   @Option(
     name: .customLong("input-shape"), parsing: .singleValue,
     help: ArgumentHelp(
-      "The shape of an input the file leaves open, e.g. image=1x3x32x32 (may be repeated).",
+      "The shape of an input the file leaves open, e.g. image=1x3x32x32 (may be repeated); data that have a size of their own tell it.",
       valueName: "name=shape"))
   var inputShapes: [String] = []
 

@@ -27,6 +27,8 @@ COMPUTED = {"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "PRelu", "MatMul", 
 # Operators that give whole numbers.
 POSITIONS = {"ArgMax", "ArgMin", "TopK"}
 text = subprocess.run([nap, "operators", "--json"], capture_output=True, text=True, check=True).stdout
+# Operators whose tests hold whole numbers for the eye only.
+MOVING = {"Pad"}
 claimed = set(json.loads(text)["operators"])
 
 
@@ -45,6 +47,10 @@ def attempt(test, work):
         entry.version = min(entry.version, 22)
     if not inputs or not all(isinstance(x, numpy.ndarray) for x in [*inputs, *outputs]):
         return None
+    if types <= MOVING and inputs[0].dtype == numpy.int32:
+        for value, array in [(graph.input[0], inputs), (graph.output[0], outputs)]:
+            value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+            array[0] = array[0].astype(numpy.float32)
     kinds = {numpy.dtype("float32")} | ({numpy.dtype("int64")} if types <= POSITIONS else set())
     if not {x.dtype for x in outputs} <= kinds or inputs[0].dtype not in (numpy.float32, bool):
         return None

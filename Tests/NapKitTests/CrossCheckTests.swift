@@ -36,6 +36,16 @@ struct CrossCheckTests {
     try compare(try #require(Network(architecture: name, imageShape: [3, 32, 32], classes: 10)))
   }
 
+  /// In opset 17, and 19 where an operator needs it.
+  @Test(arguments: Pad.Mode.allCases) func padsComputeTheSame(_ mode: Pad.Mode) throws {
+    var network = SmallNetwork()
+    let x = network.input([3, 4, 5])
+    let pad = Pad(before: [0, 1, 3, 0], after: [0, 2, 0, 4], mode: mode)
+    let y = network.apply(pad, network.conv(x, [4, 3, 3, 3], "a"), name: "pad")
+    network.output(network.conv(y, [2, 7, 3, 3], "b"), [2, 7, 9])
+    try compare(Network(network.graph))
+  }
+
   @Test(arguments: (SmallNetwork.all + SmallNetwork.reshaping).map(\.name))
   func smallNetworksComputeTheSame(_ name: String) throws {
     let found = (SmallNetwork.all + SmallNetwork.reshaping).first { $0.name == name }

@@ -95,6 +95,18 @@ import Testing
     }
   }
 
+  /// A network in half precision, with inputs and outputs in single precision.
+  @Test func castsOfFloatsDoNothing() throws {
+    let half = ["to": NapGraph.Attribute.int(10)]
+    let graph = try ModelFile(nodes: [
+      ONNXNodeProto("Cast", ["x"], ["h"], half), ONNXNodeProto("Relu", ["h"], ["r"]),
+      ONNXNodeProto("Cast", ["r"], ["y"], ["to": .int(1)]),
+    ]).read()
+    #expect(graph.nodes.map(\.name) == ["r", "y"])
+    let x = Tensor(shape: [1, 2, 4, 4], floats: (0..<32).map { Float($0) - 16 })
+    #expect(graph.evaluate([x]) == Relu().forward([x]))
+  }
+
   @Test func everyTruncatedFileIsRefused() throws {
     try withFolder { folder in
       let path = folder.appending(path: "model.onnx")

@@ -48,9 +48,17 @@ import Testing
       constants: [Tensor([1, 2]), Tensor(shape: [], floats: [3]), Tensor([-1])])
     #expect([new.before, new.after] == [[0, 1], [0, 2]])
     #expect(new.value == 3)
-    #expect(throws: OperatorError("padding mode 'reflect' is not supported, only 'constant' is")) {
+    for mode in Pad.Mode.allCases {
+      let pads = Tensor([0, 1, 0, 2])
+      #expect(
+        try read(Pad.self, opset: 19, ["mode": .string(mode.rawValue)], constants: [pads]).mode
+          == mode)
+    }
+    #expect {
       try read(
-        Pad.self, opset: 11, ["mode": .string("reflect")], constants: [Tensor([0, 1, 0, 1])])
+        Pad.self, opset: 11, ["mode": .string("symmetric")], constants: [Tensor([0, 1, 0, 1])])
+    } throws: {
+      ($0 as? OperatorError)?.problem.hasPrefix("there is no padding mode 'symmetric'") ?? false
     }
     #expect(throws: OperatorError("negative pads [0, -1, 0, 0] are not supported")) {
       try Pad(before: [0, -1], after: [0, 0]).infer([[2, 3]])
@@ -100,8 +108,13 @@ import Testing
 
   @Test func unsupportedTypesAreNamed() {
     #expect {
-      try read(Cast.self, opset: 13, ["to": .int(10)])
-    } throws: { ($0 as? OperatorError)?.problem == "casting to float16 is not supported" }
+      try read(Cast.self, opset: 13, ["to": .int(8)])
+    } throws: { ($0 as? OperatorError)?.problem == "casting to string is not supported" }
+  }
+
+  /// Tensors of other precisions are read as single precision, and so is what is cast to them.
+  @Test(arguments: [10, 11, 16]) func floatsOfAnyPrecisionAreFloats(_ type: Int) throws {
+    #expect(try read(Cast.self, opset: 13, ["to": .int(type)]).type == .float32)
   }
 
   @Test func shapesThatRunTimeDecidesAreRefused() {

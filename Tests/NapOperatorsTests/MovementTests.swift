@@ -44,6 +44,42 @@ import Testing
     #expect([pad.before, pad.after] == [[1], [2]])
   }
 
+  @Test(arguments: [
+    (Pad.Mode.reflect, 2, 1, [2, 1, 0, 1, 2, 3, 2]), (.reflect, 0, 3, [0, 1, 2, 3, 2, 1, 0]),
+    (.edge, 2, 1, [0, 0, 0, 1, 2, 3, 3]), (.edge, 0, 5, [0, 1, 2, 3, 3, 3, 3, 3, 3]),
+    (.wrap, 2, 1, [2, 3, 0, 1, 2, 3, 0]), (.wrap, 5, 0, [3, 0, 1, 2, 3, 0, 1, 2, 3]),
+  ])
+  func padsAreThoseOfNumPy(_ mode: Pad.Mode, _ before: Int, _ after: Int, _ expected: [Int]) {
+    let pad = Pad(before: [before], after: [after], mode: mode)
+    #expect(pad.forward([Tensor([0, 1, 2, 3])]) == [Tensor(expected)])
+  }
+
+  /// As ONNX Runtime does.
+  @Test func padsWithNothingToCopyAreRefused() {
+    for (mode, size) in [(Pad.Mode.reflect, 2), (.reflect, 0), (.edge, 0), (.wrap, 0)] {
+      for (before, after) in [(2, 0), (0, 2)] {
+        #expect(throws: OperatorError.self) {
+          try Pad(before: [before], after: [after], mode: mode).infer([[size]])
+        }
+      }
+      #expect(throws: Never.self) { try Pad(before: [0], after: [0], mode: mode).infer([[size]]) }
+    }
+  }
+
+  /// A mirror stands at the first and the last index; the others are free.
+  @Test func mirrorsHoldTheIndicesTheyStandAt() {
+    func frozen(_ pad: Pad) -> [Int] {
+      var links = IndexLinks(
+        inputShapes: [[4]], outputShapes: [[4 + pad.before[0] + pad.after[0]]])
+      pad.link(&links)
+      return links.frozen.flatMap(\.atoms).map(\.index)
+    }
+    #expect(frozen(Pad(before: [2], after: [1], mode: .reflect)) == [0, 3])
+    #expect(frozen(Pad(before: [0], after: [1], mode: .reflect)) == [3])
+    #expect(frozen(Pad(before: [0], after: [0], mode: .reflect)) == [])
+    #expect(frozen(Pad(before: [2], after: [1], mode: .edge)) == [])
+  }
+
   @Test func splitSizesFollowTheirOutputs() {
     let cut = NodeCut(
       inputShapes: [[1, 5]], outputShapes: [[1, 2], [1, 3]], keptInputs: [[[0], [1, 2, 4]]],

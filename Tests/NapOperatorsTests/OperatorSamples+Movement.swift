@@ -63,6 +63,24 @@ extension OperatorSample {
       "pixels", Pad(before: [0, 0, 1, 0], after: [0, 0, 2, 1], value: -1.5),
       [.random([2, 3, 2, 2])]),
     OperatorSample("nothing", Pad(before: [0, 0], after: [0, 0]), [.random([2, 3])]),
+    OperatorSample(
+      "pixels reflected", Pad(before: [0, 0, 2, 0], after: [0, 0, 1, 3], mode: .reflect),
+      [.random([2, 2, 3, 4])]),
+    OperatorSample(
+      "channels and batch reflected", Pad(before: [1, 0], after: [1, 3], mode: .reflect),
+      [.random([2, 5])]),
+    OperatorSample(
+      "pixels at the edge", Pad(before: [0, 0, 2, 0], after: [0, 0, 1, 3], mode: .edge),
+      [.random([2, 2, 3, 1])]),
+    OperatorSample(
+      "the batch at the edge", Pad(before: [3, 0], after: [2, 1], mode: .edge), [.random([3, 2])]),
+    OperatorSample(
+      "pixels wrapped", Pad(before: [0, 0, 2, 0], after: [0, 0, 1, 3], mode: .wrap),
+      [.random([2, 2, 3, 4])]),
+    OperatorSample(
+      "wrapped more than once", Pad(before: [4, 0], after: [0, 5], mode: .wrap),
+      [.random([3, 2])]),
+    OperatorSample("integers", Pad(before: [2], after: [1], mode: .reflect), [Tensor([5, 6, 7])]),
   ]
 
   private static let reshaping = [

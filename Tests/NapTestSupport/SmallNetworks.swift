@@ -114,6 +114,18 @@ extension SmallNetwork {
     return n.classifying(scaled, 4)
   }
 
+  /// `conv a (6)` and `conv b (4)` behind a mirror around images whose size the file leaves open.
+  package static var anySize: SmallNetwork {
+    var n = SmallNetwork(seed: 14)
+    let x = n.input([3, 8, 8])
+    n.graph.inputs[0].declared = [.dynamic("N"), .fixed(3), .dynamic("H"), .dynamic("W")]
+    let pads = [0, 0, 1, 1]
+    let padded = n.apply(Pad(before: pads, after: pads, mode: .reflect), x, name: "mirror")
+    let a = n.apply(Relu(), n.conv(padded, [6, 3, 3, 3], bias: true, "a"), name: "a.relu")
+    let b = n.apply(Relu(), n.conv(a, [4, 6, 1, 1], bias: true, "b"), name: "b.relu")
+    return n.classifying(b, 4)
+  }
+
   /// All of them, by name.
   package static var all: [(name: String, network: SmallNetwork)] {
     [

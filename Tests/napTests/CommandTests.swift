@@ -157,6 +157,46 @@ import Testing
     }
   }
 
+  /// Every command that reads a network takes sizes; what it advises works in it.
+  @Test func sizesThatNobodyTellsAreAskedFor() throws {
+    try withFolder { folder in
+      for set in ["train", "test"] {
+        for name in ["a", "b", "c"] {
+          let images = folder.appending(path: "images/\(set)/\(name)")
+          try FileManager.default.createDirectory(at: images, withIntermediateDirectories: true)
+          for n in 0..<6 { try Self.png.write(to: images.appending(path: "\(n).png")) }
+        }
+      }
+      let model = folder.appending(path: "model.onnx").path
+      try Network(SmallNetwork.anySize.graph).write(to: model)
+      let out = folder.appending(path: "out.onnx").path
+      let data = ["--data", folder.appending(path: "images").path, "--preset", "plain"]
+      for command in [
+        ["profile", model], ["eval", model] + data,
+        ["prune", model, "-o", out, "--macs", "0.9", "--epochs", "0", "--quiet"] + data,
+        ["train", model, "-o", out, "--epochs", "1", "--batch-size", "6", "--quiet"] + data,
+        ["compare", model, "--criteria", "l1", "--macs", "0.9", "--quiet"] + data,
+        ["sensitivity", model, "--criteria", "l1", "--channels", "1", "--quiet"] + data,
+      ] {
+        #expect(try nap("help", command[0]).output.contains("--input-shape"))
+        let refused = try run(command)
+        #expect(refused.status == 1, "\(command)")
+        let advice = "--input-shape x=1x3x224x224"
+        #expect(refused.errors.hasSuffix("\(advice)\n"), "\(refused.errors)")
+        let result = try run(command + advice.split(separator: " ").map(String.init))
+        #expect(result.status == 0, "\(command) \(result.errors)")
+      }
+      #expect(try nap("help", "run").output.contains("--input-shape"))
+    }
+  }
+
+  /// 2 x 2 pixels.
+  private static let png =
+    Data(
+      base64Encoded:
+        "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEklEQVR4nGP4z8DAAMIM/4EAAB/uBfsL2WiLAAAAAElFTkSuQmCC"
+    ) ?? Data()
+
   @Test func standardOutputIsOneJSONObject() throws {
     try withFolder { folder in
       let model = try model(folder)

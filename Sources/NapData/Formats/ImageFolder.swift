@@ -10,6 +10,7 @@ package struct ImageFolder: DatasetFormat, Dataset {
 
   package let classNames: [String]
   package let imageShape: [Int]
+  package let isOfAnySize = true
   private let files: [(path: String, label: Int)]
   package var count: Int { files.count }
 

@@ -1,6 +1,6 @@
 import Foundation
-import NapGraph
-import NapTensor
+package import NapGraph
+package import NapTensor
 
 /// Turns a graph into its wire form, with a name of its own for every value.
 struct GraphWriting {
@@ -97,7 +97,7 @@ extension ExportedOperator {
 }
 
 extension ONNXAttributeProto {
-  init(_ attribute: Attribute, name: String) {
+  package init(_ attribute: Attribute, name: String) {
     self.init()
     self.name = name
     switch attribute {
@@ -113,7 +113,7 @@ extension ONNXAttributeProto {
 }
 
 extension ONNXTensorProto {
-  init(_ tensor: Tensor, name: String) {
+  package init(_ tensor: Tensor, name: String) {
     self.init()
     self.name = name
     dims = tensor.shape.map(Int64.init)

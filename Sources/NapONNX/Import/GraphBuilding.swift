@@ -52,7 +52,7 @@ extension ParsedModel {
       graph.outputs.append(
         Graph.Port(
           value: value(output.name), dimensions: dimensions,
-          declared: output.declaredAsOutput(dimensions)))
+          declared: output.declaredAsOutput(dimensions, sizesAreOpen: hasOpenSizes)))
     }
     return graph
   }
@@ -70,22 +70,34 @@ extension Graph {
 }
 
 extension Signature {
-  /// What to write for an input that was read with these dimensions: the batch axis as it was
+  /// What to write for an input that was read with these dimensions: the open ones as they were
   /// declared, the others with the sizes that were used.
   fileprivate func declaredAsInput(_ used: [Dimension]) -> [Dimension] {
-    guard case .dynamic? = used.first else { return used }
-    return [dimensions?.first ?? .dynamic("")] + used.dropFirst()
+    used.enumerated().map { axis, used in
+      used.isDynamic ? dimensions?[axis] ?? .dynamic("") : used
+    }
   }
 
   /// What to write for an output: what was declared, unless it is not true.
-  fileprivate func declaredAsOutput(_ computed: [Dimension]) -> [Dimension] {
+  ///
+  /// - Parameter sizesAreOpen: whether the file leaves sizes of inputs open, some of which may not
+  ///   be by now.
+  fileprivate func declaredAsOutput(_ computed: [Dimension], sizesAreOpen: Bool) -> [Dimension] {
     guard let dimensions, dimensions.count == computed.count else { return computed }
     return zip(dimensions, computed).map { declared, computed in
       switch (declared, computed) {
-      case (.fixed, .fixed): computed
+      case (.fixed, .fixed), (.fixed, .dynamic("")): computed
+      case (.dynamic, .fixed): sizesAreOpen ? computed : declared
       default: declared
       }
     }
+  }
+}
+
+extension ParsedModel {
+  /// Whether sizes beyond the batch are left open.
+  fileprivate var hasOpenSizes: Bool {
+    inputs.contains { $0.dimensions?.dropFirst().contains(where: \.isDynamic) ?? false }
   }
 }
 

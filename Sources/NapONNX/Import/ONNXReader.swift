@@ -5,7 +5,7 @@ import NapTensor
 ///
 /// The graph that comes out is checked and simple: what can be computed before running is a
 /// constant, nodes that do nothing are gone, and the batch size is open wherever the network
-/// allows it, even where the file has written one into its shapes.
+/// allows it, even where the file has written one into its shapes. All other sizes are known.
 package struct ONNXReader: Sendable {
   let registry: OperatorRegistry
 
@@ -13,21 +13,23 @@ package struct ONNXReader: Sendable {
     self.registry = registry
   }
 
-  /// The network in a file.
+  /// The network in a file, see `read(_:sizes:)`.
   ///
-  /// - Parameter inputShapes: sizes, by input name, for inputs the file leaves open beyond their
-  ///   first dimension.
+  /// - Parameter inputShapes: sizes, by input name, for inputs the file leaves open.
   package func read(_ path: String, inputShapes: [String: [Int]] = [:]) throws(ONNXError) -> Graph {
-    let model = try ParsedModel(path: path)
-    let known = model.inputs.map(\.name)
-    for name in inputShapes.keys.sorted() where !known.contains(name) {
-      throw .unknownInput(name, known: known)
-    }
-    var dimensions: [[Dimension]] = []
-    for input in model.inputs {
-      dimensions.append(try input.dimensions(given: inputShapes[input.name]))
-    }
-    let graph = try graph(of: model, dimensions: dimensions)
+    try read(ONNXFile(path), sizes: inputShapes.mapValues { $0.map { $0 } })
+  }
+
+  /// The network in a file, for certain sizes.
+  ///
+  /// The batch size stays open where the file leaves it open, unless the network depends on it in a
+  /// way that is not supported; then one that is told is fixed. Other sizes are those that are told.
+  /// They are declared open again where the network is the same for all sizes.
+  ///
+  /// - Parameter sizes: of the inputs, by name; `nil` where the file knows better.
+  package func read(_ file: ONNXFile, sizes: [String: [Int?]]) throws(ONNXError) -> Graph {
+    let model = file.model
+    let graph = try graph(of: model, sizes: sizes)
     do {
       try graph.verify()
     } catch {
@@ -44,17 +46,32 @@ package struct ONNXReader: Sendable {
     return graph
   }
 
-  private func graph(of model: ParsedModel, dimensions: [[Dimension]]) throws(ONNXError) -> Graph {
+  private func graph(of model: ParsedModel, sizes: [String: [Int?]]) throws(ONNXError) -> Graph {
+    let dimensions = try model.dimensions(given: sizes)
     let batches = Batches(dimensions)
-    if batches.isOpen { return try openGraph(of: model, batches) }
-    let trace = try Trace(model, inputShapes: batches.shapes(nil), registry: registry)
-    let fixed = model.graph(of: trace, inputs: dimensions) { .fixed($1) }
-    guard let size = batches.written, let open = try? openGraph(of: model, batches) else {
-      return fixed
+    guard batches.isOpen else { return try fixedGraph(of: model, batches) }
+    do {
+      return try openGraph(of: model, batches)
+    } catch {
+      var fixed = dimensions
+      for (n, input) in model.inputs.enumerated() where dimensions[n].first?.isDynamic ?? false {
+        guard let size = sizes[input.name]?.first, let size else { throw error }
+        fixed[n][0] = .fixed(size)
+      }
+      return try fixedGraph(of: model, Batches(fixed))
     }
-    let keepsShapes =
-      (try? open.shapes(batch: size)).map { trace.agrees(with: $0, of: open) } ?? false
-    return keepsShapes ? open : fixed
+  }
+
+  /// The network for the batch size that the file has fixed, or for any if it allows that.
+  private func fixedGraph(of model: ParsedModel, _ batches: Batches) throws(ONNXError) -> Graph {
+    let trace = try Trace(model, inputShapes: batches.shapes(nil), registry: registry)
+    let fixed = model.graph(of: trace, inputs: batches.dimensions) { .fixed($1) }
+    if let size = batches.written, let open = try? openGraph(of: model, batches),
+      let shapes = try? open.shapes(batch: size), trace.agrees(with: shapes, of: open)
+    {
+      return open
+    }
+    return OpenSizes(reader: self, model: model, batches: batches, traces: [trace]).opening(fixed)
   }
 
   /// The network for any batch size, found by reading it for two of them.
@@ -76,12 +93,12 @@ package struct ONNXReader: Sendable {
       do {
         shapes = try graph.shapes(batch: probe)
       } catch {
-        throw .invalid(error.problem, recovery: error.recovery)
+        throw .invalid(error.problem, recovery: error.recovery ?? first.fixingTheBatch)
       }
       guard trace.agrees(with: shapes, of: graph) else {
         throw .invalid(
           "the shapes depend on the batch size in a way that is not supported",
-          recovery: "fix the batch size with --input-shape")
+          recovery: first.fixingTheBatch)
       }
       if batches.written != nil {
         for output in model.outputs where trace.shape(of: output.name).first != probe {
@@ -89,7 +106,7 @@ package struct ONNXReader: Sendable {
         }
       }
     }
-    return graph
+    return OpenSizes(reader: self, model: model, batches: batches, traces: traces).opening(graph)
   }
 
   private static let probes = [2, 3]
@@ -105,12 +122,8 @@ struct Batches {
 
   init(_ dimensions: [[Dimension]]) {
     self.dimensions = dimensions
-    isOpen = dimensions.contains { $0.first.map(Self.isDynamic) ?? false }
+    isOpen = dimensions.contains { $0.first?.isDynamic ?? false }
     written = if !isOpen, case .fixed(let size)? = dimensions.first?.first { size } else { nil }
-  }
-
-  private static func isDynamic(_ dimension: Dimension) -> Bool {
-    if case .dynamic = dimension { true } else { false }
   }
 
   var name: String {
@@ -124,7 +137,7 @@ struct Batches {
   var opened: [[Dimension]] {
     dimensions.map { dimensions in
       guard let first = dimensions.first else { return dimensions }
-      let isBatch = isOpen ? Self.isDynamic(first) : first == written.map { .fixed($0) }
+      let isBatch = isOpen ? first.isDynamic : first == written.map { .fixed($0) }
       return isBatch ? [.dynamic(name)] + dimensions.dropFirst() : dimensions
     }
   }

@@ -20,6 +20,7 @@ struct ParsedModel {
   var metadata: [(key: String, value: String)] = []
   var inputs: [Signature] = []
   var outputs: [Signature] = []
+  /// Each behind those it reads from.
   var nodes: [Node] = []
   var constants: [String: Tensor] = [:]
 
@@ -47,10 +48,11 @@ struct ParsedModel {
     let folder = (path as NSString).deletingLastPathComponent
     let reading = TensorReading(externalData: ExternalData(folder: folder))
     let names = Self.uniqueNames(graph.node)
-    let used = Self.usedNodes(graph)
-    for (index, node) in graph.node.enumerated() where used.nodes.contains(index) {
+    let used = try Self.sorted(graph)
+    for index in used.nodes {
       nodes.append(
-        try Self.node(node, name: names[index], used: used.values, opset: opset, reading))
+        try Self.node(
+          graph.node[index], name: names[index], used: used.values, opset: opset, reading))
     }
     for proto in graph.initializer where used.values.contains(proto.name) {
       try define(proto.name, as: try reading.tensor(proto, name: proto.name))
@@ -90,24 +92,6 @@ struct ParsedModel {
 
   private static func isDefaultDomain(_ domain: String) -> Bool {
     domain.isEmpty || domain == "ai.onnx"
-  }
-
-  /// The nodes that contribute to an output, and the values they use.
-  private static func usedNodes(_ graph: ONNXGraphProto) -> (nodes: Set<Int>, values: Set<String>) {
-    var producer: [String: Int] = [:]
-    for (index, node) in graph.node.enumerated() {
-      for output in node.output where !output.isEmpty { producer[output] = index }
-    }
-    var nodes: Set<Int> = []
-    var values = Set(graph.output.map(\.name))
-    var pending = Array(values)
-    while let value = pending.popLast() {
-      guard let index = producer[value], nodes.insert(index).inserted else { continue }
-      for input in graph.node[index].input where values.insert(input).inserted {
-        pending.append(input)
-      }
-    }
-    return (nodes, values)
   }
 
   /// Node names as in the file; `Type_index` where there is none, numbered where one is taken.

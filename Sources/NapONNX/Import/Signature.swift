@@ -37,6 +37,8 @@ struct Signature {
     var dimensions: [Dimension] = []
     for dimension in tensor.shape.dim {
       switch dimension.value {
+      // Some exporters write so what others leave out.
+      case .dimValue(-1): dimensions.append(.dynamic(""))
       case .dimValue(let size):
         guard size > 0, size <= maximumElementCount else {
           throw .invalid("\(kind) '\(name)' has a dimension of size \(size)")
@@ -49,43 +51,57 @@ struct Signature {
     self.dimensions = dimensions
   }
 
-  /// The dimensions with the sizes the user gave in place of dynamic ones.
-  func dimensions(given shape: [Int]?) throws(ONNXError) -> [Dimension] {
-    guard let shape else {
-      guard let dimensions else {
-        throw .input(
-          name: name, problem: "has no shape",
-          recovery: "give it with --input-shape \(name)=1x3x224x224")
-      }
-      let isOpen = dimensions.dropFirst().contains { if case .dynamic = $0 { true } else { false } }
-      guard !isOpen else {
-        throw .input(
-          name: name,
-          problem: "has the shape \(text(dimensions)), but only the first dimension may be open",
-          recovery: "give the sizes with --input-shape \(name)=\(example(dimensions))")
-      }
-      return dimensions
+  /// The dimensions that the network is read with: the batch size open where the file leaves it
+  /// open, all other sizes known.
+  ///
+  /// - Parameters:
+  ///   - shape: what is told of this input; `nil` for sizes that are not.
+  ///   - named: what is told of dimensions that have names.
+  func dimensions(given shape: [Int?]?, named: [String: Int]) throws(ONNXError) -> [Dimension] {
+    guard let dimensions = dimensions ?? shape?.map({ _ in .dynamic("") }) else {
+      throw .input(
+        name: name, problem: "has no shape",
+        recovery: "give it with --input-shape \(name)=1x3x224x224")
     }
-    guard shape.allSatisfy({ $0 > 0 }), elementCount(shape) != nil else {
-      throw .input(name: name, problem: "cannot have the shape \(describe(shape))", recovery: nil)
+    if let shape { try check(shape, fits: dimensions) }
+    var result: [Dimension] = []
+    for (axis, dimension) in dimensions.enumerated() {
+      let isBatch = axis == 0 && self.dimensions != nil
+      guard case .dynamic(let size) = dimension, !isBatch else {
+        result.append(dimension)
+        continue
+      }
+      guard let told = shape?[axis] ?? named[size] else {
+        throw .input(
+          name: name, problem: "has the shape \(text), and nothing tells its sizes",
+          recovery: "give them with --input-shape \(name)=\(example)")
+      }
+      result.append(.fixed(told))
     }
-    guard let dimensions else { return shape.map { .fixed($0) } }
+    return result
+  }
+
+  private func check(_ shape: [Int?], fits dimensions: [Dimension]) throws(ONNXError) {
+    let whole = shape.map { $0 ?? 1 }
+    guard whole.allSatisfy({ $0 > 0 }), elementCount(whole) != nil else {
+      throw .input(name: name, problem: "cannot have the shape \(describe(whole))", recovery: nil)
+    }
     let fits =
       dimensions.count == shape.count
       && zip(dimensions, shape).allSatisfy {
-        if case .fixed(let size) = $0 { size == $1 } else { true }
+        if case .fixed(let size) = $0 { $1 == nil || size == $1 } else { true }
       }
     guard fits else {
       throw .input(
-        name: name,
-        problem: "has the shape \(text(dimensions)), which \(describe(shape)) does not fit",
-        recovery: nil)
+        name: name, problem: "has the shape \(text), which \(describe(whole)) does not fit",
+        recovery: dimensions.contains { $0.isDynamic }
+          ? "give sizes that fit, such as --input-shape \(name)=\(example)" : nil)
     }
-    return shape.map { .fixed($0) }
   }
 
-  private func text(_ dimensions: [Dimension]) -> String {
-    dimensions.map {
+  /// Such as `Nx3xHxW`, with `?` for what has no name.
+  var text: String {
+    (dimensions ?? []).map {
       switch $0 {
       case .fixed(let size): String(size)
       case .dynamic(let name): name.isEmpty ? "?" : name
@@ -93,12 +109,18 @@ struct Signature {
     }.joined(separator: "x")
   }
 
-  private func example(_ dimensions: [Dimension]) -> String {
-    dimensions.enumerated().map { axis, dimension in
+  /// A shape that the dimensions allow: of images where they may be images.
+  private var example: String {
+    let dimensions = dimensions ?? []
+    return dimensions.enumerated().map { axis, dimension in
       switch dimension {
       case .fixed(let size): String(size)
-      case .dynamic: axis == 0 ? "1" : "224"
+      case .dynamic: axis == 0 ? "1" : axis == 1 && dimensions.count == 4 ? "3" : "224"
       }
     }.joined(separator: "x")
   }
+}
+
+extension Dimension {
+  var isDynamic: Bool { if case .dynamic = self { true } else { false } }
 }

@@ -19,7 +19,7 @@ struct Trace {
 
   private let model: ParsedModel
   private let registry: OperatorRegistry
-  private let fixedBatch: FixedBatch?
+  let fixedBatch: FixedBatch?
 
   /// The batch size a file has written into its reshapes, and what to read instead.
   struct FixedBatch {
@@ -61,7 +61,7 @@ struct Trace {
   private mutating func add(_ node: ParsedModel.Node) throws(ONNXError) {
     let node = repeatingConstants(of: node)
     for input in node.inputs.compactMap({ $0 }) where !isDefined(input) {
-      throw .invalid("node '\(node.name)' (\(node.type)) uses '\(input)' before it is computed")
+      throw .invalid("node '\(node.name)' (\(node.type)) uses '\(input)', which nothing computes")
     }
     for output in node.outputs where isDefined(output) {
       throw .invalid("value '\(output)' is computed more than once")
@@ -111,15 +111,20 @@ struct Trace {
       shapes[output] = shape
     }
     let isOutput = model.outputs.contains { node.outputs.contains($0.name) }
-    if Self.passThrough.contains(node.type), !isOutput, node.outputs.count == 1 {
+    if Self.doesNothing(imported.op), !isOutput, node.outputs.count == 1 {
       sources[node.outputs[0]] = inputs[0]
     } else {
       nodes.append(Node(name: node.name, op: imported.op, inputs: inputs, outputs: node.outputs))
     }
   }
 
-  /// Operators that return their first input when a network is not being trained.
-  private static let passThrough: Set<String> = ["Dropout", "Identity"]
+  /// Whether an operator returns its first input when a network is not being trained.
+  private static func doesNothing(_ op: any Operator) -> Bool {
+    // What is computed at run time is of single precision already.
+    op.name == "Cast"
+      ? op.exported().attributes["to"] == .int(ONNXTensorProto.DataType.float.rawValue)
+      : ["Dropout", "Identity"].contains(op.name)
+  }
 
   private func check(_ node: ParsedModel.Node, hasOutputs: Bool) throws(OperatorError) {
     guard hasOutputs else {
@@ -174,7 +179,7 @@ extension Trace {
   /// - Throws: naming a node that does not say how it depends on the batch size.
   func merged(with other: Trace) throws(ONNXError) -> Trace {
     guard nodes.map(\.name) == other.nodes.map(\.name) else {
-      throw .invalid("the nodes depend on the batch size", recovery: Self.fixingTheShape)
+      throw .invalid("the nodes depend on the batch size", recovery: fixingTheBatch)
     }
     var result = self
     result.nodes = []
@@ -184,13 +189,13 @@ extension Trace {
         throw .node(
           name: a.name, type: a.op.name,
           problem: "depends on the batch size in a way that is not supported",
-          recovery: Self.fixingTheShape)
+          recovery: fixingTheBatch)
       }
       result.nodes.append(Node(name: a.name, op: op, inputs: inputs, outputs: a.outputs))
     }
     for output in model.outputs where constants[output.name] != other.constants[output.name] {
       throw .invalid(
-        "output '\(output.name)' depends on the batch size only", recovery: Self.fixingTheShape)
+        "output '\(output.name)' depends on the batch size only", recovery: fixingTheBatch)
     }
     return result
   }
@@ -260,5 +265,12 @@ extension Trace {
     return (a as? any BatchDependentOperator)?.merged(withAny: b)
   }
 
-  private static let fixingTheShape = "fix the batch size with --input-shape"
+  /// What helps a network that depends on the batch size.
+  var fixingTheBatch: String {
+    let shapes = model.inputs.map { input in
+      let shape = shape(of: input.name)
+      return "--input-shape \(input.name)=\(describe([1] + shape.dropFirst()))"
+    }
+    return "fix the batch size with \(shapes.joined(separator: " "))"
+  }
 }

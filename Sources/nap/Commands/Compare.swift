@@ -24,6 +24,8 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var dataOptions: DataOptions
 
+  @OptionGroup var shapeOptions: ShapeOptions
+
   @Option(
     help: ArgumentHelp("Criteria, separated by commas (default: all).", valueName: "names"))
   var criteria: String?
@@ -76,9 +78,11 @@ struct Compare: ParsableCommand {
     pruning.seconds = time?.seconds
     pruning.seed = seed
     pruning.outputs = try outputsOptions.choices()
+    let network = try Network(
+      contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     let terminal = Terminal()
     let report = try Comparison(pruning, criteria: names, macs: shares).run(
-      try Network(contentsOf: model), progress: outputOptions.progress(terminal))
+      network, progress: outputOptions.progress(terminal))
     terminal.clear()
     if let plot { try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: plot) }
     print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())

@@ -12,6 +12,8 @@ struct Eval: ParsableCommand {
 
   @OptionGroup var dataOptions: DataOptions
 
+  @OptionGroup var shapeOptions: ShapeOptions
+
   @Option(help: "Which part of the data: test or train.")
   var split = "test"
 
@@ -33,7 +35,8 @@ struct Eval: ParsableCommand {
   func run() throws {
     let evaluation = Evaluation(
       source: try dataOptions.source(), split: split, precision: precision, batchSize: batchSize)
-    let network = try Network(contentsOf: model)
+    let network = try Network(
+      contentsOf: model, inputShapes: try shapeOptions.shapes(), for: evaluation.source)
     let terminal = Terminal()
     let report = try evaluation.run(network, progress: output.progress(terminal))
     terminal.clear()

@@ -31,6 +31,8 @@ struct Prune: ParsableCommand {
 
   @OptionGroup var dataOptions: DataOptions
 
+  @OptionGroup var shapeOptions: ShapeOptions
+
   @Option(
     help: ArgumentHelp(
       "What is removed: channels (a smaller, faster network), weights (zeros), or a pattern such as 2:4 (zeros that keep two of four neighbouring input channels).",
@@ -230,8 +232,9 @@ struct Prune: ParsableCommand {
     pruning.frozenNodes = freeze
     pruning.outputs = try outputsOptions.choices()
     pruning.restoresNormalizations = restoreNormalization
-    pruning.teacher = try teacher.map { try Network(contentsOf: $0) }
-    let network = try Network(contentsOf: model)
+    let network = try Network(
+      contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
+    pruning.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
     let terminal = Terminal()
     try Terminal.rescuing(to: output) {
       let (result, report) = try pruning.run(network, progress: outputOptions.progress(terminal))

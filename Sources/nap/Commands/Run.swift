@@ -35,7 +35,8 @@ struct Run: ParsableCommand {
       files[String(parts[0])] = String(parts[1])
     }
     try OutputPath.check(output, unlike: model)
-    let network = try Network(contentsOf: model, inputShapes: try shapeOptions.shapes())
+    let network = try Network(
+      contentsOf: model, inputShapes: try shapeOptions.shapes(), forArrays: files)
     let outputs = try Inference(precision: precision).run(network, inputs: files, output: output)
     for (name, shape) in outputs { Terminal.write("\(name): \(described(shape))") }
   }

@@ -19,6 +19,8 @@ struct Sensitivity: ParsableCommand {
 
   @OptionGroup var dataOptions: DataOptions
 
+  @OptionGroup var shapeOptions: ShapeOptions
+
   @Option(
     help: ArgumentHelp(
       "Criteria to look at, separated by commas (default: all).", valueName: "names"))
@@ -58,9 +60,10 @@ struct Sensitivity: ParsableCommand {
     analysis.curvatureImages = curvatureImages
     analysis.seed = seed
     analysis.outputs = try outputsOptions.choices()
+    let network = try Network(
+      contentsOf: model, inputShapes: try shapeOptions.shapes(), for: analysis.source)
     let terminal = Terminal()
-    let report = try analysis.run(
-      try Network(contentsOf: model), progress: outputOptions.progress(terminal))
+    let report = try analysis.run(network, progress: outputOptions.progress(terminal))
     terminal.clear()
     print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
   }

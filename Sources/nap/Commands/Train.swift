@@ -22,6 +22,8 @@ struct Train: ParsableCommand {
 
   @OptionGroup var dataOptions: DataOptions
 
+  @OptionGroup var shapeOptions: ShapeOptions
+
   @Option(help: "How often every image is seen (default: 30).")
   var epochs: Int?
 
@@ -106,7 +108,6 @@ struct Train: ParsableCommand {
     training.momentum = momentum
     training.weightDecay = weightDecay
     training.labelSmoothing = labelSmoothing
-    training.teacher = try teacher.map { try Network(contentsOf: $0) }
     training.teacherWeight = teacherWeight
     training.temperature = temperature
     training.augments = augment
@@ -114,7 +115,8 @@ struct Train: ParsableCommand {
     training.outputs = try outputsOptions.choices()
     training.precision = engineOptions.precision
     training.savesMemory = engineOptions.saveMemory
-    let network = try training.network(model)
+    let network = try training.network(model, inputShapes: try shapeOptions.shapes())
+    training.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
     let terminal = Terminal()
     try Terminal.rescuing(to: output) {
       let (result, report) = try training.run(network, progress: outputOptions.progress(terminal))
