@@ -78,8 +78,10 @@ extension PruningSession {
     let largestFactor = min(settings.largestFactor, Self.largestPreconditioner)
     let layers = graph.affineLayers(shapes: try graph.shapes(batch: 1)).filter { layer in
       let largest = layer.shape.blocks(upTo: largestFactor).map(\.count).max() ?? 0
-      return 2 * (largest + layer.shape.outputs)
-        <= 3 * layer.shape.positions * run.recipe.batchSize
+      // The curvature along a weight that others read in another way is not known.
+      return !layer.isShared
+        && 2 * (largest + layer.shape.outputs)
+          <= 3 * layer.shape.positions * run.recipe.batchSize
     }
     guard !layers.isEmpty else { return }
     let factors = try factors(
@@ -92,7 +94,8 @@ extension PruningSession {
           KroneckerCurvature.Group(
             inputs: group.dampedInputs(Self.trainingDamping),
             outputs: group.dampedOutputs(Self.trainingDamping))
-        }, outputsAreRows: layer.op.weightOutputAxis == 0)
+        }, outputsAreRows: layer.op.weightOutputAxis == 0,
+        kernel: layer.weight.shape.dropFirst(2).product)
       run.optimizer.setCurvature(curvature, of: layer.node.inputs[1])
     }
   }

@@ -42,6 +42,18 @@ package struct SmallNetwork {
     return graph.addNode(name, Conv(window: window, group: group), inputs)[0]
   }
 
+  /// Transposed: the weight is `[in, out / group, …]`.
+  package mutating func transposed(
+    _ x: ValueID, _ weight: [Int], group: Int = 1, stride: Int = 1, bias: Bool = false,
+    _ name: String
+  ) -> ValueID {
+    let window = Window(
+      kernel: Array(weight[2...]), strides: weight[2...].map { _ in stride })
+    var inputs = [x, graph.addConstant("\(name).w", tensor(weight))]
+    if bias { inputs.append(graph.addConstant("\(name).b", tensor([weight[1] * group]))) }
+    return graph.addNode(name, ConvTranspose(window: window, group: group), inputs)[0]
+  }
+
   /// Another node that does to a value what one that is there does, with its weight; its bias too, where
   /// none is given.
   package mutating func repeating(
@@ -148,11 +160,36 @@ extension SmallNetwork {
     return n
   }
 
+  /// `conv a (4) → transposed t (3) → transposed u (4), normalized → conv c (3)`.
+  package static var transposed: SmallNetwork {
+    var n = SmallNetwork()
+    let x = n.input([2, 4, 4])
+    let a = n.apply(Relu(), n.conv(x, [4, 2, 3, 3], bias: true, "a"), name: "a.relu")
+    let t = n.apply(
+      Relu(), n.transposed(a, [4, 3, 2, 2], stride: 2, bias: true, "t"), name: "t.relu")
+    let u = n.apply(
+      Relu(), n.normalization(n.transposed(t, [3, 4, 3, 3], "u"), 4, "u.bn"), name: "u.relu")
+    let c = n.apply(Relu(), n.conv(u, [3, 4, 1, 1], bias: true, "c"), name: "c.relu")
+    return n.classifying(c, 3)
+  }
+
+  /// `conv a (4) → transposed t (2 groups of 2) → transposed u (3)`.
+  package static var groupsTransposed: SmallNetwork {
+    var n = SmallNetwork()
+    let x = n.input([2, 4, 4])
+    let a = n.apply(Relu(), n.conv(x, [4, 2, 3, 3], bias: true, "a"), name: "a.relu")
+    let t = n.apply(
+      Relu(), n.transposed(a, [4, 2, 3, 3], group: 2, stride: 2, bias: true, "t"), name: "t.relu")
+    let u = n.apply(Relu(), n.transposed(t, [4, 3, 1, 1], bias: true, "u"), name: "u.relu")
+    return n.classifying(u, 3)
+  }
+
   /// All of them, by name.
   package static var all: [(name: String, network: SmallNetwork)] {
     [
       ("residual", residual), ("concatenating", concatenating), ("depthwise", depthwise),
-      ("squeeze-excite", squeezeExcite), ("shared", shared),
+      ("squeeze-excite", squeezeExcite), ("shared", shared), ("transposed", transposed),
+      ("groups transposed", groupsTransposed),
     ]
   }
 
