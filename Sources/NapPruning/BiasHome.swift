@@ -7,6 +7,8 @@ package enum BiasHome: Sendable, Hashable {
   case bias(ValueID, factor: Float)
   /// In a copy of a bias that others read too.
   case copy(ValueID, factor: Float)
+  /// In what the node behind adds, as exporters write the biases of products of tokens.
+  case addend(ValueID)
   /// Taken off the running mean of the normalization that follows.
   case runningMean(ValueID)
   /// In a bias that the node does not have yet, multiplied by a factor.
@@ -37,12 +39,20 @@ package enum BiasHome: Sendable, Hashable {
     let output = node.outputs[0]
     let readers = consumers[output.index].map { graph.nodes[$0] }
     let isOutput = graph.outputs.contains { $0.value == output }
-    if !isOutput, readers.count == 1, let next = readers.first, next.inputs.count > 3,
-      next.op.role(ofInput: 3) == .statistic, next.inputs[0] == output, uses[next.inputs[3]] == 1
+    let next = isOutput || readers.count != 1 ? nil : readers.first
+    if let next, next.inputs.count > 3, next.op.role(ofInput: 3) == .statistic,
+      next.inputs[0] == output, uses[next.inputs[3]] == 1
     {
       self = .runningMean(next.inputs[3])
+    } else if reader.op.acceptsBias {
+      self = factor != 0 ? .newBias(factor: factor) : .none
+    } else if let next, let addend = next.inputs.first(where: { $0 != output }),
+      next.op.name == "Add", uses[addend] == 1, let tensor = graph.constants[addend],
+      tensor.shape.last == reader.shape.outputs, tensor.count == reader.shape.outputs
+    {
+      self = .addend(addend)
     } else {
-      self = reader.op.acceptsBias && factor != 0 ? .newBias(factor: factor) : .none
+      self = .none
     }
   }
 
@@ -58,31 +68,36 @@ package enum BiasHome: Sendable, Hashable {
     guard constants.contains(where: { $0 != 0 }) else { return }
     // What several nodes share stays shared, and changes once.
     var done: [BiasHome: ValueID] = [:]
-    func shifted(_ old: [Float], by factor: Double) -> Tensor {
+    func shifted(_ old: Tensor, by factor: Double) -> Tensor {
       Tensor(
-        shape: [old.count], floats: zip(old, constants).map { Float(Double($0) + $1 * factor) })
+        shape: old.shape,
+        floats: zip(old.floats, constants).map { Float(Double($0) + $1 * factor) })
     }
     for (node, home) in homes {
       let known = done[home]
       switch home {
       case .bias(let value, let factor):
         guard known == nil, let bias = graph.constants[value] else { continue }
-        graph.constants[value] = shifted(bias.floats, by: 1 / Double(factor))
+        graph.constants[value] = shifted(bias, by: 1 / Double(factor))
+        done[home] = value
+      case .addend(let value):
+        guard known == nil, let addend = graph.constants[value] else { continue }
+        graph.constants[value] = shifted(addend, by: 1)
         done[home] = value
       case .runningMean(let value):
         guard known == nil, let mean = graph.constants[value] else { continue }
-        graph.constants[value] = shifted(mean.floats, by: -1)
+        graph.constants[value] = shifted(mean, by: -1)
         done[home] = value
       case .copy(let value, let factor):
         guard let bias = graph.constants[value] else { continue }
         let copy =
           known
-          ?? graph.addConstant(graph.unused(name), shifted(bias.floats, by: 1 / Double(factor)))
+          ?? graph.addConstant(graph.unused(name), shifted(bias, by: 1 / Double(factor)))
         graph.nodes[node].inputs[2] = copy
         done[home] = copy
       case .newBias(let factor):
         guard graph.nodes[node].inputs.count == 2 else { continue }
-        let none = [Float](repeating: 0, count: constants.count)
+        let none = Tensor(shape: [constants.count], repeating: 0)
         let bias =
           known ?? graph.addConstant(graph.unused(name), shifted(none, by: 1 / Double(factor)))
         graph.nodes[node].inputs.append(bias)

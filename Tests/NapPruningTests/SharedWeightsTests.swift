@@ -218,6 +218,35 @@ import Testing
     #expect(biases[0] != biases[1])
   }
 
+  /// The bias of a product as its own or added behind it.
+  @Test func biasesMayBeAddedBehindProducts() throws {
+    func network(addsBehind: Bool) -> SmallNetwork {
+      var n = SmallNetwork(seed: 7)
+      let x = n.input([4])
+      let a = n.apply(Relu(), n.linear(x, 4, 5, "a"), name: "a.relu")
+      let weight = n.graph.addConstant("b.w", n.tensor([5, 3]))
+      let bias = n.graph.addConstant("b.b", n.tensor([3]))
+      let b =
+        addsBehind
+        ? n.apply(Add(), n.apply(MatMul(), a, weight, name: "product"), bias, name: "b")
+        : n.apply(Gemm(transB: false), a, weight, bias, name: "b")
+      n.output(b, [3])
+      return n
+    }
+    var n = network(addsBehind: true)
+    let input = n.tensor([8, 4])
+    let outputs = try [false, true].map { addsBehind -> [Float] in
+      let graph = network(addsBehind: addsBehind).graph
+      let model = try PruningModel(graph, knowing: [.factors], from: input)
+      model.remove(1, compensating: true)
+      model.remove(3, compensating: true)
+      let cut = try model.results().cut
+      try cut.verify()
+      return cut.evaluate([input])[0].floats
+    }
+    #expect(relativeDifference(outputs[1], outputs[0]) < 1e-5)
+  }
+
   /// Rows of a matrix or positions of an example: the same numbers.
   @Test func tokensMayBeRows() throws {
     func network(asRows: Bool) -> SmallNetwork {
