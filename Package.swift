@@ -105,8 +105,8 @@ let package = Package(
     tests(
       "NapPruningTests",
       [
-        "NapCurvature", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapPruning",
-        "NapTensor", "NapTestSupport",
+        "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels", "NapONNX", "NapOperators",
+        "NapPruning", "NapTensor", "NapTestSupport",
       ]),
     tests(
       "NapKitTests",

@@ -5,7 +5,7 @@ package import NapKernels
 package import NapOutputs
 package import NapTensor
 
-/// Collects Kronecker factors of a network's affine nodes, batch by batch.
+/// Collects Kronecker factors of a network's affine layers, batch by batch.
 ///
 /// Normalizations use their running statistics, so that the examples of a batch are independent.
 package final class CurvatureEstimator {
@@ -14,19 +14,21 @@ package final class CurvatureEstimator {
   package private(set) var factorSeconds = 0.0
   private let pass: CurvaturePass
   private var accumulators: [Int: FactorAccumulator] = [:]
+  /// By node that reads a layer's weight.
+  private var layerOfNode: [Int: Int] = [:]
   private let workspaces: [FactorAccumulator.Workspace]
 
   /// - Parameters:
   ///   - outputs: what they are; guessed from their shapes where it is `nil`.
-  ///   - nodes: whose factors are wanted; `nil` for all.
+  ///   - nodes: whose factors are wanted, by the first of a layer; `nil` for all.
   ///   - largestFactor: inputs that `A` is kept in one block for; more are split.
   ///   - positions: of an image that `A` is summed over, about; a quarter of the pixels of small
   ///     images changes `A` by less than other images would.
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(
     _ graph: Graph, parameters: Parameters? = nil, kind: CurvatureKind = .model,
-    outputs: Outputs? = nil, scalar: Scalar = .float32, batch: Int, nodes: Set<Int>? = nil, largestFactor: Int = .max,
-    positions: Int = 256, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
+    outputs: Outputs? = nil, scalar: Scalar = .float32, batch: Int, nodes: Set<Int>? = nil,
+    largestFactor: Int = .max, positions: Int = 256, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
   ) throws {
     self.graph = graph
     let plan = try Plan(
@@ -36,16 +38,19 @@ package final class CurvatureEstimator {
     let layers = graph.affineLayers(shapes: shapes).filter { nodes?.contains($0.index) ?? true }
     for layer in layers {
       accumulators[layer.index] = FactorAccumulator(
-        layer.op, layer.shape, inputShape: shapes[layer.node.inputs[0].index],
-        largestFactor: largestFactor, positionsAtMost: positions)
+        layer, in: graph, largestFactor: largestFactor, positionsAtMost: positions)
+      for reader in layer.readers { layerOfNode[reader.index] = layer.index }
     }
     workspaces = (0..<max(1, threads)).map { _ in
-      FactorAccumulator.Workspace(for: layers.map(\.shape), largestFactor: largestFactor)
+      FactorAccumulator.Workspace(
+        for: layers.flatMap { $0.readers.map(\.shape) }, largestFactor: largestFactor)
     }
     let clock = ContinuousClock()
     plan.tap = { [unowned self] tap in
       let start = clock.now
-      self.accumulators[tap.node]?.add(tap, workspaces: self.workspaces)
+      if let layer = self.layerOfNode[tap.node] {
+        self.accumulators[layer]?.add(tap, workspaces: self.workspaces)
+      }
       self.factorSeconds += (clock.now - start) / .seconds(1)
     }
   }
@@ -65,9 +70,10 @@ package final class CurvatureEstimator {
     _ inputs: UnsafePointer<Float>, labels: [Int] = [], weights: [Double] = []
   ) {
     pass.run(inputs, labels: labels, weights: weights)
+    for accumulator in accumulators.values { accumulator.finishBatch() }
   }
 
-  /// Hands over the factors, by node index; the estimator is spent then.
+  /// Hands over the factors, by the first node of every layer; the estimator is spent then.
   package func takeFactors() -> [Int: KroneckerFactors] {
     defer { accumulators = [:] }
     return accumulators.mapValues { $0.takeFactors() }

@@ -4,43 +4,61 @@ package import NapGraph
 import NapKernels
 import NapTensor
 
-/// Sums of the Kronecker factors of one affine node over examples.
+/// Sums of the Kronecker factors of one affine layer over examples and over the nodes that read its
+/// weight.
 final class FactorAccumulator {
-  private let op: any AffineOperator
-  private let inputShape: [Int]
+  private let readers: [Reader]
+  /// Of one reader: the positions differ between them.
   private let shape: AffineShape
   /// How many positions of an example `A` is summed over, about.
   private let positionsAtMost: Int
   /// Columns of the blocks of `A`.
   private let blocks: [Range<Int>]
-  /// By group, then by block; unused where there is a correlation.
+  /// By group, then by block; without what the readers' correlations hold.
   private var a: [[[Double]]]
-  private let correlation: PatchCorrelation?
   private var g: [[Double]]
+  /// `Σ_t g_t · z_t` of every example of the batch, over the readers that have been heard.
+  private var slopes: [Double]
   private var exactCurvature = 0.0
   private var examples = 0
 
+  private struct Reader {
+    let node: Int
+    let op: any AffineOperator
+    let inputShape: [Int]
+    let shape: AffineShape
+    let correlation: PatchCorrelation?
+    /// Its own bias by output, which is no weight of the layer; empty where there is none.
+    let ownBias: [Float]
+  }
+
   /// - Parameters:
-  ///   - inputShape: of the batches to come, the batch axis included.
+  ///   - layer: with the shapes of the batches to come.
   ///   - largestFactor: inputs of a block of `A` at most.
   ///   - positionsAtMost: of an example, for `A`.
-  init(
-    _ op: any AffineOperator, _ shape: AffineShape, inputShape: [Int], largestFactor: Int,
-    positionsAtMost: Int
-  ) {
+  init(_ layer: AffineLayer, in graph: Graph, largestFactor: Int, positionsAtMost: Int) {
     self.positionsAtMost = positionsAtMost
-    self.op = op
-    self.inputShape = inputShape
-    self.shape = shape
+    shape = layer.shape
     blocks = shape.blocks(upTo: largestFactor)
-    let correlates = (op as? any PatchOperator)?.correlatesPatches(of: inputShape) ?? false
-    correlation =
-      correlates
-      ? PatchCorrelation(channels: inputShape[1], height: inputShape[2], width: inputShape[3]) : nil
-    let empty = correlates ? [] : blocks.map { [Double](repeating: 0, count: $0.count * $0.count) }
+    readers = layer.readers.map { reader in
+      let input = reader.inputShape
+      let correlates = (reader.op as? any PatchOperator)?.correlatesPatches(of: input) ?? false
+      var bias: [Float] = []
+      if !layer.biasesAgree, reader.node.inputs.count > 2 {
+        bias = graph.constants[reader.node.inputs[2]]?.floats ?? []
+      }
+      return Reader(
+        node: reader.index, op: reader.op, inputShape: input, shape: reader.shape,
+        correlation: correlates
+          ? PatchCorrelation(channels: input[1], height: input[2], width: input[3]) : nil,
+        ownBias: bias.map { $0 * reader.op.biasFactor })
+    }
+    let isSummed = readers.contains { $0.correlation == nil }
+    let empty = isSummed ? blocks.map { [Double](repeating: 0, count: $0.count * $0.count) } : []
     a = [[[Double]]](repeating: empty, count: shape.groups)
     g = [[Double]](
       repeating: [Double](repeating: 0, count: shape.outputs * shape.outputs), count: shape.groups)
+    slopes = [Double](repeating: 0, count: readers[0].inputShape[0])
   }
 
   /// Scratch memory of one thread.
@@ -61,26 +79,49 @@ final class FactorAccumulator {
     }
   }
 
-  /// Adds a batch; the examples are shared out among the workspaces' threads.
+  /// Adds what one reader sees of a batch; the examples are shared out among the workspaces' threads.
   func add(_ tap: CurvatureTap, workspaces: [Workspace]) {
-    let (batch, o) = (inputShape[0], shape.outputs)
-    correlation?.add(tap.input, count: batch)
+    guard let reader = readers.first(where: { $0.node == tap.node }) else { return }
+    let batch = slopes.count
+    reader.correlation?.add(tap.input, count: batch)
     for group in 0..<shape.groups {
-      for (block, columns) in blocks.enumerated() where correlation == nil {
+      for (block, columns) in blocks.enumerated() where reader.correlation == nil {
         Self.sum(columns.count, batch, workspaces, into: &a[group][block]) {
-          self.addInputs($0, group, columns, tap, $1)
+          self.addInputs(reader, $0, group, columns, tap, $1)
         }
       }
-      Self.sum(o, batch, workspaces, into: &g[group]) {
-        self.addGradients($0, group, tap, $1)
+      Self.sum(shape.outputs, batch, workspaces, into: &g[group]) {
+        Self.addGradients(reader, $0, group, tap, $1)
       }
     }
-    let size = shape.groups * o * shape.positions
+    let size = shape.groups * shape.outputs * reader.shape.positions
     for n in 0..<batch {
-      let slope = dotProduct(tap.outputGradient + n * size, tap.output + n * size, count: size)
-      exactCurvature += slope * slope
+      let gradient = tap.outputGradient + n * size
+      slopes[n] += dotProduct(gradient, tap.output + n * size, count: size)
+      if !reader.ownBias.isEmpty { slopes[n] -= Self.slope(reader, gradient) }
     }
-    examples += batch
+  }
+
+  /// Of one example, by a factor on the reader's own bias.
+  private static func slope(_ reader: Reader, _ gradient: UnsafePointer<Float>) -> Double {
+    let (positions, outputs) = (reader.shape.positions, reader.ownBias.count)
+    var sum = 0.0
+    for t in 0..<positions {
+      for (o, bias) in reader.ownBias.enumerated() {
+        let i = reader.op.patchesArePositionMajor ? t * outputs + o : o * positions + t
+        sum += Double(bias) * Double(gradient[i])
+      }
+    }
+    return sum
+  }
+
+  /// Counts the batch, once all readers have been heard: a weight's slope is the sum of theirs.
+  func finishBatch() {
+    for n in slopes.indices {
+      exactCurvature += slopes[n] * slopes[n]
+      slopes[n] = 0
+    }
+    examples += slopes.count
   }
 
   /// Adds what `body` adds to the square of each workspace for some of the examples.
@@ -110,15 +151,17 @@ final class FactorAccumulator {
   }
 
   private func addInputs(
-    _ examples: Range<Int>, _ group: Int, _ columns: Range<Int>, _ tap: CurvatureTap,
-    _ space: Workspace
+    _ reader: Reader, _ examples: Range<Int>, _ group: Int, _ columns: Range<Int>,
+    _ tap: CurvatureTap, _ space: Workspace
   ) {
+    let (op, shape, inputShape) = (reader.op, reader.shape, reader.inputShape)
     let (inputs, positions) = (shape.inputs, shape.positions)
     let patches = space.patches.floats
     guard op.patchesArePositionMajor else {
       for n in examples {
         let count = op.writePatches(
-          of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, grid: grid(n),
+          of: tap.input, shape: inputShape, examples: n..<n + 1, group: group,
+          grid: grid(reader, n),
           into: patches)
         (patches + inputs * count).update(repeating: 1, count: count)
         addSelfProduct(
@@ -149,9 +192,9 @@ final class FactorAccumulator {
   /// Every few positions of an example, from a first one that changes from example to example.
   ///
   /// Neighbouring patches share most of their numbers and tell nearly the same.
-  private func grid(_ example: Int) -> PositionGrid {
-    let axes = max(1, inputShape.count - 2)
-    let share = Double(shape.positions) / Double(max(1, positionsAtMost))
+  private func grid(_ reader: Reader, _ example: Int) -> PositionGrid {
+    let axes = max(1, reader.inputShape.count - 2)
+    let share = Double(reader.shape.positions) / Double(max(1, positionsAtMost))
     let step = max(1, Int(pow(share, 1 / Double(axes)).rounded(.up)))
     var rest = examples + example
     let phases = (0..<axes).map { _ in
@@ -161,11 +204,13 @@ final class FactorAccumulator {
     return PositionGrid(step: step, phases: phases)
   }
 
-  private func addGradients(
-    _ examples: Range<Int>, _ group: Int, _ tap: CurvatureTap, _ space: Workspace
+  private static func addGradients(
+    _ reader: Reader, _ examples: Range<Int>, _ group: Int, _ tap: CurvatureTap,
+    _ space: Workspace
   ) {
+    let shape = reader.shape
     let (outputs, positions) = (shape.outputs, shape.positions)
-    if op.patchesArePositionMajor {
+    if reader.op.patchesArePositionMajor {
       addSelfProduct(
         of: tap.outputGradient + examples.lowerBound * positions * outputs,
         rows: examples.count * positions, columns: outputs, transposed: true,
@@ -195,10 +240,12 @@ final class FactorAccumulator {
     let groups = a.indices.map { group in
       KroneckerFactors.Group(
         a: BlockDiagonalMatrix(
-          blocks.indices.map {
-            mean(
-              correlation?.moments(blocks[$0]) ?? taken(&a[group][$0], blocks[$0].count),
-              over: count)
+          blocks.indices.map { block in
+            var sums = readers.compactMap { $0.correlation?.moments(blocks[block]) }
+            if !a[group].isEmpty { sums.append(taken(&a[group][block], blocks[block].count)) }
+            var sum = sums.removeFirst()
+            for other in sums { sum += other }
+            return mean(sum, over: count)
           }),
         g: mean(
           taken(&g[group], shape.outputs), over: count * Double(shape.positions)))

@@ -4,7 +4,8 @@ package import NapKernels
 ///
 /// - Shapes: `A [in + 1, in + 1]`, `G [out, out]`; the last coordinate of the input is a constant 1,
 ///   so that the last column of the weight is the bias.
-/// - Scale, over `N` examples and `T` shared positions (1 for `Gemm`, pixels for `Conv`):
+/// - Scale, over `N` examples and `T` shared positions (1 for `Gemm`, pixels for `Conv`; of all nodes that
+///   read the weight together):
 ///   `A = 1/N · Σₙₜ a aᵀ` and `G = 1/(N·T) · Σₙₜ g gᵀ`, with `g` the gradient of *one example's*
 ///   loss. The product is comparable between layers; the factors alone are not.
 /// - Source: Martens & Grosse 2015, arXiv:1503.05671; Grosse & Martens 2016, arXiv:1602.01407.

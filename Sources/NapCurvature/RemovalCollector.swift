@@ -13,28 +13,40 @@ package import NapTensor
 /// examples is the exact Fisher information of the change.
 package final class RemovalCollector {
   private let pass: CurvaturePass
-  private var layers: [Int: RemovalDerivatives] = [:]
+  /// By layer, then by group; of every node that reads its weight.
+  private var layers: [Int: [[RemovalDerivatives]]] = [:]
+  private var derivativesOfNode: [Int: [RemovalDerivatives]] = [:]
 
   /// - Parameters:
-  ///   - directions: `[in, in + 1]` by node.
+  ///   - directions: `[in, in + 1]` by the first node of a layer, and by group.
   ///   - outputs: what they are; guessed from their shapes where it is `nil`.
   ///   - byPosition: see `RemovalDerivatives`; `nil` chooses what takes less time.
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(
-    _ graph: Graph, directions: [Int: Matrix], outputs: Outputs? = nil, batch: Int,
+    _ graph: Graph, directions: [Int: [Matrix]], outputs: Outputs? = nil, batch: Int,
     byPosition: Bool? = nil, seed: Seed
   ) throws {
     let plan = try Plan(graph, mode: .curvature, batch: batch, tapsAreDense: true)
     pass = CurvaturePass(plan, kind: .model, outputs: outputs, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
-    for layer in graph.affineLayers(shapes: shapes) where layer.shape.groups == 1 {
-      guard let direction = directions[layer.index] else { continue }
-      layers[layer.index] = RemovalDerivatives(
-        layer.op, layer.shape, inputShape: shapes[layer.node.inputs[0].index],
-        weights: layer.op.matrices(ofWeight: layer.weight).floats, direction: direction,
-        byPosition: byPosition ?? (layer.shape.positions < layer.shape.outputs))
+    for layer in graph.affineLayers(shapes: shapes) {
+      guard let directions = directions[layer.index] else { continue }
+      let weights = layer.op.matrices(ofWeight: layer.weight).floats
+      let size = layer.shape.outputs * layer.shape.inputs
+      layers[layer.index] = directions.enumerated().map { group, direction in
+        layer.readers.map { reader in
+          let derivatives = RemovalDerivatives(
+            reader, group, weights: Array(weights[group * size..<(group + 1) * size]),
+            direction: direction,
+            byPosition: byPosition ?? (reader.shape.positions < reader.shape.outputs))
+          derivativesOfNode[reader.index, default: []].append(derivatives)
+          return derivatives
+        }
+      }
     }
-    plan.tap = { [unowned self] tap in self.layers[tap.node]?.add(tap) }
+    plan.tap = { [unowned self] tap in
+      for derivatives in self.derivativesOfNode[tap.node] ?? [] { derivatives.add(tap) }
+    }
   }
 
   /// Adds a batch of examples, see `CurvatureEstimator.add`.
@@ -42,10 +54,19 @@ package final class RemovalCollector {
     pass.run(inputs, labels: [], weights: weights)
   }
 
-  /// `[examples, in]` by node; the collector is spent then.
-  package func takeDerivatives() -> [Int: Matrix] {
-    defer { layers = [:] }
-    return layers.mapValues(\.matrix)
+  /// `[examples, in]` by the first node of every layer and by group, the sums over all nodes that read
+  /// its weight; the collector is spent then.
+  package func takeDerivatives() -> [Int: [Matrix]] {
+    defer { (layers, derivativesOfNode) = ([:], [:]) }
+    return layers.mapValues { groups in
+      groups.map { readers in
+        // Nodes that no output depends on are never heard of.
+        var heard = readers.map(\.matrix).filter { $0.rows > 0 }
+        guard var sum = heard.popLast() else { return readers[0].matrix }
+        for other in heard { sum += other }
+        return sum
+      }
+    }
   }
 }
 
@@ -53,16 +74,17 @@ extension AffineShape {
   /// Floating-point operations of what a `RemovalCollector` does with one example.
   package var removalOperations: Double {
     let (o, m, t) = (Double(outputs), Double(inputs), Double(positions))
-    return groups == 1 ? 2 * m * (m * min(o, t) + o * t) : 0
+    return 2 * Double(groups) * m * (m * min(o, t) + o * t)
   }
 }
 
-/// The derivatives of one layer, in one of two orders: by position, what is pulled back through the
+/// The derivatives of one group of one node, in one of two orders: by position, what is pulled back through the
 /// weights times what is missing of the input there; or through `∂L_n/∂W`.
 private final class RemovalDerivatives {
   private let op: any AffineOperator
   private let shape: AffineShape
   private let inputShape: [Int]
+  private let group: Int
   /// `[out, in]`.
   private let weights: [Float]
   /// `[in, in]`, and the constant input's part.
@@ -72,12 +94,14 @@ private final class RemovalDerivatives {
   private var derivatives: [Double] = []
 
   init(
-    _ op: any AffineOperator, _ shape: AffineShape, inputShape: [Int], weights: [Float],
-    direction: Matrix, byPosition: Bool
+    _ reader: AffineLayer.Reader, _ group: Int, weights: [Float], direction: Matrix,
+    byPosition: Bool
   ) {
-    self.op = op
+    let shape = reader.shape
+    op = reader.op
     self.shape = shape
-    self.inputShape = inputShape
+    inputShape = reader.inputShape
+    self.group = group
     self.weights = weights
     self.byPosition = byPosition
     self.direction = (0..<shape.inputs).flatMap { j in
@@ -101,9 +125,10 @@ private final class RemovalDerivatives {
         let space = Workspace(self.shape, byPosition: self.byPosition)
         for n in stride(from: part, to: batch, by: parts) {
           self.op.writePatches(
-            of: tap.input, shape: self.inputShape, examples: n..<n + 1, group: 0, grid: .all,
-            into: space.patches.floats)
-          let slopes = tap.outputGradient + n * self.shape.outputs * self.shape.positions
+            of: tap.input, shape: self.inputShape, examples: n..<n + 1, group: self.group,
+            grid: .all, into: space.patches.floats)
+          let block = n * self.shape.groups + self.group
+          let slopes = tap.outputGradient + block * self.shape.outputs * self.shape.positions
           let row = UnsafeMutableBufferPointer(rebasing: rows[n * inputs..<(n + 1) * inputs])
           if self.byPosition {
             self.writeByPosition(row, slopes, space)

@@ -5,23 +5,25 @@ package import NapKernels
 package import NapOutputs
 package import NapTensor
 
-/// Moments over examples of how the loss changes with the weights of one affine layer.
+/// Moments over examples of how the loss changes with the weights of one affine layer, by all nodes that
+/// read them together.
 ///
-/// - Shapes: `[out, in]` by group, without biases; `gates [examples, in]`.
+/// - Shapes: `[out, in]` by group, without biases; `gates [examples, groups · in]`.
 package struct WeightGradients: Sendable {
   /// `E_n[∂L_n/∂W]`.
   package var means: [Matrix]
   /// `E_n[(∂L_n/∂W)²]`.
   package var squares: [Matrix]
-  /// `Σ_o W_oj ∂L_n/∂W_oj`: how every example's loss changes with a factor on each input; empty for
-  /// layers with groups.
+  /// `Σ_o W_oj ∂L_n/∂W_oj`: how every example's loss changes with a factor on each input.
   package var gates: Matrix
 }
 
-/// Collects `WeightGradients` of all affine nodes of a network, batch by batch.
+/// Collects `WeightGradients` of all affine layers of a network, batch by batch.
 package final class GradientCollector {
   private let pass: CurvaturePass
   private var sums: [Int: GradientSums] = [:]
+  /// By node that reads a layer's weight.
+  private var layerOfNode: [Int: Int] = [:]
 
   /// - Throws: `PlanError` when the network cannot be compiled.
   package init(
@@ -31,11 +33,12 @@ package final class GradientCollector {
     pass = CurvaturePass(plan, kind: kind, outputs: outputs, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     for layer in graph.affineLayers(shapes: shapes) {
-      sums[layer.index] = GradientSums(
-        layer.op, layer.shape, inputShape: shapes[layer.node.inputs[0].index],
-        weights: layer.op.matrices(ofWeight: layer.weight).floats)
+      sums[layer.index] = GradientSums(layer)
+      for reader in layer.readers { layerOfNode[reader.index] = layer.index }
     }
-    plan.tap = { [unowned self] tap in self.sums[tap.node]?.add(tap) }
+    plan.tap = { [unowned self] tap in
+      if let layer = self.layerOfNode[tap.node] { self.sums[layer]?.add(tap) }
+    }
   }
 
   /// Adds a batch of examples, see `CurvatureEstimator.add`.
@@ -43,57 +46,81 @@ package final class GradientCollector {
     _ inputs: UnsafePointer<Float>, labels: [Int] = [], weights: [Double] = []
   ) {
     pass.run(inputs, labels: labels, weights: weights)
+    for sums in sums.values { sums.finishBatch() }
   }
 
-  /// Hands over the gradients, by node index; the collector is spent then.
+  /// Hands over the gradients, by the first node of every layer; the collector is spent then.
   package func takeGradients() -> [Int: WeightGradients] {
     defer { sums = [:] }
     return sums.mapValues(\.gradients)
   }
 }
 
-/// Sums over examples for one affine node.
+/// Sums over examples for one affine layer.
 private final class GradientSums {
-  private let op: any AffineOperator
+  private let readers: [AffineLayer.Reader]
   private let shape: AffineShape
-  private let inputShape: [Int]
   /// `[groups, out, in]`.
   private let weights: [Float]
   private var sums: [Double]
   private var squares: [Double]
   private var gates: [Double] = []
   private var examples = 0
+  /// `∂L_n/∂W` of every example of the batch, by the readers that have been heard; empty where there is
+  /// but one, which need not wait.
+  private var waiting: [Float] = []
 
-  init(_ op: any AffineOperator, _ shape: AffineShape, inputShape: [Int], weights: [Float]) {
-    self.op = op
-    self.shape = shape
-    self.inputShape = inputShape
-    self.weights = weights
+  init(_ layer: AffineLayer) {
+    readers = layer.readers
+    shape = layer.shape
+    weights = layer.op.matrices(ofWeight: layer.weight).floats
     sums = [Double](repeating: 0, count: weights.count)
     squares = sums
   }
 
   private var matrixSize: Int { shape.outputs * shape.inputs }
 
-  /// Adds a batch.
+  /// Adds what one reader sees of a batch.
   func add(_ tap: CurvatureTap) {
-    let patches = AlignedBuffer(bytes: 4 * max(1, shape.inputs * shape.positions))
+    guard let reader = readers.first(where: { $0.index == tap.node }) else { return }
+    let (op, positions) = (reader.op, reader.shape.positions)
+    let patches = AlignedBuffer(bytes: 4 * max(1, shape.inputs * positions))
     let gradient = AlignedBuffer(bytes: 4 * max(1, matrixSize))
-    for n in 0..<inputShape[0] {
+    let batch = reader.inputShape[0]
+    if readers.count > 1, waiting.isEmpty {
+      waiting = [Float](repeating: 0, count: batch * weights.count)
+    }
+    for n in 0..<batch {
       for group in 0..<shape.groups {
         op.writePatches(
-          of: tap.input, shape: inputShape, examples: n..<n + 1, group: group, grid: .all,
+          of: tap.input, shape: reader.inputShape, examples: n..<n + 1, group: group, grid: .all,
           into: patches.floats)
-        let slopes =
-          tap.outputGradient + (n * shape.groups + group) * shape.outputs * shape.positions
+        let slopes = tap.outputGradient + (n * shape.groups + group) * shape.outputs * positions
         multiply(
           slopes, transposingA: op.patchesArePositionMajor, patches.floats,
           transposingB: !op.patchesArePositionMajor, into: gradient.floats, m: shape.outputs,
-          n: shape.inputs, k: shape.positions)
-        add(gradient.floats, group)
+          n: shape.inputs, k: positions)
+        if readers.count > 1 {
+          let first = n * weights.count + group * matrixSize
+          for k in 0..<matrixSize { waiting[first + k] += gradient.floats[k] }
+        } else {
+          add(gradient.floats, group)
+        }
       }
     }
-    examples += inputShape[0]
+  }
+
+  /// Counts the batch, once all readers have been heard: what is squared is the sum of their slopes.
+  func finishBatch() {
+    examples += readers[0].inputShape[0]
+    guard !waiting.isEmpty else { return }
+    waiting.withUnsafeBufferPointer { waiting in
+      guard let base = waiting.baseAddress else { return }
+      for part in 0..<waiting.count / matrixSize {
+        add(base + part * matrixSize, part % shape.groups)
+      }
+    }
+    waiting = []
   }
 
   private func add(_ gradient: UnsafePointer<Float>, _ group: Int) {
@@ -114,7 +141,7 @@ private final class GradientSums {
         }
       }
     }
-    if shape.groups == 1 { gates += gate }
+    gates += gate
   }
 
   var gradients: WeightGradients {
@@ -126,8 +153,10 @@ private final class GradientSums {
             .map { $0 / Double(max(1, examples)) })
       }
     }
+    let width = shape.groups * shape.inputs
     return WeightGradients(
       means: mean(sums), squares: mean(squares),
-      gates: Matrix(rows: shape.groups == 1 ? examples : 0, columns: shape.inputs, elements: gates))
+      // Where no gradient comes, there are none.
+      gates: Matrix(rows: gates.count / max(1, width), columns: width, elements: gates))
   }
 }

@@ -185,7 +185,8 @@ private struct BatchFiller: Sendable {
   func fill(_ queue: BatchQueue) {
     let shape = dataset.imageShape
     let imageSize = shape.product
-    let tables = (0..<shape[0]).map(preset.table)
+    // Numbers are taken as they are.
+    let tables = shape.count == 3 ? (0..<shape[0]).map(preset.table) : []
     let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: imageSize)
     defer { bytes.deallocate() }
     for batch in 0..<batches {

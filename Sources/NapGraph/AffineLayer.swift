@@ -1,25 +1,105 @@
 package import NapTensor
 
-/// A node that multiplies its input by a weight of the network's own.
+/// A weight of the network's own and the nodes that multiply their inputs by it.
+///
+/// Nodes that read one weight alike, such as those of a head that serves several levels, are one layer:
+/// what changes the weight changes it for all of them.
 package struct AffineLayer: Sendable {
-  /// Index of the node in the graph.
-  package let index: Int
-  package let node: Node
-  package let op: any AffineOperator
+  /// One of the nodes.
+  package struct Reader: Sendable {
+    /// Index of the node in the graph.
+    package let index: Int
+    package let node: Node
+    package let op: any AffineOperator
+    /// The shape of its input, examples first: where rows of a matrix are positions of examples,
+    /// `[examples, positions, in]`.
+    package let inputShape: [Int]
+    package let shape: AffineShape
+  }
+
+  /// In order, at least one.
+  package let readers: [Reader]
   package let weight: Tensor
-  package let shape: AffineShape
+  /// Whether somebody else reads the weight too, in another way.
+  package let isShared: Bool
+
+  /// Index of the first node, which stands for the layer.
+  package var index: Int { readers[0].index }
+  package var node: Node { readers[0].node }
+  /// What the weight's matrices are to all its readers.
+  package var op: any AffineOperator { readers[0].op }
+  /// With the positions of all readers.
+  package var shape: AffineShape {
+    var result = readers[0].shape
+    result.positions = readers.reduce(0) { $0 + $1.shape.positions }
+    return result
+  }
+
+  /// Whether all readers add the same bias, or none.
+  package var biasesAgree: Bool {
+    readers.allSatisfy { reader in
+      reader.node.inputs.dropFirst(2).first == node.inputs.dropFirst(2).first
+        && reader.op.biasFactor == op.biasFactor
+    }
+  }
 }
 
 extension Graph {
-  /// The affine nodes with constant weights, in order.
+  /// The affine nodes with constant weights, in order of the first that reads each.
   ///
   /// - Parameter shapes: of all values, see `shapes(inputs:)`.
   package func affineLayers(shapes: [[Int]]) -> [AffineLayer] {
-    nodes.enumerated().compactMap { index, node in
-      guard let op = node.op as? any AffineOperator, let weight = constants[node.inputs[1]],
-        let shape = op.affineShape(node.inputs.map { shapes[$0.index] })
-      else { return nil }
-      return AffineLayer(index: index, node: node, op: op, weight: weight, shape: shape)
+    let uses = constantUses
+    var order: [Reading] = []
+    var readers: [Reading: [AffineLayer.Reader]] = [:]
+    for (index, node) in nodes.enumerated() {
+      guard let op = node.op as? any AffineOperator, constants[node.inputs[1]] != nil,
+        var shape = op.affineShape(node.inputs.map { shapes[$0.index] })
+      else { continue }
+      var inputShape = shapes[node.inputs[0].index]
+      if op.patchesArePositionMajor { splitRows(of: &inputShape, &shape, shapes) }
+      let reading = Reading(
+        weight: node.inputs[1], groups: shape.groups,
+        axes: [op.weightOutputAxis, op.weightInputAxis],
+        factor: op.weightFactor, examples: inputShape.first ?? 1)
+      if readers[reading] == nil { order.append(reading) }
+      readers[reading, default: []].append(
+        .init(index: index, node: node, op: op, inputShape: inputShape, shape: shape))
     }
+    return order.compactMap { reading in
+      guard let weight = constants[reading.weight], let readers = readers[reading] else {
+        return nil
+      }
+      return AffineLayer(
+        readers: readers, weight: weight, isShared: uses[reading.weight] != readers.count)
+    }
+  }
+
+  /// How often nodes read each constant; being an output counts too.
+  package var constantUses: [ValueID: Int] {
+    var uses: [ValueID: Int] = [:]
+    for value in nodes.flatMap(\.inputs) + outputs.map(\.value) where constants[value] != nil {
+      uses[value, default: 0] += 1
+    }
+    return uses
+  }
+
+  /// What nodes have in common that read a weight alike.
+  private struct Reading: Hashable {
+    var weight: ValueID
+    var groups: Int
+    var axes: [Int]
+    var factor: Float
+    var examples: Int
+  }
+
+  /// Exporters write tokens as rows of one matrix, all of a batch together.
+  private func splitRows(of inputShape: inout [Int], _ shape: inout AffineShape, _ shapes: [[Int]])
+  {
+    guard let batch = inputs.first.flatMap({ shapes[$0.value.index].first }), batch > 0,
+      let rows = inputShape.first, rows > batch, rows % batch == 0, let width = inputShape.last
+    else { return }
+    shape.positions *= rows / batch
+    inputShape = [batch, shape.positions, width]
   }
 }

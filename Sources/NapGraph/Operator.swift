@@ -112,6 +112,8 @@ package protocol AffineOperator: Operator {
     into rows: UnsafeMutablePointer<Float>
   ) -> Int
   var patchesArePositionMajor: Bool { get }
+  /// What the product with the weight is multiplied by; `matrices(ofWeight:)` holds it.
+  var weightFactor: Float { get }
   /// Whether a bias vector may be given as input 2.
   var acceptsBias: Bool { get }
   /// What the bias is multiplied by.
@@ -119,8 +121,13 @@ package protocol AffineOperator: Operator {
 }
 
 extension AffineOperator {
+  package var weightFactor: Float { 1 }
   package var acceptsBias: Bool { true }
   package var biasFactor: Float { 1 }
+
+  /// The axis of an input or output with so many axes that holds features: those of all groups, one
+  /// group after the other.
+  package func featureAxis(ofRank rank: Int) -> Int { patchesArePositionMajor ? rank - 1 : 1 }
 }
 
 /// Sizes of an affine operator seen as `groups` products `[positions, in] · [in, out]` an example.

@@ -23,8 +23,8 @@ struct MemoryNeed: Hashable {
       let outputs = shape.outputs * shape.outputs
       // In double precision, each with its inverse; or the inverse, and what removals change with it in
       // double and in single precision.
-      let isTried = granularity == .channels && shape.groups == 1 && squares.count == 1
-      factors += isTried ? 4 * squares[0] : 0
+      let isTried = granularity == .channels && squares.count == 1
+      factors += isTried ? 4 * shape.groups * squares[0] : 0
       factors += 16 * shape.groups * (squares.reduce(0, +) + outputs)
       largest = max(largest, squares.max() ?? 0, outputs)
     }

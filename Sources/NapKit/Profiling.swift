@@ -37,7 +37,8 @@ extension Network {
     var indices: [[IndexAtoms.Place]: Int] = [:]
     for unit in model.units.units {
       let layers =
-        (model.computings(of: unit).map(\.layer.node) + model.readings(of: unit).map(\.layer.node))
+        (model.computings(of: unit).map(\.layer) + model.readings(of: unit).map(\.layer))
+        .flatMap { $0.readers.map(\.node) }
       let places = unit.places.keys.filter { graph.constants[$0.value] != nil }
         .sorted { ($0.value, $0.axis) < ($1.value, $1.axis) }
       if let index = indices[places] {

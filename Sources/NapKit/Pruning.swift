@@ -200,7 +200,7 @@ public struct Pruning: Sendable {
         seed: Seed(seed)),
       criterion: criterion, settings: self, budget: budget,
       affordableImages: affordable, latencies: try latencies(network, progress),
-      directory: directory,
+      directory: directory, folded: restored.fold,
       finished: { Network(ends.restore(restored.fold($0))) },
       progress: progress)
     if let budget {

@@ -211,7 +211,7 @@ private struct Judge {
     let heldOut = session.validation
     let accuracy = try session.accuracy(of: session.original, on: heldOut)
     // Without labels, the original agrees with itself on every image.
-    guard accuracy >= Self.byHeart, heldOut.isLabelled else {
+    guard accuracy >= Self.byHeart, heldOut.isLabelled, heldOut.imageShape.count == 3 else {
       (data, baseline) = (heldOut, accuracy)
       return
     }

@@ -4,6 +4,7 @@ import NapData
 import NapEngine
 import NapGraph
 import NapKernels
+import NapOutputs
 import NapTensor
 import NapTraining
 
@@ -50,8 +51,52 @@ extension PruningSession {
 
   /// The best network on the way of a training, by the loss on watched images: what it began with, or
   /// what an epoch or the training ended with. Masks stay in force.
+  ///
+  /// What suits a classifier with normalizations may throw another network out of its minimum. Such a one
+  /// is tried for a while at two learning rates, a third where these do not help, and with normalizations
+  /// that were put back; what does best goes on.
   func recovered(_ state: State, recipe: TrainingRecipe) throws -> State {
     guard recipe.seconds ?? Double(recipe.epochs) > 0 else { return state }
+    let plain = folded(state.graph)
+    let isUsual = plain.parameterRoles.values.contains(.statistic) && outputs.isClassifier
+    guard let watch, state.masks.isEmpty, !isUsual else { return try trained(state, recipe: recipe) }
+    var trials = [Trial(plain, slowdown: 1)]
+    if recipe.lowersRate { trials += [8, 64].map { Trial(plain, slowdown: $0) } }
+    if plain.nodes.count < state.graph.nodes.count {
+      trials.insert(Trial(state.graph, slowdown: 1), at: 0)
+    }
+    let (short, rest) = recipe.trial(of: trials.count)
+    let startLoss = try watch.loss(of: plain)
+    var best = Trial(plain, slowdown: 1, loss: startLoss)
+    for var trial in trials where trial.slowdown < 64 || best.loss >= startLoss {
+      var candidate = state
+      candidate.graph = trial.start
+      trial.result = try trained(candidate, recipe: short.slower(trial.slowdown)).graph
+      trial.loss = try watch.loss(of: trial.result)
+      if trial.loss < best.loss { best = trial }
+    }
+    var result = state
+    result.graph = best.result
+    guard let rest, best.loss < startLoss else { return result }
+    var start = state
+    start.graph = best.start
+    let whole = try trained(start, recipe: rest.slower(best.slowdown))
+    return try watch.loss(of: whole.graph) <= best.loss ? whole : result
+  }
+
+  /// A way to train, and what came of a little of it.
+  private struct Trial {
+    let start: Graph
+    let slowdown: Double
+    var result: Graph
+    var loss: Double
+
+    init(_ start: Graph, slowdown: Double, loss: Double = .infinity) {
+      (self.start, self.slowdown, self.loss, result) = (start, slowdown, loss, start)
+    }
+  }
+
+  private func trained(_ state: State, recipe: TrainingRecipe) throws -> State {
     let run = try TrainingRun(
       state.graph, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
       outputs: outputs)
@@ -70,8 +115,7 @@ extension PruningSession {
         stage: "fine-tuning",
         message: best.loss < start
           ? String(format: "the loss on held-out images fell from %.4g to %.4g", start, best.loss)
-          : String(
-            format: "training did not make it better (held-out loss %.4g): kept as it was cut", start)))
+          : String(format: "training did not lower the held-out loss of %.4g", start)))
     var result = state
     result.graph = best.graph
     return result
@@ -95,8 +139,10 @@ extension PruningSession {
     let largestFactor = min(settings.largestFactor, Self.largestPreconditioner)
     let layers = graph.affineLayers(shapes: try graph.shapes(batch: 1)).filter { layer in
       let largest = layer.shape.blocks(upTo: largestFactor).map(\.count).max() ?? 0
-      return 2 * (largest + layer.shape.outputs)
-        <= 3 * layer.shape.positions * run.recipe.batchSize
+      // The curvature along a weight that others read in another way is not known.
+      return !layer.isShared
+        && 2 * (largest + layer.shape.outputs)
+          <= 3 * layer.shape.positions * run.recipe.batchSize
     }
     guard !layers.isEmpty else { return }
     let factors = try factors(
@@ -109,7 +155,8 @@ extension PruningSession {
           KroneckerCurvature.Group(
             inputs: group.dampedInputs(Self.trainingDamping),
             outputs: group.dampedOutputs(Self.trainingDamping))
-        }, outputsAreRows: layer.op.weightOutputAxis == 0)
+        }, outputsAreRows: layer.op.weightOutputAxis == 0,
+        kernel: layer.weight.shape.dropFirst(2).product)
       run.optimizer.setCurvature(curvature, of: layer.node.inputs[1])
     }
   }
@@ -156,6 +203,28 @@ extension PruningSession {
   }
 }
 
+extension TrainingRecipe {
+  /// A training to choose by, of some, and a training of what is left then; of short ones, nothing is
+  /// left.
+  fileprivate func trial(of count: Int) -> (trial: TrainingRecipe, rest: TrainingRecipe?) {
+    var (trial, rest) = (self, self)
+    if let seconds {
+      trial.seconds = 0.04 * seconds
+      rest.seconds = (1 - 0.04 * Double(count)) * seconds
+      return (trial, rest)
+    }
+    guard epochs > 2 else { return (self, nil) }
+    trial.epochs = max(1, epochs / 8)
+    return (trial, rest)
+  }
+
+  fileprivate func slower(_ factor: Double) -> TrainingRecipe {
+    var result = self
+    result.learningRate /= factor
+    return result
+  }
+}
+
 /// The best of some networks on watched images; the last where there are none.
 struct Best {
   private(set) var graph: Graph
@@ -169,7 +238,6 @@ struct Best {
 
   mutating func consider(_ candidate: Graph) throws {
     let loss = try watch?.loss(of: candidate) ?? -.infinity
-    if ProcessInfo.processInfo.environment["NAP_DEBUG"] != nil { FileHandle.standardError.write(Data("DEBUG loss \(loss) best \(self.loss)\n".utf8)) }
     if loss < self.loss || watch == nil { (graph, self.loss) = (candidate, loss) }
   }
 }
@@ -182,7 +250,7 @@ extension WorkProgress {
       accuracy: report.epochSum.accuracy)
     if report.wentBack {
       message = String(
-        format: "the loss was no longer a number: back to the last good state, learning rate %.2g",
+        format: "the loss grew out of hand: back to the last good state, learning rate %.2g",
         report.learningRate)
     }
     if report.startsBlending {

@@ -38,6 +38,8 @@ struct PruningSession {
   let latencies: LatencyTable?
   /// Where networks on the way are kept.
   let directory: RunDirectory?
+  /// A network without the normalizations that were put back.
+  var folded: (Graph) -> Graph = { $0 }
   /// A network as it is to be written.
   let finished: (Graph) -> Network
   let progress: ProgressHandler

@@ -4,7 +4,8 @@ package import NapGraph
 import NapOperators
 package import NapTensor
 
-/// Batch normalizations behind the convolutions of a network that was exported without any.
+/// Batch normalizations behind the convolutions, transposed ones too, of a network that was exported
+/// without any.
 ///
 /// Exporters fold normalizations into convolutions, and a deep network does not train well without.
 /// Those put back have the scale and shift that leave the function as it is; `fold` takes them out
@@ -27,9 +28,12 @@ package struct RestoredNormalizations {
   ) throws {
     let isNormalized = original.nodes.contains { $0.op is BatchNormalization }
     let outputs = Set(original.outputs.map(\.value))
+    let uses = original.constantUses
     let convolutions = original.nodes.indices.filter { index in
       let node = original.nodes[index]
-      return node.op is Conv && original.constants[node.inputs[1]] != nil
+      // What other nodes read too cannot take in the normalization of one.
+      return (node.op is Conv || node.op is ConvTranspose)
+        && node.inputs.dropFirst().allSatisfy { uses[$0] == 1 }
         && !outputs.contains(node.outputs[0])
     }
     let batch = original.trainingBatch(of: data.count)
@@ -40,7 +44,6 @@ package struct RestoredNormalizations {
     let statistics = try Self.statistics(
       of: convolutions.map { original.nodes[$0].outputs[0] }, in: original, data, preset,
       batch: original.batchSize(upTo: min(32, data.count)), seed)
-    let consumers = original.consumers
     var graph = original
     var names: Set<String> = []
     // From the last on, so that indices stay right.
@@ -48,11 +51,9 @@ package struct RestoredNormalizations {
       let (node, op) = (graph.nodes[index], BatchNormalization())
       var scales = mean.map { _ in Float(1) }
       var innerMean = mean
-      if let rows = graph.constants[node.inputs[1]],
-        node.inputs.dropFirst().allSatisfy({ consumers[$0.index].count == 1 })
-      {
-        scales = Self.scales(of: rows)
-        graph.constants[node.inputs[1]] = rows.scalingRows(by: scales)
+      if let affine = node.op as? any AffineOperator, let weight = graph.constants[node.inputs[1]] {
+        scales = Self.scales(of: affine.matrices(ofWeight: weight))
+        graph.constants[node.inputs[1]] = affine.scalingOutputs(of: weight, by: scales)
         // Adding a constant before a normalization does nothing.
         if node.inputs.count > 2, let bias = graph.constants[node.inputs[2]] {
           innerMean = zip(mean, bias.floats).map { $0 - $1 }
@@ -83,11 +84,13 @@ package struct RestoredNormalizations {
 
   /// What to multiply the rows of a weight by so that they are as long as He et al. 2015 draw them.
   ///
+  /// - Parameter rows: `[groups, out, in]`.
+  ///
   /// Behind a normalization their length does not matter but to training: half as long ones turn four
   /// times as fast. Folding has left them with whatever length. Rows of zeros stay.
   private static func scales(of rows: Tensor) -> [Float] {
-    let width = rows.shape.dropFirst().product
-    return (0..<rows.shape[0]).map { row in
+    let width = rows.shape[2]
+    return (0..<rows.count / max(1, width)).map { row in
       let square = rows.floats[row * width..<(row + 1) * width].reduce(0) { $0 + $1 * $1 }
       return square.isNormal ? (2 / square).squareRoot() : 1
     }
@@ -146,6 +149,7 @@ package struct RestoredNormalizations {
     for node in trained.nodes {
       guard names.contains(node.name), let op = node.op as? BatchNormalization,
         let index = producers[node.inputs[0]],
+        let affine = result.nodes[index].op as? any AffineOperator,
         let weight = result.constants[result.nodes[index].inputs[1]]
       else {
         for output in node.outputs { producers[output] = result.nodes.count }
@@ -158,7 +162,7 @@ package struct RestoredNormalizations {
       )
       let factors = zip(scale, variance).map { $0 / ($1 + op.epsilon).squareRoot() }
       var conv = result.nodes[index]
-      result.constants[conv.inputs[1]] = weight.scalingRows(by: factors)
+      result.constants[conv.inputs[1]] = affine.scalingOutputs(of: weight, by: factors)
       let bias = conv.inputs.count > 2 ? result.constants[conv.inputs[2]]?.floats : nil
       let folded = shift.indices.map { c in
         shift[c] + ((bias?[c] ?? 0) - mean[c]) * factors[c]
@@ -178,10 +182,12 @@ package struct RestoredNormalizations {
   }
 }
 
-extension Tensor {
-  /// The tensor with every index of the first axis multiplied by a factor.
-  fileprivate func scalingRows(by factors: [Float]) -> Tensor {
-    let width = shape.dropFirst().product
-    return Tensor(shape: shape, floats: floats.enumerated().map { $1 * factors[$0 / width] })
+extension AffineOperator {
+  /// A weight with what computes every output feature multiplied by a factor.
+  fileprivate func scalingOutputs(of weight: Tensor, by factors: [Float]) -> Tensor {
+    let rows = matrices(ofWeight: weight)
+    let width = rows.shape[2]
+    let scaled = rows.floats.enumerated().map { $1 * factors[$0 / width] }
+    return self.weight(ofMatrices: Tensor(shape: rows.shape, floats: scaled), shape: weight.shape)
   }
 }

@@ -6,7 +6,7 @@ package import NapTensor
 /// The transposed convolution: what the gradient of a convolution does to its input.
 ///
 /// - Shapes: `x [N, C, …]`, `W [C, O/group, …]`, `b [O]`, `y [N, O, …]`.
-package struct ConvTranspose: Operator {
+package struct ConvTranspose: AffineOperator {
   package static let name = "ConvTranspose"
 
   /// The window of the convolution that leads from the output back to the input.
@@ -144,6 +144,102 @@ package struct ConvTranspose: Operator {
     let positions = dy.shape.dropFirst(2).product
     for (i, value) in dy.floats.enumerated() { sums[i / positions % dy.shape[1]] += Double(value) }
     return [dx, dw, Tensor(shape: [dy.shape[1]], floats: sums.map(Float.init))]
+  }
+}
+
+// MARK: Kronecker factors
+extension ConvTranspose {
+  package var weightOutputAxis: Int { 1 }
+  package var weightInputAxis: Int { 0 }
+
+  package func affineShape(_ inputs: [[Int]]) -> AffineShape? {
+    guard let positions = try? infer(inputs)[0].dropFirst(2).product else { return nil }
+    return AffineShape(
+      groups: group, inputs: inputs[1][0] / group * window.kernel.product, outputs: inputs[1][1],
+      positions: positions)
+  }
+
+  package func matrices(ofWeight weight: Tensor) -> Tensor {
+    let (inputs, outputs) = (weight.shape[0] / group, weight.shape[1])
+    let kernel = weight.shape.dropFirst(2).product
+    return Self.swapped(weight, [group, inputs, outputs, kernel])
+      .reshaped(to: [group, outputs, inputs * kernel])
+  }
+
+  package func weight(ofMatrices matrices: Tensor, shape: [Int]) -> Tensor {
+    let kernel = shape.dropFirst(2).product
+    return Self.swapped(matrices, [group, shape[1], shape[0] / group, kernel]).reshaped(to: shape)
+  }
+
+  /// A tensor seen with four axes, the middle two exchanged.
+  private static func swapped(_ tensor: Tensor, _ shape: [Int]) -> Tensor {
+    Transpose(permutation: [0, 2, 1, 3]).forward([tensor.reshaped(to: shape)])[0]
+  }
+
+  package var patchesArePositionMajor: Bool { false }
+
+  /// What an output meets of the input: zero where the strides skip it.
+  package func writePatches(
+    of x: UnsafePointer<Float>, shape: [Int], examples: Range<Int>, group: Int, grid: PositionGrid,
+    into rows: UnsafeMutablePointer<Float>
+  ) -> Int {
+    let sizes = Array(shape.dropFirst(2))
+    let meetings = meetings(sizes, grid)
+    // One to three spatial axes, seen as three.
+    let three =
+      Array(
+        repeating: Meetings(count: 1, pairs: [[(0, 0)]]), count: 3 - sizes.count) + meetings
+    let size = [Int](repeating: 1, count: 3 - sizes.count) + sizes
+    let (image, positions) = (sizes.product, meetings.reduce(1) { $0 * $1.count })
+    let channels = shape[1] / self.group
+    var row = rows
+    for n in examples {
+      for c in 0..<channels {
+        let source = x + (n * shape[1] + group * channels + c) * image
+        for first in three[0].pairs {
+          for second in three[1].pairs {
+            for third in three[2].pairs {
+              row.update(repeating: 0, count: positions)
+              for (o0, i0) in first {
+                for (o1, i1) in second {
+                  let line = row + (o0 * three[1].count + o1) * three[2].count
+                  let base = source + (i0 * size[1] + i1) * size[2]
+                  for (o2, i2) in third { line[o2] = base[i2] }
+                }
+              }
+              row += positions
+            }
+          }
+        }
+      }
+    }
+    return positions
+  }
+
+  /// Along one axis, how many outputs are on the grid, and by place in the kernel which of them meet
+  /// which inputs.
+  private struct Meetings {
+    var count: Int
+    var pairs: [[(output: Int, input: Int)]]
+  }
+
+  private func meetings(_ sizes: [Int], _ grid: PositionGrid) -> [Meetings] {
+    guard case .explicit(let begin, let end) = window.padding else { return [] }
+    return sizes.indices.map { axis in
+      let (stride, dilation) = (window.strides[axis], window.dilations[axis])
+      let outputs =
+        stride * (sizes[axis] - 1) + (window.kernel[axis] - 1) * dilation + 1 + outputPadding[axis]
+        - begin[axis] - end[axis]
+      let phase = axis < grid.phases.count ? min(grid.phases[axis], outputs - 1) : 0
+      let pairs = (0..<window.kernel[axis]).map { k in
+        (0..<sizes[axis]).compactMap { input -> (output: Int, input: Int)? in
+          let output = input * stride + k * dilation - begin[axis] - phase
+          guard output >= 0, output + phase < outputs, output % grid.step == 0 else { return nil }
+          return (output / grid.step, input)
+        }
+      }
+      return Meetings(count: (outputs - phase + grid.step - 1) / grid.step, pairs: pairs)
+    }
   }
 }
 

@@ -125,7 +125,6 @@ extension MatMul {
 extension MatMul: PositionMajorOperator {
   package var weightOutputAxis: Int { 1 }
   package var weightInputAxis: Int { 0 }
-  package var weightFactor: Float { 1 }
   package var acceptsBias: Bool { false }
 
   package func affineShape(_ inputs: [[Int]]) -> AffineShape? {

@@ -2,10 +2,7 @@ package import NapGraph
 package import NapTensor
 
 /// An affine operator whose input already is what its weight matrix is multiplied by.
-package protocol PositionMajorOperator: AffineOperator {
-  /// What the product is multiplied by.
-  var weightFactor: Float { get }
-}
+package protocol PositionMajorOperator: AffineOperator {}
 
 extension PositionMajorOperator {
   package var patchesArePositionMajor: Bool { true }

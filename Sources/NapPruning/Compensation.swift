@@ -23,7 +23,7 @@ extension LayerModel {
   func keep(_ kept: [Bool], group: Int, compensating: Bool) {
     var matrix = weights[group]
     let (inputs, width) = (shape.inputs, shape.inputs + 1)
-    let compensating = compensating && solvesRows
+    let compensating = compensating && solvesRows && !isShared
     let inverse = compensating ? inputInverses[group] : nil
     // `W A`: what the weights that stay are to make up for.
     let pulls = (compensating ? dampedInput(group) : nil).map { (matrix * $0, $0) }

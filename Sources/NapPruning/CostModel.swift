@@ -14,7 +14,8 @@ package enum Cost: String, Sendable, CaseIterable {
 /// Multiply-accumulates and parameters of a network that is being cut.
 ///
 /// The cost of an affine node is proportional to the size of its weight, so all that must be
-/// remembered is how many indices are left on every axis.
+/// remembered is how many indices are left on every axis; products of computed values, such as those of
+/// attention, are counted anew.
 package struct CostModel: Sendable {
   private struct Item {
     var counts: [Int]
@@ -24,9 +25,32 @@ package struct CostModel: Sendable {
     var size: Int { counts.reduce(1, *) }
   }
 
+  /// A node that multiplies what is computed, with the sizes that are left.
+  private struct Product {
+    let op: any Operator
+    let inputs: [ValueID]
+    let outputs: [ValueID]
+    var shapes: [ValueID: [Int]]
+
+    var macs: Int {
+      func all(_ values: [ValueID]) -> [[Int]] { values.map { shapes[$0] ?? [] } }
+      return op.macs(inputs: all(inputs), outputs: all(outputs))
+    }
+
+    mutating func remove(_ unit: PruningUnit) {
+      for value in shapes.keys {
+        for axis in shapes[value]?.indices ?? 0..<0 {
+          let gone = unit.places[IndexAtoms.Place(value: value, axis: axis)]
+          shapes[value]?[axis] -= gone?.count ?? 0
+        }
+      }
+    }
+  }
+
   private var items: [ValueID: Item] = [:]
-  /// Cost of what has no weights to cut.
-  private let fixedMACs: Int
+  private var products: [Product] = []
+  /// By value that they read or compute.
+  private var productsOfValue: [ValueID: [Int]] = [:]
   package private(set) var macs: Int
   package private(set) var parameters = 0
   private var latency: LatencyModel?
@@ -41,15 +65,20 @@ package struct CostModel: Sendable {
       items[value] = Item(counts: tensor.shape, positions: 0, isParameter: true)
       parameters += tensor.count
     }
-    var counted = 0
     let byNode = graph.macsByNode(shapes: shapes)
-    for (node, macs) in zip(graph.nodes, byNode) where node.op is any AffineOperator {
-      guard let size = items[node.inputs[1]]?.size, size > 0 else { continue }
-      items[node.inputs[1]]?.positions += macs / size
-      counted += macs / size * size
+    for (node, macs) in zip(graph.nodes, byNode) where macs > 0 {
+      if node.op is any AffineOperator, let size = items[node.inputs[1]]?.size, size > 0 {
+        items[node.inputs[1]]?.positions += macs / size
+        continue
+      }
+      let values = Set(node.inputs + node.outputs)
+      for value in values { productsOfValue[value, default: []].append(products.count) }
+      products.append(
+        Product(
+          op: node.op, inputs: node.inputs, outputs: node.outputs,
+          shapes: Dictionary(uniqueKeysWithValues: values.map { ($0, shapes[$0.index]) })))
     }
     macs = byNode.reduce(0, +)
-    fixedMACs = macs - counted
   }
 
   package func value(_ cost: Cost) -> Int {
@@ -72,12 +101,19 @@ package struct CostModel: Sendable {
   /// What removing a unit saves now.
   package func saving(of unit: PruningUnit) -> (macs: Int, parameters: Int) {
     var (macs, parameters) = (0, 0)
+    var affected: Set<Int> = []
     for (value, axes) in Self.byValue(unit) {
+      affected.formUnion(productsOfValue[value] ?? [])
       guard var item = items[value] else { continue }
       let before = item.size
       for (axis, count) in axes { item.counts[axis] -= count }
       macs += (before - item.size) * item.positions
       if item.isParameter { parameters += before - item.size }
+    }
+    for index in affected {
+      var left = products[index]
+      left.remove(unit)
+      macs += products[index].macs - left.macs
     }
     return (macs, parameters)
   }
@@ -88,6 +124,7 @@ package struct CostModel: Sendable {
     for (value, axes) in Self.byValue(unit) {
       for (axis, count) in axes { items[value]?.counts[axis] -= count }
     }
+    for index in products.indices { products[index].remove(unit) }
     macs -= saved.macs
     parameters -= saved.parameters
   }

@@ -34,27 +34,33 @@ extension LayerModel {
     }
   }
 
-  /// How every example's loss changes with a factor on some columns; empty without gradients.
-  func gates(_ columns: [Int]) -> [Double] {
+  /// How every example's loss changes with a factor on some columns of a group; empty without gradients.
+  func gates(_ columns: [Int], group: Int) -> [Double] {
     guard let gates = gradients?.gates else { return [] }
-    return (0..<gates.rows).map { n in columns.reduce(0) { $0 + gates[n, $1] } }
+    let first = group * shape.inputs
+    return (0..<gates.rows).map { n in columns.reduce(0) { $0 + gates[n, first + $1] } }
   }
 
-  /// How the other columns change when one goes with those of its unit: rows `([A⁻¹]_JJ)⁻¹ [A⁻¹]_J,:`
-  /// of `[in, in + 1]`; zero for columns of no unit.
-  func removalDirections(of units: [[Int]]) -> Matrix? {
-    // Of a layer whose inputs are split, the whole matrix would take too much memory.
-    guard shape.groups == 1, !isShared, let inverse = columnModels.first?.inverse,
-      inverse.blocks.count == 1
-    else { return nil }
-    var result = Matrix(rows: shape.inputs, columns: shape.inputs + 1)
-    for columns in units {
-      let corner = inverse.blocks[0].selecting(rows: columns, columns: columns)
-      let strip = inverse.blocks[0].selecting(rows: columns)
-      guard let solved = corner.solvingPositiveDefinite(strip) else { return nil }
-      for (k, j) in columns.enumerated() {
-        for column in 0..<solved.columns { result[j, column] = solved[k, column] }
+  /// How the other columns of each group change when one goes with those of its unit: rows
+  /// `([A⁻¹]_JJ)⁻¹ [A⁻¹]_J,:` of `[in, in + 1]`; zero for columns of no unit.
+  ///
+  /// - Parameter units: the columns of each, by group.
+  func removalDirections(of units: [Int: [[Int]]]) -> [Matrix]? {
+    guard !isShared, columnModels.count == shape.groups else { return nil }
+    var result: [Matrix] = []
+    for (group, inverse) in columnModels.map(\.inverse).enumerated() {
+      // Of a layer whose inputs are split, the whole matrix would take too much memory.
+      guard inverse.blocks.count == 1 else { return nil }
+      var directions = Matrix(rows: shape.inputs, columns: shape.inputs + 1)
+      for columns in units[group] ?? [] {
+        let corner = inverse.blocks[0].selecting(rows: columns, columns: columns)
+        let strip = inverse.blocks[0].selecting(rows: columns)
+        guard let solved = corner.solvingPositiveDefinite(strip) else { return nil }
+        for (k, j) in columns.enumerated() {
+          for column in 0..<solved.columns { directions[j, column] = solved[k, column] }
+        }
       }
+      result.append(directions)
     }
     return result
   }

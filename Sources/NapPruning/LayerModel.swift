@@ -6,23 +6,14 @@ import NapTensor
 /// An affine layer under the quadratic model: its weights as they are being compensated, and the
 /// inverse of its input factor as it is being down-dated.
 package final class LayerModel {
-  /// Where the constant that compensation adds to a layer's output is kept.
-  package enum BiasHome: Sendable, Hashable {
-    /// In the layer's bias, which is multiplied by a factor.
-    case bias(ValueID, factor: Float)
-    /// Taken off the running mean of the normalization that follows.
-    case runningMean(ValueID)
-    /// In a bias that the layer does not have yet.
-    case newBias
-    /// Nowhere: it is dropped.
-    case none
-  }
-
-  package let node: Int
+  /// The nodes that read the weight, each with the place of its bias.
+  package let readers: [(node: Int, home: BiasHome)]
   package let op: any AffineOperator
   package let weight: ValueID
+  /// With the positions of all readers.
   package let shape: AffineShape
-  package let biasHome: BiasHome
+  /// The first of the nodes, which stands for the layer.
+  package var node: Int { readers[0].node }
   /// `[out, in + 1]` by group; the last column is the bias.
   package var weights: [Matrix] {
     removePending()
@@ -47,8 +38,8 @@ package final class LayerModel {
     return columnModels.map(\.inverse)
   }
   private(set) var columnModels: [ColumnModel]
-  /// What is to go before anybody looks closely: many at once cost little more than one.
-  private var pending = Pending()
+  /// What is to go before anybody looks closely, by group: many at once cost little more than one.
+  private var pending: [Pending]
 
   private struct Pending {
     var columns: [Int] = []
@@ -59,50 +50,60 @@ package final class LayerModel {
   let weightShape: [Int]
   private let damping: Double
   let seed: Seed
+  /// Whether others read the weight in another way: then nothing makes up for what goes.
   let isShared: Bool
   private let original: (weight: Tensor, bias: [Float]?)
+  /// Outputs that are gone, by group.
+  private var goneRows: [Set<Int>]
   package private(set) var isChanged = false
 
+  /// - Parameter homes: of the biases of the layer's readers.
   init(
-    node: Int, op: any AffineOperator, weight: ValueID, shape: AffineShape, biasHome: BiasHome,
-    isShared: Bool, graph: Graph, factors: KroneckerFactors?,
+    _ layer: AffineLayer, homes: [BiasHome], graph: Graph, factors: consuming KroneckerFactors?,
     gradients: WeightGradients?, damping: Double, keepsInputFactors: Bool, seed: Seed
   ) {
-    self.node = node
-    self.op = op
-    self.weight = weight
-    self.shape = shape
-    self.biasHome = biasHome
-    self.isShared = isShared
+    readers = zip(layer.readers, homes).map { ($0.index, $1) }
+    op = layer.op
+    weight = layer.node.inputs[1]
+    shape = layer.shape
+    isShared = layer.isShared
     self.damping = damping
     self.gradients = gradients
     self.seed = seed
-    let tensor = graph.constants[weight] ?? Tensor(shape: [0], floats: [])
-    weightShape = tensor.shape
+    weightShape = layer.weight.shape
+    pending = [Pending](repeating: Pending(), count: shape.groups)
+    goneRows = [Set<Int>](repeating: [], count: shape.groups)
     var bias: [Float]?
-    if case .bias(let value, let factor) = biasHome {
-      bias = graph.constants[value]?.floats.map { $0 * factor }
+    switch homes.first {
+    case .bias(let value, let factor), .copy(let value, let factor):
+      // Different ones are no weights of the layer.
+      if layer.biasesAgree { bias = graph.constants[value]?.floats.map { $0 * factor } }
+    default: break
     }
-    original = (tensor, bias)
-    currentWeights = Self.matrices(op, tensor, bias, shape)
+    original = (layer.weight, bias)
+    currentWeights = Self.matrices(op, layer.weight, bias, shape)
+    // Without a place for it, the constant makes up for nothing.
+    let keepsConstant = homes.allSatisfy { $0 != .none }
     let groups = factors?.groups ?? []
     let moments = factors?.outputMoments(of: currentWeights) ?? []
     calibration = factors?.calibration(outputMoments: moments) ?? 1
     outputFactors = groups.map(\.g)
     inputMoments = groups.map(\.a.diagonal)
-    inputFactors = keepsInputFactors ? groups.map(\.a) : []
     rowCurvatures = moments.map(\.diagonal)
-    columnModels = groups.map {
-      ColumnModel(inverse: KroneckerFactors.Group.dampedInverse(of: $0.a, damping))
+    let inputs = groups.map { keepsConstant ? $0.a : $0.a.withoutTheConstant }
+    inputFactors = keepsInputFactors ? inputs : []
+    columnModels = inputs.map {
+      ColumnModel(inverse: KroneckerFactors.Group.dampedInverse(of: $0, damping))
     }
   }
 
   init(copying other: LayerModel) {
-    node = other.node
+    readers = other.readers
     op = other.op
     weight = other.weight
     shape = other.shape
-    biasHome = other.biasHome
+    pending = [Pending](repeating: Pending(), count: shape.groups)
+    goneRows = other.goneRows
     currentWeights = other.weights
     calibration = other.calibration
     outputFactors = other.outputFactors
@@ -154,15 +155,24 @@ package final class LayerModel {
     inputFactors.isEmpty ? nil : KroneckerFactors.Group.damped(inputFactors[group], damping)
   }
 
-  /// The columns of the weight matrix that read some indices of the weight's input axis.
-  package func columns(ofInputs indices: [Int]) -> [Int] {
-    let width = shape.inputs / max(1, weightShape[op.weightInputAxis])
-    return indices.flatMap { ($0 * width)..<(($0 + 1) * width) }
+  /// Features of one group of the input.
+  var inputFeatures: Int { shape.inputs / max(1, positionsInKernel) }
+
+  /// Columns that every feature of the input is read with.
+  var positionsInKernel: Int { weightShape.dropFirst(2).product }
+
+  /// The columns of the weight matrices that read some features of the input.
+  package func columns(ofInputs features: [Int]) -> [(group: Int, columns: [Int])] {
+    let (perGroup, width) = (max(1, inputFeatures), positionsInKernel)
+    return Dictionary(grouping: features) { $0 / perGroup }.sorted { $0.key < $1.key }
+      .map { group, features in
+        (group, features.flatMap { ($0 % perGroup * width)..<(($0 % perGroup + 1) * width) })
+      }
   }
 
-  /// Rows of the weight matrices that some indices of the weight's output axis are.
-  package func rows(ofOutputs indices: [Int]) -> [(group: Int, row: Int)] {
-    indices.map { ($0 / shape.outputs, $0 % shape.outputs) }
+  /// The rows of the weight matrices that compute some features of the output.
+  package func rows(ofOutputs features: [Int]) -> [(group: Int, row: Int)] {
+    features.map { ($0 / shape.outputs, $0 % shape.outputs) }
   }
 }
 
@@ -170,12 +180,13 @@ package final class LayerModel {
 extension LayerModel {
   /// The increase of the loss, in nats, when columns go and the others make up for them as well as
   /// they can: `½ tr(G W_J ([A⁻¹]_JJ)⁻¹ W_Jᵀ)`, calibrated.
-  package func loss(removingColumns columns: [Int]) -> Double {
-    guard columnModels.count == 1 else { return 0 }
+  package func loss(removingColumns columns: [Int], group: Int = 0) -> Double {
+    guard !columnModels.isEmpty else { return 0 }
     // A few columns of thousands change little.
-    removePending(moreThan: 1 / 256)
+    removePending(group, moreThan: 1 / 256)
     return calibration
-      * columnModels[0].loss(removing: columns, of: currentWeights[0], g: outputFactors[0])
+      * columnModels[group].loss(
+        removing: columns, of: currentWeights[group], g: outputFactors[group])
   }
 
   /// The increase of the loss when an output goes and the other outputs make up for it:
@@ -185,49 +196,50 @@ extension LayerModel {
     return 0.5 * calibration * rowCurvatures[group][row] / outputInverses[group][row, row]
   }
 
-  /// Removes columns of a layer without groups.
+  /// Removes columns of a group.
   ///
   /// With `compensating`, the other columns change by `-W_J ([A⁻¹]_JJ)⁻¹ [A⁻¹]_J,:`, the minimizer of
   /// the quadratic model, and `A⁻¹` is down-dated.
-  package func remove(columns: [Int], compensating: Bool) {
+  package func remove(columns: [Int], group: Int = 0, compensating: Bool) {
     isChanged = true
-    if pending.compensating != compensating { removePending() }
-    pending.columns += columns
-    pending.compensating = compensating
+    if pending[group].compensating != compensating { removePending(group) }
+    pending[group].columns += columns
+    pending[group].compensating = compensating
   }
 
   package func remove(row: Int, group: Int) {
     isChanged = true
-    if columnModels.count == 1 {
-      pending.rows.append(row)
-    } else {
-      for j in 0...shape.inputs { currentWeights[group][row, j] = 0 }
-    }
+    goneRows[group].insert(row)
+    pending[group].rows.append(row)
   }
 
+  private func removePending() { for group in pending.indices { removePending(group) } }
+
   /// Does what is pending, if it is more than a share of the rows or of the columns.
-  private func removePending(moreThan share: Double = 0) {
+  private func removePending(_ group: Int, moreThan share: Double = 0) {
+    let waiting = pending[group]
+    let (columns, rows) = (waiting.columns, waiting.rows)
     guard
-      Double(pending.columns.count) > share * Double(shape.inputs)
-        || Double(pending.rows.count) > share * Double(shape.outputs)
+      Double(columns.count) > share * Double(shape.inputs)
+        || Double(rows.count) > share * Double(shape.outputs)
     else { return }
-    let (columns, rows) = (pending.columns, pending.rows)
-    (pending.columns, pending.rows) = ([], [])
-    guard columnModels.count == 1 else {
-      for j in columns { for i in 0..<shape.outputs { currentWeights[0][i, j] = 0 } }
+    pending[group] = Pending()
+    guard !columnModels.isEmpty else {
+      for i in rows { for j in 0...shape.inputs { currentWeights[group][i, j] = 0 } }
+      for j in columns { for i in 0..<shape.outputs { currentWeights[group][i, j] = 0 } }
       return
     }
-    columnModels[0].clear(rows: rows, of: &currentWeights[0], g: outputFactors[0])
-    if pending.compensating, !isShared {
-      columnModels[0].compensate(removing: columns, of: &currentWeights[0])
+    columnModels[group].clear(rows: rows, of: &currentWeights[group], g: outputFactors[group])
+    if waiting.compensating, !isShared {
+      columnModels[group].compensate(removing: columns, of: &currentWeights[group])
     }
-    columnModels[0].clear(columns: columns, of: &currentWeights[0])
+    columnModels[group].clear(columns: columns, of: &currentWeights[group])
   }
 
   /// Replaces the weights, such as by masked and compensated ones.
   package func set(_ matrix: Matrix, group: Int) {
     isChanged = true
-    removePending()
+    removePending(group)
     currentWeights[group] = matrix
     if !columnModels.isEmpty { columnModels[group].forgetWeights() }
   }
@@ -240,20 +252,27 @@ extension LayerModel {
     }
     let matrices = Tensor(shape: [shape.groups, shape.outputs, shape.inputs], floats: elements)
     graph.constants[weight] = op.weight(ofMatrices: matrices, shape: weightShape)
-    let biases = weights.flatMap { matrix in (0..<matrix.rows).map { matrix[$0, shape.inputs] } }
-    switch biasHome {
-    case .bias(let value, let factor):
-      graph.constants[value]?.floats = biases.map { Float($0 / Double(factor)) }
-    case .runningMean(let value):
-      guard let mean = graph.constants[value] else { return }
-      graph.constants[value]?.floats = zip(mean.floats, biases).map { Float(Double($0) - $1) }
-    case .newBias:
-      guard biases.contains(where: { $0 != 0 }), graph.nodes[node].inputs.count == 2 else { return }
-      let bias = graph.addConstant(
-        "\(graph.name(of: weight))_bias",
-        Tensor(shape: [biases.count], floats: biases.map(Float.init)))
-      graph.nodes[node].inputs.append(bias)
-    case .none: return
+    let constants = currentWeights.enumerated().flatMap { group, matrix in
+      (0..<matrix.rows).map { row -> Double in
+        // Outputs that are gone are zeroed wherever they are.
+        guard !goneRows[group].contains(row) else { return 0 }
+        return matrix[row, shape.inputs]
+          - Double(original.bias?[group * shape.outputs + row] ?? 0)
+      }
     }
+    BiasHome.add(constants, at: readers, named: "\(graph.name(of: weight))_bias", to: &graph)
+  }
+}
+
+extension BlockDiagonalMatrix {
+  /// An input factor whose constant, the last input of all, is correlated with no other.
+  fileprivate var withoutTheConstant: BlockDiagonalMatrix {
+    var result = self
+    let (block, last) = (blocks.count - 1, blocks[blocks.count - 1].rows - 1)
+    for i in 0..<last {
+      result.blocks[block][i, last] = 0
+      result.blocks[block][last, i] = 0
+    }
+    return result
   }
 }

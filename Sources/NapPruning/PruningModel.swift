@@ -7,11 +7,10 @@ package import NapTensor
 package final class PruningModel {
   package let graph: Graph
   package let units: PruningUnits
-  /// Affine layers by node.
+  /// Affine layers by the first node that reads the weight.
   package let layers: [Int: LayerModel]
   package private(set) var cost: CostModel
-  /// Layers whose weights a value is.
-  private let layersOfWeight: [ValueID: [LayerModel]]
+  private let shares: UnitShares
   /// Indices left on every axis that some unit touches.
   private var remaining: [IndexAtoms.Place: Int] = [:]
   private var removed: [IndexAtoms.Place: [Int]] = [:]
@@ -43,15 +42,13 @@ package final class PruningModel {
     units = try PruningUnits(graph)
     cost = try CostModel(graph, latencies: latencies)
     let shapes = try graph.shapes(batch: 1)
-    var uses: [ValueID: Int] = [:]
-    for node in graph.nodes { for input in node.inputs { uses[input, default: 0] += 1 } }
+    let (uses, consumers) = (graph.constantUses, graph.consumers)
     func makeLayer(_ affine: AffineLayer, _ factors: consuming KroneckerFactors?) -> LayerModel {
-      let node = affine.node
-      return LayerModel(
-        node: affine.index, op: affine.op, weight: node.inputs[1], shape: affine.shape,
-        biasHome: Self.biasHome(of: node, affine.op, in: graph, uses: uses),
-        isShared: uses[node.inputs[1]] != 1, graph: graph, factors: factors,
-        gradients: gradients[affine.index], damping: damping,
+      LayerModel(
+        affine,
+        homes: affine.readers.map {
+          BiasHome(of: $0, in: affine, graph, uses: uses, consumers: consumers)
+        }, graph: graph, factors: factors, gradients: gradients[affine.index], damping: damping,
         keepsInputFactors: keepingInputFactors, seed: seed)
     }
     let affine = graph.affineLayers(shapes: shapes)
@@ -69,8 +66,7 @@ package final class PruningModel {
       .map { ($0, factors.removeValue(forKey: $0.index)) }
     for layer in sideBySide(&small, { makeLayer($0, $1) }) { layers[layer.node] = layer }
     self.layers = layers
-    layersOfWeight = Dictionary(grouping: affine, by: { $0.node.inputs[1] })
-      .mapValues { $0.compactMap { layers[$0.index] } }
+    shares = UnitShares(units.units, of: layers, graph, shapes)
     for unit in units.units {
       for place in unit.places.keys { remaining[place] = shapes[place.value.index][place.axis] }
     }
@@ -86,9 +82,8 @@ package final class PruningModel {
     seed = other.seed
     roles = other.roles
     cost = other.cost
-    let copies = other.layers.mapValues { LayerModel(copying: $0) }
-    layers = copies
-    layersOfWeight = other.layersOfWeight.mapValues { $0.compactMap { copies[$0.node] } }
+    layers = other.layers.mapValues { LayerModel(copying: $0) }
+    shares = other.shares
     remaining = other.remaining
     removed = other.removed
     removedUnits = other.removedUnits
@@ -97,96 +92,74 @@ package final class PruningModel {
   }
 
   package func copy() -> PruningModel { PruningModel(copying: self) }
-
-  private static func biasHome(
-    of node: Node, _ op: any AffineOperator, in graph: Graph, uses: [ValueID: Int]
-  ) -> LayerModel.BiasHome {
-    if node.inputs.count > 2 {
-      let bias = node.inputs[2]
-      return graph.constants[bias] != nil && uses[bias] == 1
-        ? .bias(bias, factor: op.biasFactor) : .none
-    }
-    let readers = graph.nodes.filter { $0.inputs.contains(node.outputs[0]) }
-    let isOutput = graph.outputs.contains { $0.value == node.outputs[0] }
-    if !isOutput, readers.count == 1, let reader = readers.first, reader.inputs.count > 3,
-      reader.op.role(ofInput: 3) == .statistic, reader.inputs[0] == node.outputs[0],
-      uses[reader.inputs[3]] == 1
-    {
-      return .runningMean(reader.inputs[3])
-    }
-    return op.acceptsBias ? .newBias : .none
-  }
 }
 
 // MARK: Units
 extension PruningModel {
-  /// A layer that reads a unit, and the columns it reads it with.
-  package typealias Reading = (layer: LayerModel, columns: [Int])
+  /// A group of a layer that reads a unit, and the columns it reads it with.
+  package typealias Reading = (layer: LayerModel, group: Int, columns: [Int])
   /// A layer that computes a unit, and the rows that do.
   package typealias Computing = (layer: LayerModel, rows: [(group: Int, row: Int)])
 
   package func readings(of unit: PruningUnit) -> [Reading] {
-    places(of: unit).flatMap { place, indices in
-      (layersOfWeight[place.value] ?? []).compactMap { layer in
-        layer.shape.groups == 1 && layer.op.weightInputAxis == place.axis
-          ? (layer, layer.columns(ofInputs: indices)) : nil
-      }
+    shares.reads[unit.index].compactMap { share in
+      layers[share.node].map { ($0, share.group, share.columns) }
     }
   }
 
   package func computings(of unit: PruningUnit) -> [Computing] {
-    places(of: unit).flatMap { place, indices in
-      (layersOfWeight[place.value] ?? []).compactMap { layer in
-        layer.op.weightOutputAxis == place.axis ? (layer, layer.rows(ofOutputs: indices)) : nil
-      }
-    }
-  }
-
-  /// Places in a fixed order: sums of floating point numbers depend on it.
-  private func places(of unit: PruningUnit) -> [(IndexAtoms.Place, [Int])] {
-    unit.places.filter { layersOfWeight[$0.key.value] != nil }
-      .sorted { ($0.key.value, $0.key.axis) < ($1.key.value, $1.key.axis) }
-      .map { ($0.key, $0.value) }
+    shares.computes[unit.index].compactMap { share in layers[share.node].map { ($0, share.rows) } }
   }
 
   /// The loss of a unit as the Kronecker factors give it, not calibrated.
   func kroneckerLoss(of unit: PruningUnit) -> Double {
     readings(of: unit).reduce(0) {
-      $0 + $1.layer.loss(removingColumns: $1.columns) / $1.layer.calibration
+      $0 + $1.layer.loss(removingColumns: $1.columns, group: $1.group)
+        / $1.layer.calibration
     }
   }
 
   /// By what to multiply a unit's `kroneckerLoss`; `nil` where nothing has been measured.
   func calibration(of unit: PruningUnit) -> Double? { calibrations[unit.index] }
 
-  /// What a `RemovalCollector` is to measure, by node; layers it cannot be measured of are left out.
-  package func removalDirections() -> [Int: Matrix] {
-    var columns: [Int: [[Int]]] = [:]
+  /// What a `RemovalCollector` is to measure, by the first node of a layer and by group; layers it cannot
+  /// be measured of are left out.
+  package func removalDirections() -> [Int: [Matrix]] {
+    var columns: [Int: [Int: [[Int]]]] = [:]
     for unit in units.units {
-      for (layer, chosen) in readings(of: unit) { columns[layer.node, default: []].append(chosen) }
+      for reading in readings(of: unit) {
+        columns[reading.layer.node, default: [:]][reading.group, default: []]
+          .append(reading.columns)
+      }
     }
-    var result: [Int: Matrix] = [:]
+    var result: [Int: [Matrix]] = [:]
     for (node, columns) in columns { result[node] = layers[node]?.removalDirections(of: columns) }
     return result
   }
 
   /// Floating-point operations of what a `RemovalCollector` does with one example.
   package var removalOperations: Double {
-    layers.values.reduce(0) { $0 + $1.shape.removalOperations }
+    let read = Set(shares.reads.joined().map(\.node))
+    return layers.values.reduce(0) {
+      read.contains($1.node) ? $0 + $1.shape.removalOperations : $0
+    }
   }
 
   /// Takes over what a `RemovalCollector` has measured.
-  package func calibrate(_ derivatives: [Int: Matrix]) {
+  package func calibrate(_ derivatives: [Int: [Matrix]]) {
     for unit in units.units {
       let readings = readings(of: unit)
-      let measured = readings.compactMap { layer, columns in
-        derivatives[layer.node].map { ($0, columns) }
+      let measured = readings.compactMap { layer, group, columns in
+        derivatives[layer.node].map { ($0[group], columns) }
       }
-      guard let examples = measured.first?.0.rows, measured.count == readings.count else {
-        continue
-      }
+      // What no output depends on has no rows.
+      let heard = measured.filter { $0.0.rows > 0 }
+      let examples = heard.first?.0.rows ?? 0
+      guard !measured.isEmpty, measured.count == readings.count,
+        heard.allSatisfy({ $0.0.rows == examples })
+      else { continue }
       let sums = (0..<examples).map { n in
-        measured.reduce(0.0) { sum, part in part.1.reduce(sum) { $0 + part.0[n, $1] } }
+        heard.reduce(0.0) { sum, part in part.1.reduce(sum) { $0 + part.0[n, $1] } }
       }
       let loss = kroneckerLoss(of: unit)
       if loss > 0 { calibrations[unit.index] = 0.5 * sums.meanSquare / loss }
@@ -199,8 +172,8 @@ extension PruningModel {
     -> Double
   {
     var sum = 0.0
-    for (layer, columns) in readings(of: unit) {
-      let score = score(layer, 0)
+    for (layer, group, columns) in readings(of: unit) {
+      let score = score(layer, group)
       for i in 0..<layer.shape.outputs { for j in columns { sum += score(i, j) } }
     }
     for (layer, rows) in computings(of: unit) {
@@ -216,7 +189,9 @@ extension PruningModel {
   /// activation `x`; empty without gradients.
   package func gates(of unit: PruningUnit) -> [Double] {
     readings(of: unit).reduce(into: []) { sum, reading in
-      let gates = reading.layer.gates(reading.columns)
+      let gates = reading.layer.gates(reading.columns, group: reading.group)
+      // What no output depends on has none.
+      guard !gates.isEmpty else { return }
       sum = sum.isEmpty ? gates : zip(sum, gates).map { $0 + $1 }
     }
   }
@@ -240,8 +215,8 @@ extension PruningModel {
     for (layer, rows) in computings(of: unit) {
       for (group, row) in rows { layer.remove(row: row, group: group) }
     }
-    for (layer, columns) in readings(of: unit) {
-      layer.remove(columns: columns, compensating: compensating)
+    for (layer, group, columns) in readings(of: unit) {
+      layer.remove(columns: columns, group: group, compensating: compensating)
     }
     cost.remove(unit)
     for (place, indices) in unit.places {
@@ -273,12 +248,13 @@ extension PruningModel {
       masked.constants[place.value] = tensor.zeroing(indices, axis: place.axis)
     }
     // A bias that compensation has added is cut like the output it is added to.
-    for layer in layers.values
-    where masked.nodes[layer.node].inputs.count > graph.nodes[layer.node].inputs.count {
-      let place = IndexAtoms.Place(value: layer.weight, axis: layer.op.weightOutputAxis)
-      guard let indices = gone[place], let bias = masked.nodes[layer.node].inputs.last else {
-        continue
-      }
+    let shapes = try graph.shapes(batch: 1)
+    for (layer, reader) in layers.values.flatMap({ layer in layer.readers.map { (layer, $0) } }) {
+      let node = graph.nodes[reader.node]
+      guard let bias = masked.nodes[reader.node].inputs.dropFirst(2).first,
+        node.inputs.dropFirst(2).first != bias,
+        let indices = gone[.output(of: node, layer.op, shapes)]
+      else { continue }
       gone[IndexAtoms.Place(value: bias, axis: 0)] = indices
       masked.constants[bias] = masked.constants[bias]?.zeroing(indices, axis: 0)
     }

@@ -17,9 +17,8 @@ package struct WeightPattern: Sendable, Hashable, CustomStringConvertible {
   ///
   /// `nil` where the channels cannot be shared out evenly.
   func groups(of layer: LayerModel) -> [[Int]]? {
-    let channels = layer.weightShape[layer.op.weightInputAxis]
+    let (channels, positions) = (layer.inputFeatures, layer.positionsInKernel)
     guard channels % size == 0, channels > 0 else { return nil }
-    let positions = layer.shape.inputs / channels
     return stride(from: 0, to: channels, by: size).flatMap { first in
       (0..<positions).map { position in
         (first..<first + size).map { $0 * positions + position }

@@ -16,7 +16,10 @@ package struct WeightSelection {
 
   package init(_ model: PruningModel) {
     self.model = model
+    // What is read in several ways goes once.
+    var seen: Set<ValueID> = []
     layers = model.layers.sorted { $0.key < $1.key }.map(\.value)
+      .filter { seen.insert($0.weight).inserted }
   }
 
   /// Weights that could be removed.

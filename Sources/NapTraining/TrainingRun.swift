@@ -18,7 +18,7 @@ package struct TrainingRecipe: Sendable {
   /// Epochs over which the learning rate rises from 0; half of the run at most.
   package var warmupEpochs = 0.0
   /// Whether training goes back to the last good state with a quarter of the learning rate where the
-  /// loss is no longer a number; three times at most.
+  /// loss is no longer a number, or out of hand; three times at most.
   package var lowersRate = false
   package var loss = CrossEntropy()
   package var augments = true
@@ -58,7 +58,7 @@ package enum TrainingError: RecoverableError, Equatable {
   package var problem: String {
     switch self {
     case .diverged(let step, let rate):
-      "the loss is not a number after \(step) steps at learning rate \(rate)"
+      "the loss is not a number, or grows out of hand, after \(step) steps at learning rate \(rate)"
     case .classCount(let network, let data):
       "the network distinguishes \(network) classes, but the data has \(data)"
     case .inputShape(let network, let data):
@@ -267,8 +267,8 @@ package final class TrainingRun {
     let isBlended = blends && step % stepsPerEpoch % 2 == 1
     if isBlended { blend(batch) }
     var sum = forward(batch, isBlended: isBlended)
-    let wentBack = !sum.loss.isFinite
-    while !sum.loss.isFinite {
+    let wentBack = isOutOfHand(sum)
+    while isOutOfHand(sum) {
       try goBack(from: learningRate(at: progress))
       sum = forward(batch, isBlended: isBlended)
     }
@@ -307,6 +307,12 @@ package final class TrainingRun {
     }
     slowdown /= 4
     optimizer.forget()
+  }
+
+  /// Whether the loss is no number, or so large that training will not come back: 1 is about what
+  /// knowing nothing costs.
+  private func isOutOfHand(_ sum: LossSum) -> Bool {
+    !sum.loss.isFinite || sum.meanLoss > 1000 * max(1, smallestLoss)
   }
 
   private static let smallestSlowdown = 1.0 / 64

@@ -55,7 +55,7 @@ import Testing
     return (values, cotangents)
   }
 
-  @Test(arguments: ["residual", "depthwise", "squeeze-excite", "concatenating"], [Int.max, 7])
+  @Test(arguments: SmallNetwork.all.map(\.name), [Int.max, 7])
   func factorsAreTheSumsWrittenOut(_ name: String, _ blockSize: Int) throws {
     var network = try #require(SmallNetwork.all.first { $0.name == name }).network
     let graph = network.graph
@@ -68,49 +68,73 @@ import Testing
       estimator.add(half, labels: Array(labels[(3 * part)..<(3 * part + 3)]))
     }
     let factors = estimator.takeFactors()
-    let shapes = try graph.shapes(batch: 1)
-    for (index, node) in graph.nodes.enumerated() {
-      guard let op = node.op as? any AffineOperator else { continue }
-      let shape = try #require(op.affineShape(node.inputs.map { shapes[$0.index] }))
-      let found = try #require(factors[index])
-      for group in 0..<shape.groups {
-        var a = Matrix(rows: shape.inputs + 1, columns: shape.inputs + 1)
-        var g = Matrix(rows: shape.outputs, columns: shape.outputs)
-        var exact = 0.0
-        for n in 0..<count {
-          let image = Tensor(
-            shape: [1, 2, 4, 4], floats: Array(x.floats[(n * 32)..<((n + 1) * 32)]))
-          let (values, cotangents) = gradients(graph, image, labels[n])
-          let input = try #require(values[node.inputs[0].index])
-          var patches = [Float](repeating: 0, count: shape.inputs * shape.positions)
-          op.writePatches(
-            of: input.floats, shape: input.shape, examples: 0..<1, group: group, grid: .all,
-            into: &patches)
-          let gradient = try #require(cotangents[node.outputs[0].index]).floats
-          let output = try #require(values[node.outputs[0].index]).floats
-          let slope = zip(gradient, output).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
-          exact += slope * slope / Double(count)
-          for t in 0..<shape.positions {
-            let column =
-              (0..<shape.inputs).map {
-                Double(
-                  op.patchesArePositionMajor
-                    ? patches[t * shape.inputs + $0] : patches[$0 * shape.positions + t])
-              } + [1]
-            for block in shape.blocks(upTo: blockSize) {
-              for i in block { for j in block { a[i, j] += column[i] * column[j] / Double(count) } }
-            }
-            let rows = (0..<shape.outputs).map {
-              Double(gradient[(group * shape.outputs + $0) * shape.positions + t])
-            }
-            let scale = 1 / Double(count * shape.positions)
-            for i in rows.indices { for j in rows.indices { g[i, j] += rows[i] * rows[j] * scale } }
+    let examples = (0..<count).map { n in
+      gradients(
+        graph, Tensor(shape: [1, 2, 4, 4], floats: Array(x.floats[(n * 32)..<((n + 1) * 32)])),
+        labels[n])
+    }
+    let layers = graph.affineLayers(shapes: try graph.shapes(batch: 1))
+    #expect(Set(factors.keys) == Set(layers.map(\.index)))
+    for layer in layers {
+      let found = try #require(factors[layer.index])
+      var exact = 0.0
+      for (values, cotangents) in examples {
+        // All nodes that read the weight, before squaring; biases of their own are none of it.
+        let slope = try layer.readers.reduce(0.0) { sum, reader in
+          let gradient = try #require(cotangents[reader.node.outputs[0].index]).floats
+          let z = try #require(values[reader.node.outputs[0].index])
+          let positions = z.shape.dropFirst(2).product
+          let bias = layer.biasesAgree ? nil : graph.constants[reader.node.inputs[2]]?.floats
+          return z.floats.indices.reduce(sum) { sum, i in
+            let own = bias.map { $0[i / positions % $0.count] } ?? 0
+            return sum + Double(gradient[i]) * Double(z.floats[i] - own)
           }
         }
-        expectClose(found.groups[group].a.dense, a, "\(node.name): A of group \(group)")
-        expectClose(found.groups[group].g, g, "\(node.name): G of group \(group)")
-        #expect(abs(found.exactCurvature - exact) < 1e-3 * exact, "\(node.name)")
+        exact += slope * slope / Double(count)
       }
+      #expect(abs(found.exactCurvature - exact) < 1e-3 * exact, "\(layer.node.name)")
+      for group in 0..<layer.shape.groups {
+        var a = Matrix(rows: layer.shape.inputs + 1, columns: layer.shape.inputs + 1)
+        var g = Matrix(rows: layer.shape.outputs, columns: layer.shape.outputs)
+        for (values, cotangents) in examples {
+          for reader in layer.readers {
+            let input = try #require(values[reader.node.inputs[0].index])
+            let gradient = try #require(cotangents[reader.node.outputs[0].index]).floats
+            add(reader, group, input, gradient, blockSize, to: &a, &g)
+          }
+        }
+        for i in a.elements.indices { a.elements[i] /= Double(count) }
+        for i in g.elements.indices { g.elements[i] /= Double(count * layer.shape.positions) }
+        expectClose(found.groups[group].a.dense, a, "\(layer.node.name): A of group \(group)")
+        expectClose(found.groups[group].g, g, "\(layer.node.name): G of group \(group)")
+      }
+    }
+  }
+
+  /// Adds what one node sees of one example to `Σ a aᵀ` and `Σ g gᵀ`.
+  private func add(
+    _ reader: AffineLayer.Reader, _ group: Int, _ input: Tensor, _ gradient: [Float],
+    _ blockSize: Int, to a: inout Matrix, _ g: inout Matrix
+  ) {
+    let (op, shape) = (reader.op, reader.shape)
+    var patches = [Float](repeating: 0, count: shape.inputs * shape.positions)
+    op.writePatches(
+      of: input.floats, shape: input.shape, examples: 0..<1, group: group, grid: .all,
+      into: &patches)
+    for t in 0..<shape.positions {
+      let column =
+        (0..<shape.inputs).map {
+          Double(
+            op.patchesArePositionMajor
+              ? patches[t * shape.inputs + $0] : patches[$0 * shape.positions + t])
+        } + [1]
+      for block in shape.blocks(upTo: blockSize) {
+        for i in block { for j in block { a[i, j] += column[i] * column[j] } }
+      }
+      let rows = (0..<shape.outputs).map {
+        Double(gradient[(group * shape.outputs + $0) * shape.positions + t])
+      }
+      for i in rows.indices { for j in rows.indices { g[i, j] += rows[i] * rows[j] } }
     }
   }
 

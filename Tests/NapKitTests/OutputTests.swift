@@ -177,7 +177,7 @@ import Testing
     let network = Network(Self.graph("one number"))
     let cut = try pruning.run(network).report
     pruning.epochs = 3
-    pruning.learningRate = 3
+    pruning.learningRate = 0.1
     pruning.optimizer = .sgd
     let trained = try pruning.run(network).report
     #expect(trained.outputs[0].agreement >= cut.outputs[0].agreement - 1e-6)

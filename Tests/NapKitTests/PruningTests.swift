@@ -77,8 +77,9 @@ import Testing
     #expect(abs(Double(nonzero) / Double(weights) - 0.5) < 1e-3)
   }
 
-  @Test func normalizationsAreRestoredAndFoldedAgain() throws {
-    let network = try #require(SmallNetwork.all.first { $0.name == "concatenating" }).network
+  @Test(arguments: ["concatenating", "shared", "groups transposed"])
+  func normalizationsAreRestoredAndFoldedAgain(_ name: String) throws {
+    let network = try #require(SmallNetwork.all.first { $0.name == name }).network
     let images = Tensor.noise(
       try network.graph.shapes(batch: 64)[network.graph.inputs[0].value.index])
     let path = try SharedFiles.makeTemporaryFolder().appending(path: "images.npy").path
@@ -88,12 +89,22 @@ import Testing
     let restored = try RestoredNormalizations(
       network.graph, data: data, preset: preset, seed: Seed(0))
     #expect(restored.graph.nodes.count > network.graph.nodes.count)
-    // As long as they would have been drawn, whatever folding has made of them.
-    for node in restored.graph.nodes where node.op is Conv {
+    let uses = network.graph.constantUses
+    for (index, node) in restored.graph.nodes.enumerated() {
+      guard let op = node.op as? any AffineOperator, !(op is Gemm) else { continue }
       let weight = try #require(restored.graph.constants[node.inputs[1]])
-      let width = weight.shape.dropFirst().product
-      for row in 0..<weight.shape[0] {
-        let square = weight.floats[row * width..<(row + 1) * width].reduce(0) { $0 + $1 * $1 }
+      // What several read is nobody's to scale.
+      guard uses[node.inputs[1]] == 1 else {
+        #expect(!(restored.graph.nodes[index + 1].op is BatchNormalization))
+        #expect(weight == network.graph.constants[node.inputs[1]])
+        continue
+      }
+      #expect(restored.graph.nodes[index + 1].op is BatchNormalization)
+      // As long as they would have been drawn, whatever folding has made of them.
+      let rows = op.matrices(ofWeight: weight)
+      let width = rows.shape[2]
+      for row in 0..<rows.count / width {
+        let square = rows.floats[row * width..<(row + 1) * width].reduce(0) { $0 + $1 * $1 }
         #expect(abs(square - 2) < 1e-3)
       }
     }
@@ -107,6 +118,27 @@ import Testing
     }
     #expect(relativeDifference(outputs[1], outputs[0]) < 1e-4)
     #expect(relativeDifference(outputs[2], outputs[0]) < 1e-4)
+  }
+
+  /// With training in between, by factors of their own.
+  @Test(arguments: ["shared", "transposed", "groups transposed"])
+  func sharedAndTransposedWeightsAreTrained(_ name: String) throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "images.npy").path
+    try NumPyFile.write(Tensor.noise([128, 2, 4, 4]), to: path)
+    var pruning = Pruning(source: try DataSource(path: path, preset: "plain"))
+    pruning.goal = .macs(0.8)
+    pruning.rounds = 1
+    pruning.epochs = 2
+    let network = Network(try #require(SmallNetwork.all.first { $0.name == name }).network.graph)
+    let (result, report) = try pruning.run(network)
+    #expect(report.verified && Double(result.macs) <= 0.8 * Double(network.macs))
+    #expect(result.graph.nodes.map(\.name) == network.graph.nodes.map(\.name))
+    try result.graph.verify()
+    let written = folder.appending(path: "network.onnx").path
+    try result.write(to: written)
+    #expect(try Network(contentsOf: written).macs == result.macs)
   }
 
   /// Any network, any outputs: here an image that comes out again.

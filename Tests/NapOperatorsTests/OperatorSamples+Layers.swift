@@ -27,6 +27,21 @@ extension OperatorSample {
       Window(
         kernel: [3, 3], strides: [2, 2], padding: .explicit(begin: [1, 0], end: [1, 1])), group: 2,
       outputPadding: [1, 0]),
+    transposed(
+      "one axis, dilated", [2, 3, 5], [3, 2, 3],
+      Window(
+        kernel: [3], strides: [3], dilations: [2], padding: .explicit(begin: [2], end: [1])),
+      outputPadding: [2]),
+    transposed(
+      "three axes", [1, 2, 2, 3, 2], [2, 2, 2, 1, 3],
+      Window(
+        kernel: [2, 1, 3], strides: [1, 2, 2],
+        padding: .explicit(begin: [1, 0, 0], end: [0, 0, 1]))
+    ),
+    transposed(
+      "depthwise", [2, 3, 3, 3], [3, 1, 2, 2], Window(kernel: [2, 2], strides: [2, 2]), group: 3),
+    transposed(
+      "in three groups", [1, 6, 2, 2], [6, 4, 2, 2], Window(kernel: [2, 2]), group: 3),
     OperatorSample(
       "tokens", LayerNormalization(),
       [.random([2, 3, 4]), .random([4], seed: 1), .random([4], seed: 2)],

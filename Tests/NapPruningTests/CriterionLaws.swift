@@ -105,19 +105,28 @@ import Testing
       let collector = try GradientCollector(network.graph, kind: .model, batch: 3, seed: Seed(5))
       collector.add(x.floats)
       let expected = collector.takeGradients().filter { $0.value.gates.rows > 0 }
-      let directions = expected.mapValues { gradients -> Matrix in
-        var plain = Matrix(rows: gradients.gates.columns, columns: gradients.gates.columns + 1)
-        for j in 0..<plain.rows { plain[j, j] = 1 }
-        return plain
+      let directions = expected.mapValues { gradients in
+        gradients.means.map { group -> Matrix in
+          var plain = Matrix(rows: group.columns, columns: group.columns + 1)
+          for j in 0..<plain.rows { plain[j, j] = 1 }
+          return plain
+        }
       }
       let removals = try RemovalCollector(
         network.graph, directions: directions, batch: 3, seed: Seed(5))
       removals.add(x.floats)
       let found = removals.takeDerivatives()
       #expect(Set(found.keys) == Set(expected.keys))
-      for (node, matrix) in found {
+      for (node, groups) in found {
         let gates = try #require(expected[node]).gates
-        for (a, b) in zip(matrix.elements, gates.elements) { #expect(abs(a + b) < 1e-5, "\(name)") }
+        for (group, matrix) in groups.enumerated() {
+          for n in 0..<matrix.rows {
+            for j in 0..<matrix.columns {
+              let gate = gates[n, group * matrix.columns + j]
+              #expect(abs(matrix[n, j] + gate) < 1e-5, "\(name)")
+            }
+          }
+        }
       }
     }
   }
@@ -132,18 +141,20 @@ import Testing
       collector.add(x.floats)
       let gradients = collector.takeGradients().filter { $0.value.gates.rows > 0 }
       var random = Seed(6).generator()
-      func directions(_ constant: Double) -> [Int: Matrix] {
+      func directions(_ constant: Double) -> [Int: [Matrix]] {
         gradients.mapValues { gradients in
-          let inputs = gradients.gates.columns
-          var result = Matrix(rows: inputs, columns: inputs + 1)
-          for j in 0..<inputs {
-            for k in 0..<inputs { result[j, k] = Double(random.uniform()) - 0.5 }
-            result[j, inputs] = constant
+          gradients.means.map { group in
+            let inputs = group.columns
+            var result = Matrix(rows: inputs, columns: inputs + 1)
+            for j in 0..<inputs {
+              for k in 0..<inputs { result[j, k] = Double(random.uniform()) - 0.5 }
+              result[j, inputs] = constant
+            }
+            return result
           }
-          return result
         }
       }
-      func found(_ directions: [Int: Matrix], byPosition: Bool) throws -> [Int: Matrix] {
+      func found(_ directions: [Int: [Matrix]], byPosition: Bool) throws -> [Int: [Matrix]] {
         let removals = try RemovalCollector(
           network.graph, directions: directions, batch: 1, byPosition: byPosition, seed: Seed(5))
         removals.add(x.floats)
@@ -151,23 +162,30 @@ import Testing
       }
       let withConstants = directions(0.3)
       let others = try found(withConstants, byPosition: true)
-      for (node, matrix) in try found(withConstants, byPosition: false) {
-        let other = try #require(others[node])
-        for (a, b) in zip(matrix.elements, other.elements) { #expect(abs(a - b) < 1e-5, "\(name)") }
+      for (node, groups) in try found(withConstants, byPosition: false) {
+        for (matrix, other) in zip(groups, try #require(others[node])) {
+          for (a, b) in zip(matrix.elements, other.elements) {
+            #expect(abs(a - b) < 1e-5, "\(name)")
+          }
+        }
       }
       let plain = directions(0)
-      for (node, matrix) in try found(plain, byPosition: false) {
-        let slopes = try #require(gradients[node]).means[0]
-        let (direction, layer) = (try #require(plain[node]), network.graph.nodes[node])
+      for (node, groups) in try found(plain, byPosition: false) {
+        let layer = network.graph.nodes[node]
         let op = try #require(layer.op as? any AffineOperator)
         let weights = op.matrices(ofWeight: try #require(network.graph.constants[layer.inputs[1]]))
-        for j in 0..<matrix.columns {
-          var expected = 0.0
-          for i in 0..<slopes.rows {
-            let along = (0..<matrix.columns).reduce(0) { $0 + slopes[i, $1] * direction[j, $1] }
-            expected -= Double(weights.floats[i * matrix.columns + j]) * along
+        for (group, matrix) in groups.enumerated() {
+          let slopes = try #require(gradients[node]).means[group]
+          let direction = try #require(plain[node])[group]
+          for j in 0..<matrix.columns {
+            var expected = 0.0
+            for i in 0..<slopes.rows {
+              let along = (0..<matrix.columns).reduce(0) { $0 + slopes[i, $1] * direction[j, $1] }
+              let weight = weights.floats[(group * slopes.rows + i) * matrix.columns + j]
+              expected -= Double(weight) * along
+            }
+            #expect(abs(matrix[0, j] - expected) < 1e-5, "\(name)")
           }
-          #expect(abs(matrix[0, j] - expected) < 1e-5, "\(name)")
         }
       }
     }

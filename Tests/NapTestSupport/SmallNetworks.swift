@@ -42,6 +42,30 @@ package struct SmallNetwork {
     return graph.addNode(name, Conv(window: window, group: group), inputs)[0]
   }
 
+  /// Transposed: the weight is `[in, out / group, …]`.
+  package mutating func transposed(
+    _ x: ValueID, _ weight: [Int], group: Int = 1, stride: Int = 1, bias: Bool = false,
+    _ name: String
+  ) -> ValueID {
+    let window = Window(
+      kernel: Array(weight[2...]), strides: weight[2...].map { _ in stride })
+    var inputs = [x, graph.addConstant("\(name).w", tensor(weight))]
+    if bias { inputs.append(graph.addConstant("\(name).b", tensor([weight[1] * group]))) }
+    return graph.addNode(name, ConvTranspose(window: window, group: group), inputs)[0]
+  }
+
+  /// Another node that does to a value what one that is there does, with its weight; its bias too, where
+  /// none is given.
+  package mutating func repeating(
+    _ name: String, on x: ValueID, bias: ValueID? = nil, as newName: String
+  ) -> ValueID {
+    guard let node = graph.nodes.first(where: { $0.name == name }) else {
+      preconditionFailure("there is no node '\(name)'")
+    }
+    let others = bias.map { [node.inputs[1], $0] } ?? Array(node.inputs.dropFirst())
+    return graph.addNode(newName, node.op, [x] + others)[0]
+  }
+
   package mutating func normalization(_ x: ValueID, _ channels: Int, _ name: String) -> ValueID {
     let parameters = ["scale", "bias", "mean"].map {
       graph.addConstant("\(name).\($0)", tensor([channels]))
@@ -126,11 +150,58 @@ extension SmallNetwork {
     return n.classifying(b, 4)
   }
 
+  /// A head of two convolutions on two levels, `conv a (4)` and `conv d (4)` of what is pooled of it: the
+  /// first with one bias, the second with one for each level.
+  package static var shared: SmallNetwork {
+    var n = SmallNetwork()
+    let x = n.input([2, 4, 4])
+    let a = n.apply(Relu(), n.conv(x, [4, 2, 3, 3], bias: true, "a"), name: "a.relu")
+    let half = n.apply(
+      MaxPool(window: Window(kernel: [2, 2], strides: [2, 2])), a, name: "half")
+    let d = n.apply(Relu(), n.conv(half, [4, 4, 1, 1], bias: true, "d"), name: "d.relu")
+    let h1 = n.apply(Relu(), n.conv(a, [3, 4, 3, 3], bias: true, "h1"), name: "h1.relu")
+    let k1 = n.conv(h1, [3, 3, 3, 3], bias: true, "k1")
+    let h2 = n.apply(Relu(), n.repeating("h1", on: d, as: "h2"), name: "h2.relu")
+    let k2 = n.repeating("k1", on: h2, bias: n.graph.addConstant("k2.b", n.tensor([3])), as: "k2")
+    let pools = [k1, k2].enumerated().map {
+      n.apply(GlobalAveragePool(), n.apply(Relu(), $1, name: "k\($0).relu"), name: "pool\($0)")
+    }
+    let features = n.apply(
+      Flatten(), n.apply(Add(), pools[0], pools[1], name: "sum"), name: "flatten")
+    n.output(n.linear(features, 3, 3, "classifier"), [3])
+    return n
+  }
+
+  /// `conv a (4) → transposed t (3) → transposed u (4), normalized → conv c (3)`.
+  package static var transposed: SmallNetwork {
+    var n = SmallNetwork()
+    let x = n.input([2, 4, 4])
+    let a = n.apply(Relu(), n.conv(x, [4, 2, 3, 3], bias: true, "a"), name: "a.relu")
+    let t = n.apply(
+      Relu(), n.transposed(a, [4, 3, 2, 2], stride: 2, bias: true, "t"), name: "t.relu")
+    let u = n.apply(
+      Relu(), n.normalization(n.transposed(t, [3, 4, 3, 3], "u"), 4, "u.bn"), name: "u.relu")
+    let c = n.apply(Relu(), n.conv(u, [3, 4, 1, 1], bias: true, "c"), name: "c.relu")
+    return n.classifying(c, 3)
+  }
+
+  /// `conv a (4) → transposed t (2 groups of 2) → transposed u (3)`.
+  package static var groupsTransposed: SmallNetwork {
+    var n = SmallNetwork()
+    let x = n.input([2, 4, 4])
+    let a = n.apply(Relu(), n.conv(x, [4, 2, 3, 3], bias: true, "a"), name: "a.relu")
+    let t = n.apply(
+      Relu(), n.transposed(a, [4, 2, 3, 3], group: 2, stride: 2, bias: true, "t"), name: "t.relu")
+    let u = n.apply(Relu(), n.transposed(t, [4, 3, 1, 1], bias: true, "u"), name: "u.relu")
+    return n.classifying(u, 3)
+  }
+
   /// All of them, by name.
   package static var all: [(name: String, network: SmallNetwork)] {
     [
       ("residual", residual), ("concatenating", concatenating), ("depthwise", depthwise),
-      ("squeeze-excite", squeezeExcite),
+      ("squeeze-excite", squeezeExcite), ("shared", shared), ("transposed", transposed),
+      ("groups transposed", groupsTransposed),
     ]
   }
 

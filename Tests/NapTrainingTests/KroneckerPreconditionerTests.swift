@@ -85,6 +85,35 @@ import Testing
       applied(preconditioner, to: gradients), turned.flatMap { $0.elements.map { scale * $0 } })
   }
 
+  /// Of a transposed convolution `[in / 3, out, 3]`, in groups: its matrices are nowhere in one piece.
+  @Test func inputsMayStayTogetherBehindOutputs() throws {
+    let groups = groups(2)
+    let gradients = (0..<2).map { matrix(2, 6, seed: 30 + $0) }
+    let turned = try zip(groups, gradients).map {
+      try inverse($0.outputs) * $1 * inverse($0.inputs.dense)
+    }
+    let scale = (squared(gradients) / squared(turned)).squareRoot()
+    func laidOut(_ matrix: Matrix) -> Matrix {
+      Matrix(
+        rows: 2, columns: 6,
+        elements: (0..<2).flatMap { input in
+          (0..<2).flatMap { row in (0..<3).map { matrix[row, 3 * input + $0] } }
+        })
+    }
+    let curvature = KroneckerCurvature(groups, outputsAreRows: false, kernel: 3)
+    expectClose(
+      applied(try #require(curvature.preconditioner()), to: gradients.map(laidOut)),
+      turned.flatMap { laidOut($0).elements.map { scale * $0 } })
+    // With a mask of all, one row after the other: what `place` says is where they are.
+    #expect(
+      (0..<24).sorted()
+        == (0..<2).flatMap { g in
+          (0..<2).flatMap { i in
+            (0..<6).map { curvature.place(group: g, row: i, column: $0) }
+          }
+        }.sorted())
+  }
+
   /// Where the loss is quadratic with that curvature, the step points to its minimum.
   @Test func itPointsToTheMinimumOfAQuadraticLoss() throws {
     let (a, g) = (definite(6, seed: 5), definite(3, seed: 6))

@@ -1,8 +1,8 @@
 package import Foundation
 import NapTensor
 
-/// Images in a NumPy file, `.npy` or `.npz`: an array `[N, C, H, W]` of bytes, or of floats that the
-/// network takes as they are.
+/// Images in a NumPy file, `.npy` or `.npz`: an array `[N, C, H, W]` of bytes, or one of floats that the
+/// network takes as they are, which may be anything else too, such as sounds `[N, 1, L]`.
 ///
 /// An archive may hold labels too, as a second array of `N` integers; without, the images are for
 /// training only.
@@ -41,8 +41,12 @@ package struct ImageArray: DatasetFormat, Dataset {
     } catch {
       throw .unreadable(path: file.path, reason: error.problem)
     }
-    guard let images = arrays.first(where: { $0.shape.count == 4 }), images.shape[0] > 0 else {
-      throw .undecodable(path: file.path, reason: "it holds no array of the shape [N, C, H, W]")
+    let found =
+      arrays.first { $0.shape.count == 4 } ?? arrays.first { $0.isFloat && $0.shape.count > 1 }
+    guard let images = found, images.count > 0 else {
+      throw .undecodable(
+        path: file.path,
+        reason: "it holds no array [N, C, H, W], and none [N, …] of floats")
     }
     guard images.isFloat || images.integers.allSatisfy({ (0...255).contains($0) }) else {
       throw .undecodable(path: file.path, reason: "its integers do not lie in 0...255")

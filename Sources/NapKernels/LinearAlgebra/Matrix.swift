@@ -75,6 +75,11 @@ package struct Matrix: Sendable, Equatable {
     return result
   }
 
+  package static func += (a: inout Matrix, b: Matrix) {
+    precondition(a.rows == b.rows && a.columns == b.columns)
+    for i in a.elements.indices { a.elements[i] += b.elements[i] }
+  }
+
   /// `self += factor · a · b`, on some neighbouring columns of `self`.
   package mutating func add(
     _ a: Matrix, _ b: Matrix, factor: Double, columns chosen: Range<Int>? = nil

@@ -16,7 +16,7 @@ package struct LayerCalibratedBlockLoss: Criterion {
   package func score(of unit: PruningUnit, in model: PruningModel) -> Double {
     let readings = model.readings(of: unit)
     if !readings.isEmpty {
-      return readings.reduce(0) { $0 + $1.layer.loss(removingColumns: $1.columns) }
+      return readings.reduce(0) { $0 + $1.layer.loss(removingColumns: $1.columns, group: $1.group) }
     }
     return model.computings(of: unit).reduce(0) { sum, computing in
       computing.rows.reduce(sum) { $0 + computing.layer.loss(removingRow: $1.row, group: $1.group) }
