@@ -28,7 +28,8 @@ package final class CurvatureEstimator {
   package init(
     _ graph: Graph, parameters: Parameters? = nil, kind: CurvatureKind = .model,
     outputs: Outputs? = nil, scalar: Scalar = .float32, batch: Int, nodes: Set<Int>? = nil,
-    largestFactor: Int = .max, positions: Int = 256, threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
+    largestFactor: Int = .max, positions: Int = 256,
+    threads: Int = ProcessInfo.processInfo.activeProcessorCount, seed: Seed
   ) throws {
     self.graph = graph
     let plan = try Plan(

@@ -46,7 +46,8 @@ public struct Evaluation: Sendable {
   package static func measure(
     _ graph: Graph, parameters: Parameters? = nil, _ data: any Dataset, _ preset: Preset,
     _ scalar: Scalar,
-    teacher: Graph? = nil, outputs: Outputs? = nil, batchSize: Int = 200, stage: String = "evaluating",
+    teacher: Graph? = nil, outputs: Outputs? = nil, batchSize: Int = 200,
+    stage: String = "evaluating",
     progress: ProgressHandler
   ) throws -> LossSum {
     let evaluator = try Evaluator(

@@ -62,9 +62,9 @@ package final class ImageDraw {
   }
 
   private func measureDoubts(_ size: Int, _ progress: ProgressHandler) throws -> [Double] {
+    guard outputs.hasDoubts else { return [Double](repeating: 1, count: size) }
     let batch = graph.batchSize(upTo: min(128, size))
     let plan = try Plan(graph, scalar: scalar, batch: batch)
-    guard outputs.hasDoubts else { return [Double](repeating: 1, count: size) }
     let loader = Loader(
       dataset: Subset(data, indices: Array(order[..<size])), preset: preset, batchSize: batch,
       shuffle: false, augment: false, dropLast: false, seed: Seed(0))

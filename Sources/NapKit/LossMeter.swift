@@ -50,7 +50,7 @@ package final class LossMeter {
         MeasuredBatch(
           pixels: pixels,
           weights: left.prefix(batch.count).map { $0 / Double(drawn.images.count) },
-          outputs: Self.outputs(of: plan, pixels)))
+          outputs: plan.outputs(of: pixels)))
       left = left.dropFirst(batch.count)
     }
     self.batches = batches
@@ -72,7 +72,7 @@ package final class LossMeter {
     }
     var sum = 0.0
     for batch in batches {
-      let outputs = Self.outputs(of: plan, batch.pixels)
+      let outputs = plan.outputs(of: batch.pixels)
       let losses = Self.losses(meanings, outputs, batch.outputs, count: batch.weights.count)
       for (loss, weight) in zip(losses, batch.weights) { sum += weight * loss }
     }
@@ -82,16 +82,6 @@ package final class LossMeter {
       }
     }
     return sum
-  }
-
-  private static func outputs(of plan: Plan, _ pixels: [Float]) -> [[Float]] {
-    pixels.withUnsafeBufferPointer { source in
-      if let base = source.baseAddress { plan.inputs[0].update(from: base, count: source.count) }
-    }
-    plan.forward()
-    return zip(plan.outputs, plan.outputShapes).map {
-      Array(UnsafeBufferPointer(start: $0, count: $1.product))
-    }
   }
 
   private static func losses(

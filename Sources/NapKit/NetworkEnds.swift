@@ -23,7 +23,9 @@ package struct NetworkEnds: Sendable {
   package init(_ whole: Graph, keeping kept: Set<String> = []) {
     self.whole = whole
     trunk = whole
-    while removeEnd(keeping: kept, { ($0 as? any PositionOperator).map { .position(axis: $0.axis) } }) {}
+    while removeEnd(
+      keeping: kept, { ($0 as? any PositionOperator).map { .position(axis: $0.axis) } })
+    {}
     while removeEnd(
       keeping: kept,
       {
@@ -99,7 +101,10 @@ extension NetworkEnds {
     let taken = Set(ends.taken.flatMap(\.outputs))
     let kept = ends.whole.outputs.indices.filter { !taken.contains(ends.whole.outputs[$0].value) }
     self.init(
-      other, keeping: Set(kept.filter(other.outputs.indices.contains).map { other.name(of: other.outputs[$0].value) }))
+      other,
+      keeping: Set(
+        kept.filter(other.outputs.indices.contains).map { other.name(of: other.outputs[$0].value) })
+    )
   }
 }
 

@@ -36,7 +36,7 @@ package struct OutputRecognition {
     isLabelled = data.isLabelled
     try ends.trunk.check(fits: data)
     try checkBatchAxes()
-    let samples = try Self.samples(of: ends.trunk, data, preset, seed)
+    let samples = try samples(of: data, preset, seed)
     var atoms = try IndexAtoms(ends.trunk)
     let features = featureRoots(&atoms)
     let meanings = try trunk.outputs.enumerated().map { k, port in
@@ -60,14 +60,15 @@ package struct OutputRecognition {
   }
 
   /// What the network says of some examples.
-  private static func samples(
-    of graph: Graph, _ data: any Dataset, _ preset: Preset, _ seed: Seed
+  private func samples(
+    of data: any Dataset, _ preset: Preset, _ seed: Seed
   ) throws -> [OutputSamples] {
-    let shapes = try graph.shapes(batch: 1)
-    let numbers = graph.outputs.reduce(0) { $0 + shapes[$1.value.index].dropFirst().product }
-    let wanted = min(data.count, max(fewest, min(most, mostNumbers / max(1, numbers))))
-    let batch = graph.batchSize(upTo: min(32, wanted))
-    let plan = try Plan(graph, batch: batch)
+    let shapes = try trunk.shapes(batch: 1)
+    let numbers = trunk.outputs.reduce(0) { $0 + shapes[$1.value.index].dropFirst().product }
+    let wanted = min(
+      data.count, max(Self.fewest, min(Self.most, Self.mostNumbers / max(1, numbers))))
+    let batch = trunk.batchSize(upTo: min(32, wanted))
+    let plan = try Plan(trunk, batch: batch)
     var generator = seed.derived("outputs").generator()
     let chosen = (0..<data.count).shuffled(using: &generator).prefix(wanted)
     let epoch = Loader(
@@ -83,9 +84,9 @@ package struct OutputRecognition {
         results[k] += UnsafeBufferPointer(start: plan.outputs[k], count: count)
       }
     }
-    for (k, port) in graph.outputs.enumerated() where !results[k].allSatisfy(\.isFinite) {
+    for (k, port) in trunk.outputs.enumerated() where !results[k].allSatisfy(\.isFinite) {
       throw UsageError(
-        "output '\(NetworkEnds(graph).name(ofOutput: port.value))' holds what are no numbers (NaN or infinite) on these data",
+        "output '\(ends.name(ofOutput: port.value))' holds what are no numbers (NaN or infinite) on these data",
         recovery: "check the network and --preset: nap eval or nap run show what it says")
     }
     return zip(results, plan.outputShapes).map {
@@ -121,17 +122,13 @@ extension OutputRecognition {
         "output '\(name)' has no axis \(axis) that is not the batch",
         recovery: "it has the shape Nx\(shape.map(String.init).joined(separator: "x"))")
     }
-    func result(_ kind: (OutputPlace) -> any OutputKind, axis: Int, _ reason: String)
-      -> OutputMeaning
-    {
+    func result(_ type: any OutputKind.Type, axis: Int, _ reason: String) -> OutputMeaning {
       let axis = choice?.axis.map { $0 - 1 } ?? axis
       let place = OutputPlace(shape, axis: axis)
       return OutputMeaning(
-        name: name, shape: shape, axis: axis, kinds: [(place.channels, kind(place))],
+        name: name, shape: shape, axis: axis,
+        kinds: [(place.channels, type.init(measuring: samples, at: place))],
         share: choice?.share ?? 1, reason: reason)
-    }
-    func result(_ type: any OutputKind.Type, axis: Int, _ reason: String) -> OutputMeaning {
-      result({ type.init(measuring: samples, at: $0) }, axis: axis, reason)
     }
     let axis = channelAxis(of: value, shape, &atoms, features)
     if let type = choice?.type { return result(type, axis: axis, "as --outputs says") }

@@ -196,7 +196,8 @@ public struct Pruning: Sendable {
       original: restored.graph, outputs: outputs, preset: source.preset, trainable: trainable,
       training: rest, validation: heldOut, watch: watch, imitated: imitated,
       images: ImageDraw(
-        restored.graph, outputs: outputs, from: rest, preset: source.preset, scalar: precision.scalar,
+        restored.graph, outputs: outputs, from: rest, preset: source.preset,
+        scalar: precision.scalar,
         seed: Seed(seed)),
       criterion: criterion, settings: self, budget: budget,
       affordableImages: affordable, latencies: try latencies(network, progress),

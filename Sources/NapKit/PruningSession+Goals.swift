@@ -102,9 +102,9 @@ extension PruningSession {
           }
         }
         guard let report = try step(run, stage: "training") else { break }
-        if report.endsEpoch { try best?.consider(run.parameters.graph) }
+        if report.endsEpoch { try best?.consider(run) }
       }
-      try best?.consider(run.parameters.graph)
+      try best?.consider(run)
     }
     state.graph = best?.graph ?? run.parameters.graph
     return PruningOutcome(state: state)

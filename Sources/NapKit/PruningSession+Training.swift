@@ -59,7 +59,11 @@ extension PruningSession {
     guard recipe.seconds ?? Double(recipe.epochs) > 0 else { return state }
     let plain = folded(state.graph)
     let isUsual = plain.parameterRoles.values.contains(.statistic) && outputs.isClassifier
-    guard let watch, state.masks.isEmpty, !isUsual else { return try trained(state, recipe: recipe) }
+    guard let watch, state.masks.isEmpty, !isUsual else {
+      var result = state
+      result.graph = try best(from: state, recipe: recipe).graph
+      return result
+    }
     var trials = [Trial(plain, slowdown: 1)]
     if recipe.lowersRate { trials += [8, 64].map { Trial(plain, slowdown: $0) } }
     if plain.nodes.count < state.graph.nodes.count {
@@ -67,21 +71,22 @@ extension PruningSession {
     }
     let (short, rest) = recipe.trial(of: trials.count)
     let startLoss = try watch.loss(of: plain)
-    var best = Trial(plain, slowdown: 1, loss: startLoss)
-    for var trial in trials where trial.slowdown < 64 || best.loss >= startLoss {
+    var chosen = Trial(plain, slowdown: 1, loss: startLoss)
+    for var trial in trials where trial.slowdown < 64 || chosen.loss >= startLoss {
       var candidate = state
       candidate.graph = trial.start
-      trial.result = try trained(candidate, recipe: short.slower(trial.slowdown)).graph
-      trial.loss = try watch.loss(of: trial.result)
-      if trial.loss < best.loss { best = trial }
+      let trained = try best(from: candidate, recipe: short.slower(trial.slowdown))
+      (trial.result, trial.loss) = (trained.graph, trained.loss)
+      if trial.loss < chosen.loss { chosen = trial }
     }
     var result = state
-    result.graph = best.result
-    guard let rest, best.loss < startLoss else { return result }
+    result.graph = chosen.result
+    guard let rest, chosen.loss < startLoss else { return result }
     var start = state
-    start.graph = best.start
-    let whole = try trained(start, recipe: rest.slower(best.slowdown))
-    return try watch.loss(of: whole.graph) <= best.loss ? whole : result
+    start.graph = chosen.start
+    let whole = try best(from: start, recipe: rest.slower(chosen.slowdown))
+    if whole.loss <= chosen.loss { result.graph = whole.graph }
+    return result
   }
 
   /// A way to train, and what came of a little of it.
@@ -96,7 +101,8 @@ extension PruningSession {
     }
   }
 
-  private func trained(_ state: State, recipe: TrainingRecipe) throws -> State {
+  /// The best on the way of one training.
+  private func best(from state: State, recipe: TrainingRecipe) throws -> Best {
     let run = try TrainingRun(
       state.graph, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
       outputs: outputs)
@@ -106,9 +112,9 @@ extension PruningSession {
     let start = best.loss
     try WorkStopped.keeping({ Network(best.graph) }) {
       while let report = try step(run, stage: "fine-tuning") {
-        if report.endsEpoch { try best.consider(run.parameters.graph) }
+        if report.endsEpoch { try best.consider(run) }
       }
-      try best.consider(run.parameters.graph)
+      try best.consider(run)
     }
     try progress(
       WorkProgress(
@@ -116,9 +122,7 @@ extension PruningSession {
         message: best.loss < start
           ? String(format: "the loss on held-out images fell from %.4g to %.4g", start, best.loss)
           : String(format: "training did not lower the held-out loss of %.4g", start)))
-    var result = state
-    result.graph = best.graph
-    return result
+    return best
   }
 
   /// Does one step of a training; `nil` where there was none to do.
@@ -198,7 +202,8 @@ extension PruningSession {
   /// Percent of some images that are classified right.
   func accuracy(of graph: Graph, on data: any Dataset) throws -> Double {
     let sum = try Evaluation.measure(
-      graph, data, preset, scalar, teacher: original, outputs: outputs, stage: "validating", progress: progress)
+      graph, data, preset, scalar, teacher: original, outputs: outputs, stage: "validating",
+      progress: progress)
     return sum.accuracy
   }
 }
@@ -230,13 +235,19 @@ struct Best {
   private(set) var graph: Graph
   private(set) var loss: Double
   private let watch: Watch?
+  /// Of the training, when it was looked at last.
+  private var step = 0
 
   init(_ graph: Graph, _ watch: Watch?) throws {
     (self.graph, self.watch) = (graph, watch)
     loss = try watch?.loss(of: graph) ?? .infinity
   }
 
-  mutating func consider(_ candidate: Graph) throws {
+  /// Looks at what a training has come to, once after every step at most.
+  mutating func consider(_ run: TrainingRun) throws {
+    guard run.step != step else { return }
+    step = run.step
+    let candidate = run.parameters.graph
     let loss = try watch?.loss(of: candidate) ?? -.infinity
     if loss < self.loss || watch == nil { (graph, self.loss) = (candidate, loss) }
   }

@@ -129,7 +129,8 @@ extension PruningSession {
   ) throws -> [Int: KroneckerFactors] {
     let batch = graph.curvatureBatch(of: training.count)
     let estimator = try CurvatureEstimator(
-      graph, outputs: outputs, batch: batch, nodes: nodes, largestFactor: largestFactor ?? settings.largestFactor,
+      graph, outputs: outputs, batch: batch, nodes: nodes,
+      largestFactor: largestFactor ?? settings.largestFactor,
       seed: seed)
     try collect(batch: batch, seed: seed, stage: "collecting curvature") {
       estimator.add($0.pixels, weights: $1)

@@ -37,9 +37,11 @@ public struct SensitivityAnalysis: Sendable {
     let (rest, heldOut) = data.split(
       holdingOut: min(max(1, data.count / 2), LossMeter.poolFactor * images), seed: Seed(seed))
     let meter = try LossMeter(
-      graph, outputs: outputs, pool: heldOut, images: images, source.preset, seed: Seed(seed), progress: progress)
+      graph, outputs: outputs, pool: heldOut, images: images, source.preset, seed: Seed(seed),
+      progress: progress)
     let draw = ImageDraw(
-      graph, outputs: outputs, from: rest, preset: source.preset, scalar: .float32, seed: Seed(seed))
+      graph, outputs: outputs, from: rest, preset: source.preset, scalar: .float32, seed: Seed(seed)
+    )
     var settings = Pruning(source: source)
     settings.curvatureImages = curvatureImages
     settings.largestFactor = largestFactor
@@ -52,7 +54,8 @@ public struct SensitivityAnalysis: Sendable {
     for criterion in chosen {
       let session = PruningSession(
         original: graph, outputs: outputs, preset: source.preset, trainable: data, training: rest,
-        validation: heldOut, watch: nil, images: draw, criterion: criterion, settings: settings, budget: nil, affordableImages: nil,
+        validation: heldOut, watch: nil, images: draw, criterion: criterion, settings: settings,
+        budget: nil, affordableImages: nil,
         latencies: nil, directory: nil, finished: { Network($0) }, progress: progress)
       let model = try session.model(of: graph, round: 1)
       let scorer = criterion.init()

@@ -111,7 +111,8 @@ public struct Training: Sendable {
       seed: Seed(seed))
     let run = try TrainingRun(
       restored.graph, data: data, preset: source.preset, recipe: recipe,
-      teacher: teacher.map { NetworkEnds($0.graph, like: ends).trunk }, outputs: recognition.outputs)
+      teacher: teacher.map { NetworkEnds($0.graph, like: ends).trunk }, outputs: recognition.outputs
+    )
     let trainingStart = clock.now
     func trained() -> Network {
       Network(ends.restore(restored.fold(run.parameters.graph)))

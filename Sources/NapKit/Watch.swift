@@ -62,7 +62,7 @@ final class Watch {
     while let batch = try epoch.next() {
       let pixels = Array(
         UnsafeBufferPointer(start: batch.pixels, count: batch.count * data.imageShape.product))
-      let said = plans.map { Self.run($0, pixels) }
+      let said = plans.map { $0.outputs(of: pixels) }
       batches.append(
         Seen(
           pixels: pixels, labels: data.isLabelled ? Array(batch.labels.prefix(batch.count)) : [],
@@ -76,7 +76,7 @@ final class Watch {
     let plan = try plan(of: graph)
     var (sum, count) = (0.0, 0)
     for batch in batches {
-      let said = Self.run(plan, batch.pixels)
+      let said = plan.outputs(of: batch.pixels)
       guard said.allSatisfy({ $0.allSatisfy(\.isFinite) }) else { return .infinity }
       sum += withPointers(said) { said in
         withPointers(batch.teacher) { teacher in
@@ -100,7 +100,7 @@ final class Watch {
     let plan = try plan(of: graph)
     var meter = AgreementMeter(outputs)
     for batch in batches {
-      withPointers(Self.run(plan, batch.pixels)) { said in
+      withPointers(plan.outputs(of: batch.pixels)) { said in
         withPointers(batch.original) { meter.add(said, towards: $0, count: batch.count) }
       }
     }
@@ -129,7 +129,8 @@ final class Watch {
     let floats = graph.constants.filter(\.value.isFloat)
     if let last, last.nodes == nodes,
       floats.allSatisfy({
-        last.plan.parameters.contains($0.key) && last.plan.parameters.count($0.key) == $0.value.count
+        last.plan.parameters.contains($0.key)
+          && last.plan.parameters.count($0.key) == $0.value.count
       })
     {
       for (value, tensor) in floats { last.plan.parameters.set(value, tensor) }
@@ -140,19 +141,11 @@ final class Watch {
     last = (nodes, plan)
     return plan
   }
-
-  private static func run(_ plan: Plan, _ pixels: [Float]) -> [[Float]] {
-    let count = pixels.count / max(1, plan.inputShapes[0].dropFirst().product)
-    plan.inputs[0].update(from: pixels, count: pixels.count)
-    plan.forward()
-    return zip(plan.outputs, plan.outputShapes).map {
-      Array(UnsafeBufferPointer(start: $0, count: count * $1.dropFirst().product))
-    }
-  }
 }
 
 /// The memory of several arrays at once.
-func withPointers<R>(_ arrays: [[Float]], _ body: ([UnsafePointer<Float>]) throws -> R) rethrows -> R
+func withPointers<R>(_ arrays: [[Float]], _ body: ([UnsafePointer<Float>]) throws -> R) rethrows
+  -> R
 {
   func next(_ arrays: ArraySlice<[Float]>, _ found: [UnsafePointer<Float>]) throws -> R {
     guard let first = arrays.first else { return try body(found) }

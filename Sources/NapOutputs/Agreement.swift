@@ -10,17 +10,14 @@ package struct PartAgreement: Sendable, Hashable {
   package var score: Double
   /// The share of equal decisions, in `0...1`.
   package var equalDecisions: Double?
-  /// How much of the variance over the data is explained, the mean over the channels and the least.
-  package var explained: (mean: Double, least: Double, leastChannel: Int)? {
-    get { variance.map { ($0.mean, $0.least, $0.leastChannel) } }
-  }
+  package var explained: Explained?
   package var cosine: Double?
-  fileprivate var variance: Explained?
 
-  fileprivate struct Explained: Sendable, Hashable {
-    var mean: Double
-    var least: Double
-    var leastChannel: Int
+  /// How much of the variance over the data is explained, the mean over the channels and the least.
+  package struct Explained: Sendable, Hashable {
+    package var mean: Double
+    package var least: Double
+    package var leastChannel: Int
   }
 }
 
@@ -150,8 +147,7 @@ private struct Tally: Sendable {
   func agreement(_ part: OutputMeaning.Part, of output: String) -> PartAgreement {
     var result = PartAgreement(
       output: output, channels: part.place.channels, kind: part.kind.name, score: 0)
-    result.variance = explained(part)
-    let explained = result.variance?.mean ?? 0
+    result.explained = explained(part)
     switch part.kind.measure {
     case .choice:
       result.equalDecisions = all > 0 ? equal / all : 0
@@ -161,7 +157,8 @@ private struct Tally: Sendable {
     case .variance: break
     case .angle: result.cosine = vectors > 0 ? cosine / vectors : 0
     }
-    result.score = min(1, max(0, result.equalDecisions ?? result.cosine ?? explained))
+    result.score = min(
+      1, max(0, result.equalDecisions ?? result.cosine ?? result.explained?.mean ?? 0))
     if !result.score.isFinite { result.score = 0 }
     return result
   }

@@ -85,6 +85,7 @@ package struct OutputMeaning: Sendable {
 
 extension OutputMeaning.Part {
   func weight(_ temperature: Float) -> Double {
-    weights[temperature] ?? weights.min { abs($0.key - temperature) < abs($1.key - temperature) }?.value ?? 1
+    weights[temperature] ?? weights.min { abs($0.key - temperature) < abs($1.key - temperature) }?
+      .value ?? 1
   }
 }

@@ -1,5 +1,5 @@
-package import NapTensor
 import NapKernels
+package import NapTensor
 
 /// What all outputs of a network are.
 package struct Outputs: Sendable {

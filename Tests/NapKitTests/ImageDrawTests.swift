@@ -13,7 +13,8 @@ import Testing
     let network = try #require(
       Network(architecture: "mlp", imageShape: Self.pool.imageShape, classes: 10))
     return try ImageDraw(
-      network.graph, outputs: Outputs(guessing: [[1, 10]]), from: Self.pool, preset: try #require(Self.preset), scalar: .float32,
+      network.graph, outputs: Outputs(guessing: [[1, 10]]), from: Self.pool,
+      preset: try #require(Self.preset), scalar: .float32,
       poolFactor: 4, seed: Seed(0)
     ).draw(count, seed: Seed(seed))
   }

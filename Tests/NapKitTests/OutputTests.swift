@@ -133,7 +133,9 @@ import Testing
     for epochs in [0, 2] {
       pruning.epochs = epochs
       let (result, report) = try pruning.run(network)
-      let found = report.outputs.map { "\($0.kind), axis \($0.axis), \($0.firstChannel)+\($0.channels)" }
+      let found = report.outputs.map {
+        "\($0.kind), axis \($0.axis), \($0.firstChannel)+\($0.channels)"
+      }
       #expect(found == expected)
       #expect(report.verified)
       #expect(result.graph.outputs == network.graph.outputs)
@@ -161,7 +163,8 @@ import Testing
       pruning.outputs = [output: try OutputChoice(choice)]
       #expect(throws: UsageError.self) { try pruning.run(Network(Self.graph("map"))) }
     }
-    for text in ["", "number", "numbers:0", "numbers:x", "numbers*-1", "numbers*2*3", "logits:1:2"] {
+    for text in ["", "number", "numbers:0", "numbers:x", "numbers*-1", "numbers*2*3", "logits:1:2"]
+    {
       #expect(throws: UsageError.self) { try OutputChoice(text) }
     }
   }

@@ -4,7 +4,8 @@ package import NapTensor
 /// Probabilities each of a yes or no of its own, behind a sigmoid: a detector's rows of classes.
 package struct TwoClassProbabilities: OutputKind {
   package static let name = "two-class-probabilities"
-  package static let summary = "probabilities each of its own yes or no, such as a detector's classes"
+  package static let summary =
+    "probabilities each of its own yes or no, such as a detector's classes"
 
   /// Whether most answers are clear; else they are shares, numbers between 0 and 1.
   private let isSure: Bool
@@ -24,7 +25,8 @@ package struct TwoClassProbabilities: OutputKind {
     place.forEachNumber { i, _ in
       let (p, q) = (Self.inside(y[i]), Self.inside(t[i]))
       sum += max(
-        0, Double(q) * log(Double(q) / Double(p)) + Double(1 - q) * log(Double(1 - q) / Double(1 - p)))
+        0,
+        Double(q) * log(Double(q) / Double(p)) + Double(1 - q) * log(Double(1 - q) / Double(1 - p)))
       if let gradient { gradient[i] = factor * part * (p - q) / (p * (1 - p)) }
     }
     return sum * Double(part)
