@@ -101,8 +101,9 @@ public struct Pruning: Sendable {
   public var latencyTable: String?
   /// Images that go through at once where latencies are measured.
   public var latencyBatch = 1
-  /// What is left of every set of channels is a multiple of this.
-  public var multiple = 1
+  /// What is left of every set of channels is a multiple of this; `nil` leaves it to nap, by how many
+  /// there are.
+  public var multiple: Int?
 
   /// Whether a network without normalizations gets some while it is worked on.
   public var restoresNormalizations = true
@@ -234,6 +235,9 @@ public struct Pruning: Sendable {
       verified: outcome.state.isVerified && Self.keepsZeros(outcome.state),
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
+    report.isLabelled = (test ?? heldOut).isLabelled
+    report.goal = goalName
+    report.multiple = multiple
     report.outputs = try watch.reports(of: smaller)
     if granularity == .channels {
       report.latency = try latency(network, result, predictedBy: session.latencies)
@@ -285,6 +289,25 @@ public struct Pruning: Sendable {
     guard case .latency = goal else { return nil }
     if let latencyTable { return try Latency(contentsOf: latencyTable, for: network).table }
     return try Latency(measuring: network, batchSize: latencyBatch, progress: progress).table
+  }
+
+  private var goalName: String {
+    if case .pattern = granularity { return granularity.description }
+    return switch goal {
+    case .macs: "macs"
+    case .parameters: "parameters"
+    case .latency: "latency"
+    case .sparsity: "sparsity"
+    case .maxDrop: "max_drop"
+    }
+  }
+
+  var rounding: Rounding {
+    switch multiple {
+    case nil: .automatic
+    case 1: .single
+    case let multiple?: .multiple(multiple)
+    }
   }
 
   /// How long the networks take here, and what a table predicts.

@@ -29,17 +29,18 @@ extension PruningSession {
   func pruneChannels(_ cost: Cost, keeping share: Double) throws -> PruningOutcome {
     let whole = try CostModel(original, latencies: latencies).value(cost)
     let smallest = UnitSelection.smallest(
-      try PruningModel(original, latencies: latencies), cost, multiple: settings.multiple)
+      try PruningModel(original, latencies: latencies), cost, rounding: settings.rounding)
     let target = Int((share * Double(whole)).rounded(.down))
+    let least = settings.multiple ?? 1
     guard smallest <= target else {
       throw UsageError(
         String(
           format:
             "keeping %g of the %@ is impossible: with %@ left everywhere, %.4f are needed",
           share, cost.rawValue,
-          settings.multiple == 1 ? "one channel" : "\(settings.multiple) channels",
+          least == 1 ? "one channel" : "\(least) channels",
           Double(smallest) / Double(whole)),
-        recovery: settings.multiple == 1 ? nil : "ask for less, or give a smaller --round")
+        recovery: least == 1 ? nil : "ask for less, or give a smaller --round")
     }
     var outcome = PruningOutcome(state: State(graph: original))
     var (round, level, left) = (0, 1.0, try rounds(Self.channelRounds))

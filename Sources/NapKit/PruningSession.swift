@@ -195,10 +195,10 @@ extension PruningSession {
   {
     let model = try model(of: graph, round: round)
     var selection: any ChannelSelection =
-      settings.multiple > 1
-      ? RoundedSelection(
-        model, criterion: criterion.init(), cost: cost, multiple: settings.multiple)
-      : UnitSelection(model, criterion: criterion.init(), cost: cost)
+      settings.rounding == .single
+      ? UnitSelection(model, criterion: criterion.init(), cost: cost)
+      : RoundedSelection(
+        model, criterion: criterion.init(), cost: cost, rounding: settings.rounding)
     let start = model.cost.value(cost)
     try selection.remove(model, cost, downTo: target) {
       try progress(

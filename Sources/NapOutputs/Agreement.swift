@@ -66,17 +66,17 @@ private struct Tally: Sendable {
   private var all = 0.0
   private var cosine = 0.0
   private var vectors = 0.0
-  /// By channel, from a first value on, so that little cancels.
-  private var origins: [Double] = []
-  private var sums: [Double]
+  /// Number by number, from a first value on, so that little cancels.
+  private var origins: [Float] = []
+  private var sums: [Double] = []
+  /// By channel.
   private var squares: [Double]
   private var errors: [Double]
-  private var numbers = 0.0
+  private var examples = 0
 
   init(_ part: OutputMeaning.Part) {
-    sums = [Double](repeating: 0, count: part.place.channels.count)
-    squares = sums
-    errors = sums
+    squares = [Double](repeating: 0, count: part.place.channels.count)
+    errors = squares
   }
 
   mutating func add(
@@ -132,16 +132,19 @@ private struct Tally: Sendable {
     _ value: (Float) -> Float
   ) {
     if origins.isEmpty {
-      origins = sums
-      place.forEachNumber { i, k in origins[k] = Double(value(t[i])) }
+      place.forEachNumber { i, _ in origins.append(value(t[i])) }
+      sums = [Double](repeating: 0, count: origins.count)
     }
+    var j = 0
     place.forEachNumber { i, k in
       let (a, b) = (Double(value(y[i])), Double(value(t[i])))
-      sums[k] += b - origins[k]
-      squares[k] += (b - origins[k]) * (b - origins[k])
+      let distance = b - Double(origins[j])
+      sums[j] += distance
+      squares[k] += distance * distance
       errors[k] += (a - b) * (a - b)
+      j += 1
     }
-    numbers += Double(place.positions)
+    examples += 1
   }
 
   func agreement(_ part: OutputMeaning.Part, of output: String) -> PartAgreement {
@@ -163,20 +166,18 @@ private struct Tally: Sendable {
     return result
   }
 
-  private static let fewNumbers = 8.0
-
   /// Of a channel that hardly moves beside the kind's own scale, or of few examples, errors count in units
   /// of that.
   private func explained(_ part: OutputMeaning.Part) -> PartAgreement.Explained? {
-    guard numbers > 0 else { return nil }
+    guard examples > 0 else { return nil }
     let scales = (part.kind as? Numbers)?.scales
-    let variances = sums.indices.map { k in
-      squares[k] / numbers - (sums[k] / numbers) * (sums[k] / numbers)
-    }
+    let variances = variances(part.place)
     let largest = variances.max() ?? 0
-    let shares = sums.indices.map { k -> Double in
+    let numbers = Double(examples * part.place.positions)
+    let isLittle = examples * part.place.positions < Numbers.fewExamples
+    let shares = variances.indices.map { k -> Double in
       let scale = Double(scales?[k] ?? 0)
-      let part = numbers < Self.fewNumbers ? 1 : 1e-2
+      let part = isLittle ? 1 : 1e-2
       let variance = max(variances[k], part * scale * scale, 1e-8 * largest, 1e-30)
       let share = 1 - errors[k] / numbers / variance
       return share.isFinite ? share : -.infinity
@@ -185,5 +186,29 @@ private struct Tally: Sendable {
     return .init(
       mean: shares.reduce(0) { $0 + max(0, $1) } / Double(shares.count), least: least,
       leastChannel: part.place.channels.lowerBound + channel)
+  }
+
+  /// By channel, about what is said at a position on the average, see `Numbers`; of few examples, about the
+  /// channel's mean.
+  private func variances(_ place: OutputPlace) -> [Double] {
+    let (count, positions) = (Double(examples), Double(place.positions))
+    var result = squares.map { $0 / count / positions }
+    var (means, j) = (result.map { _ in 0.0 }, 0)
+    if examples < Numbers.fewExamples {
+      place.forEachNumber { _, k in
+        means[k] += (Double(origins[j]) + sums[j] / count) / positions
+        j += 1
+      }
+      j = 0
+    }
+    place.forEachNumber { _, k in
+      let mean = sums[j] / count
+      // Of the distances from the origin, to those from the mean that counts.
+      let offset = examples < Numbers.fewExamples ? Double(origins[j]) + mean - means[k] : 0
+      result[k] += (offset * offset - mean * mean) / positions
+      j += 1
+    }
+    let freedom = examples < Numbers.fewExamples ? 1 : count / (count - 1)
+    return result.map { $0 * freedom }
   }
 }

@@ -33,8 +33,8 @@ package protocol OutputKind: Sendable {
   /// The trace of the curvature in the logits, where there are some: what the example has to say.
   func doubt(of y: UnsafePointer<Float>, at place: OutputPlace, temperature: Float) -> Double
 
-  /// What is best said of every example alike, by channel.
-  func average(of samples: OutputSamples, at place: OutputPlace, temperature: Float) -> [Float]
+  /// What is best said of every example alike, number by number as `forEachNumber` goes.
+  func constant(of samples: OutputSamples, at place: OutputPlace, temperature: Float) -> [Float]
 
   /// How agreement is told.
   var measure: AgreementMeasure { get }
@@ -114,6 +114,16 @@ package struct OutputPlace: Sendable, Hashable {
   }
 }
 
+extension OutputPlace {
+  /// Every channel's number at all its positions, as `forEachNumber` goes.
+  func numbers<Value>(byChannel values: [Value]) -> [Value] {
+    var result: [Value] = []
+    result.reserveCapacity(count)
+    forEachNumber { _, k in result.append(values[k]) }
+    return result
+  }
+}
+
 /// What a network says of some examples: all numbers of one output, example by example.
 package struct OutputSamples: Sendable {
   package let numbers: [Float]
@@ -131,5 +141,13 @@ package struct OutputSamples: Sendable {
       guard let base = buffer.baseAddress else { return }
       for n in 0..<count { body(base + n * size) }
     }
+  }
+
+  /// By channel, over all examples and positions.
+  func means(at place: OutputPlace) -> [Double] {
+    var sums = [Double](repeating: 0, count: place.channels.count)
+    forEach { y in place.forEachNumber { i, k in sums[k] += Double(y[i]) } }
+    let count = Double(max(1, count * place.positions))
+    return sums.map { $0 / count }
   }
 }

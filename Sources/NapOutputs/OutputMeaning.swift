@@ -47,9 +47,9 @@ package struct OutputMeaning: Sendable {
     for index in parts.indices {
       let (kind, place) = (parts[index].kind, parts[index].place)
       for temperature in temperatures {
-        let average = kind.average(of: samples, at: place, temperature: temperature)
+        var numbers = kind.constant(of: samples, at: place, temperature: temperature).makeIterator()
         var constant = [Float](repeating: 0, count: size)
-        place.forEachNumber { i, k in constant[i] = average[k] }
+        place.forEachNumber { i, _ in constant[i] = numbers.next() ?? 0 }
         var sum = 0.0
         samples.forEach {
           sum += kind.loss(

@@ -7,7 +7,7 @@ package struct RoundedSelection: ChannelSelection {
   private let model: PruningModel
   private let criterion: any Criterion
   private let cost: Cost
-  private let multiple: Int
+  private let rounding: Rounding
   private var sets: [Candidates]
 
   private struct Candidates {
@@ -22,15 +22,15 @@ package struct RoundedSelection: ChannelSelection {
     func key(saving needed: Double) -> Double? { worth.map { $0.score / min($0.saving, needed) } }
   }
 
-  package init(_ model: PruningModel, criterion: any Criterion, cost: Cost, multiple: Int) {
-    precondition(multiple > 0)
-    (self.model, self.criterion, self.cost, self.multiple) = (model, criterion, cost, multiple)
+  package init(_ model: PruningModel, criterion: any Criterion, cost: Cost, rounding: Rounding) {
+    (self.model, self.criterion, self.cost, self.rounding) = (model, criterion, cost, rounding)
     sets = model.units.sets.map { Candidates(units: $0) }
     for index in sets.indices { refresh(index) }
   }
 
   private mutating func refresh(_ index: Int) {
     let units = sets[index].units
+    let multiple = rounding.multiple(of: units.count)
     let count = units.count % multiple == 0 ? multiple : units.count % multiple
     sets[index].time = model.removedUnits.count
     sets[index].worth = nil

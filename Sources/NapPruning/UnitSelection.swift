@@ -79,12 +79,12 @@ package struct UnitSelection: ChannelSelection {
     return false
   }
 
-  /// The smallest cost that any removal of units can reach, where every set of channels keeps
-  /// `multiple` units, or all if it has fewer.
-  package static func smallest(_ model: PruningModel, _ cost: Cost, multiple: Int = 1) -> Int {
+  /// The smallest cost that any removal of units can reach.
+  package static func smallest(_ model: PruningModel, _ cost: Cost, rounding: Rounding) -> Int {
     for set in model.units.sets {
-      for index in set.dropLast(multiple > 1 ? multiple : 0)
-      where model.mayRemove(model.units.units[index]) {
+      var left = set.count
+      if case .multiple(let multiple) = rounding { left -= min(left, multiple) }
+      for index in set.prefix(left) where model.mayRemove(model.units.units[index]) {
         model.remove(index, compensating: false)
       }
     }

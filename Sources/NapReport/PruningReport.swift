@@ -145,7 +145,7 @@ public struct PruningReport: Codable, Sendable, Equatable {
     }
   }
 
-  /// Percent, on the test split.
+  /// Percent, on the test split; of data without labels, how far the worst output agrees with the original.
   public var accuracyBefore: Double
   public var accuracyAfter: Double
   public var macsBefore: Int
@@ -164,6 +164,12 @@ public struct PruningReport: Codable, Sendable, Equatable {
   public var criterion: String
   public var granularity: String
   public var seed: UInt64
+  /// Whether the data have labels that `accuracyBefore` and `accuracyAfter` are measured by.
+  public var isLabelled = true
+  /// What was asked for: `macs`, `parameters`, `latency`, `sparsity`, `max_drop`, or a pattern.
+  public var goal: String?
+  /// The multiple of channels that was asked for, where one was.
+  public var multiple: Int?
   /// Where channels have gone.
   public var latency: Latency?
   /// Of the files; `nil` for networks too large for one.
@@ -197,7 +203,9 @@ public struct PruningReport: Codable, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case latency, layers, curve, seconds, verified, outputs, criterion, granularity, seed
+    case latency, layers, curve, seconds, verified, outputs, criterion, granularity, seed, goal
+    case isLabelled = "labelled"
+    case multiple = "round"
     case bytesBefore = "bytes_before"
     case bytesAfter = "bytes_after"
     case sparseBytes = "file_sizes"

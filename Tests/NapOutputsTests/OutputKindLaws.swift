@@ -57,8 +57,8 @@ import Testing
       return (loss, gradient)
     }
 
-    func average(_ temperature: Float) -> [Float] {
-      kind.average(of: samples, at: place, temperature: temperature)
+    func constant(_ temperature: Float) -> [Float] {
+      kind.constant(of: samples, at: place, temperature: temperature)
     }
 
     func cotangent(_ signs: inout SplitMix64) -> [Float] {
@@ -159,9 +159,9 @@ import Testing
     var outputs = Outputs(meanings)
     outputs.balance(by: [sample.samples, sample.samples], temperatures: [1, 4])
     for temperature in [Float(1), 4] {
-      let average = sample.average(temperature)
+      var numbers = sample.constant(temperature).makeIterator()
       var constant = [Float](repeating: 0, count: 24)
-      sample.place.forEachNumber { i, k in constant[i] = average[k] }
+      sample.place.forEachNumber { i, _ in constant[i] = numbers.next() ?? .nan }
       let all = [Float](repeatElement(constant, count: 8).joined())
       let losses = all.withUnsafeBufferPointer { y in
         sample.samples.numbers.withUnsafeBufferPointer { t -> [Double] in
@@ -189,6 +189,33 @@ import Testing
     #expect(scales[2] > 1e-3)
     let zeros = Numbers(measuring: OutputSamples([0, 0, 0], size: 3), at: place).scales
     #expect(zeros == [1, 1, 1])
+  }
+
+  /// Where an anchor lies is known without a network: boxes count by what the examples differ in.
+  @Test func positionsTellNothing() throws {
+    let place = OutputPlace([2, 50], axis: 0)
+    var random = Seed(3).generator()
+    let numbers = (0..<32).flatMap { _ in
+      (0..<100).map { Float(10 * $0) + 2 * random.uniform() - 1 }
+    }
+    let samples = OutputSamples(numbers, size: 100)
+    let numbersKind = Numbers(measuring: samples, at: place)
+    #expect(numbersKind.scales.allSatisfy { 0.5 < $0 && $0 < 0.8 })
+    let outputs = Outputs([
+      OutputMeaning(
+        name: "boxes", shape: [2, 50], axis: 0, kinds: [(0..<2, numbersKind)], reason: "a test")
+    ])
+    var (grid, same) = (AgreementMeter(outputs), AgreementMeter(outputs))
+    let constant = numbersKind.constant(of: samples, at: place, temperature: 1)
+    samples.forEach {
+      let example = $0
+      constant.withUnsafeBufferPointer {
+        grid.add([$0.baseAddress ?? example], towards: [example], count: 1)
+      }
+      same.add([example], towards: [example], count: 1)
+    }
+    #expect(grid.score < 0.05)
+    #expect(same.score == 1)
   }
 
   /// One value of a thousand times the others does not make these worth nothing.

@@ -38,7 +38,9 @@ import Testing
       let cut = try model.results().cut
       #expect(cut.constants.values.allSatisfy { !$0.shape.contains(0) }, "\(name)")
       #expect(
-        model.cost.macs == UnitSelection.smallest(try PruningModel(network.graph), .macs), "\(name)"
+        model.cost.macs
+          == UnitSelection.smallest(try PruningModel(network.graph), .macs, rounding: .single),
+        "\(name)"
       )
     }
   }
@@ -83,7 +85,7 @@ import Testing
       let model = try PruningModel(network.graph)
       let sizes = model.units.sets.map(\.count)
       var selection = RoundedSelection(
-        model, criterion: Magnitude(), cost: .macs, multiple: multiple)
+        model, criterion: Magnitude(), cost: .macs, rounding: .multiple(multiple))
       while selection.removeNext() {
         let gone = Set(model.removedUnits)
         for (set, size) in zip(model.units.sets, sizes) {
@@ -97,7 +99,8 @@ import Testing
       #expect(try CostModel(cut).macs == model.cost.macs && masked.nodes.count == cut.nodes.count)
       let fresh = try PruningModel(network.graph)
       #expect(
-        model.cost.macs == UnitSelection.smallest(fresh, .macs, multiple: multiple), "\(name)")
+        model.cost.macs == UnitSelection.smallest(fresh, .macs, rounding: .multiple(multiple)),
+        "\(name)")
     }
   }
 }

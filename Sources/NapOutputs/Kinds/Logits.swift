@@ -85,7 +85,7 @@ package struct Logits: OutputKind {
     return sum / Double(max(1, place.positions))
   }
 
-  package func average(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
+  package func constant(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
     -> [Float]
   {
     let (classes, stride) = (place.channels.count, place.stride)
@@ -100,7 +100,8 @@ package struct Logits: OutputKind {
       }
     }
     let count = Double(max(1, samples.count * place.positions))
-    return sums.map { temperature * Float(log(max($0 / count, 1e-12))) }
+    return place.numbers(
+      byChannel: sums.map { temperature * Float(log(max($0 / count, 1e-12))) })
   }
 
   package var measure: AgreementMeasure { .choice }

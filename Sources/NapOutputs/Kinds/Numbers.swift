@@ -2,8 +2,10 @@ package import NapTensor
 
 /// Numbers that mean different things by channel: rows of boxes, features, channels of a map.
 ///
-/// Every channel counts in units of its own spread over the data: the mean distance from its mean, which
-/// a few far values do not blow up as they do the variance. Errors of many times that count linearly.
+/// Every channel counts in units of its own spread over the data: the mean distance from its mean at the same
+/// position, which a few far values do not blow up as they do the variance. What differs by position alone,
+/// such as where a detector's anchors lie, is said of every example alike and tells nothing. Errors of many
+/// spreads count linearly.
 package struct Numbers: OutputKind {
   package static let name = "numbers"
   package static let summary = "numbers, each channel in units of its own spread over the data"
@@ -51,7 +53,7 @@ package struct Numbers: OutputKind {
     -> Double
   { 1 }
 
-  package func average(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
+  package func constant(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
     -> [Float]
   {
     Self.means(of: samples, at: place).map { Float($0) }
@@ -62,11 +64,23 @@ package struct Numbers: OutputKind {
 
 // MARK: Scales
 extension Numbers {
+  /// Of fewer examples, what one position says alike is not told from what a channel does.
+  static let fewExamples = 8
+
+  /// Number by number over the examples; of few, by channel.
   static func means(of samples: OutputSamples, at place: OutputPlace) -> [Double] {
-    var sums = [Double](repeating: 0, count: place.channels.count)
-    samples.forEach { y in place.forEachNumber { i, k in sums[k] += Double(y[i]) } }
-    let count = Double(max(1, samples.count * place.positions))
-    return sums.map { $0 / count }
+    guard samples.count >= fewExamples else {
+      return place.numbers(byChannel: samples.means(at: place))
+    }
+    var sums = [Double](repeating: 0, count: place.count)
+    samples.forEach { y in
+      var j = 0
+      place.forEachNumber { i, _ in
+        sums[j] += Double(y[i])
+        j += 1
+      }
+    }
+    return sums.map { $0 / Double(samples.count) }
   }
 
   /// The standard deviation that a normal distribution with this mean distance from the mean has.
@@ -75,11 +89,14 @@ extension Numbers {
   /// what would be measured there is rounding.
   static func scales(of samples: OutputSamples, at place: OutputPlace) -> [Float] {
     let means = means(of: samples, at: place)
-    var (distances, squares) = (means.map { _ in 0.0 }, means.map { _ in 0.0 })
+    var distances = place.channels.map { _ in 0.0 }
+    var squares = distances
     samples.forEach { y in
+      var j = 0
       place.forEachNumber { i, k in
-        distances[k] += abs(Double(y[i]) - means[k])
+        distances[k] += abs(Double(y[i]) - means[j])
         squares[k] += Double(y[i]) * Double(y[i])
+        j += 1
       }
     }
     let count = Double(max(1, samples.count * place.positions))

@@ -53,7 +53,7 @@ package struct TwoClassLogits: OutputKind {
     return sum / Double(max(1, place.positions))
   }
 
-  package func average(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
+  package func constant(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
     -> [Float]
   {
     var sums = [Double](repeating: 0, count: place.channels.count)
@@ -61,10 +61,11 @@ package struct TwoClassLogits: OutputKind {
       place.forEachNumber { i, k in sums[k] += Double(sigmoid(y[i] / temperature)) }
     }
     let count = Double(max(1, samples.count * place.positions))
-    return sums.map { sum in
+    let logits = sums.map { sum in
       let p = min(max(sum / count, 1e-9), 1 - 1e-9)
       return temperature * Float(log(p / (1 - p)))
     }
+    return place.numbers(byChannel: logits)
   }
 
   package var measure: AgreementMeasure {

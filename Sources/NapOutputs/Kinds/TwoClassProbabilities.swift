@@ -54,10 +54,10 @@ package struct TwoClassProbabilities: OutputKind {
     return max(0, sum) / Double(max(1, place.positions))
   }
 
-  package func average(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
+  package func constant(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
     -> [Float]
   {
-    Numbers.means(of: samples, at: place).map { Float($0) }
+    place.numbers(byChannel: samples.means(at: place).map { Float($0) })
   }
 
   package var measure: AgreementMeasure {

@@ -35,10 +35,10 @@ package struct UnitVectors: OutputKind {
     -> Double
   { 1 }
 
-  package func average(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
+  package func constant(of samples: OutputSamples, at place: OutputPlace, temperature: Float)
     -> [Float]
   {
-    numbers.average(of: samples, at: place, temperature: temperature)
+    numbers.constant(of: samples, at: place, temperature: temperature)
   }
 
   package var measure: AgreementMeasure { .angle }

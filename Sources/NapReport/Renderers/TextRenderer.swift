@@ -61,7 +61,7 @@ extension PruningReport {
     var summary = Table(["", "before", "after", "kept"])
     summary.rows = [
       [
-        "accuracy", String(format: "%.2f %%", accuracyBefore),
+        isLabelled ? "accuracy" : "agreement", String(format: "%.2f %%", accuracyBefore),
         String(format: "%.2f %%", accuracyAfter),
         String(format: "%+.2f", accuracyAfter - accuracyBefore),
       ],
@@ -118,10 +118,7 @@ extension PruningReport {
       ])
     }
     let ending =
-      (isBarelyFaster
-        ? "Hardly faster here: processors compute channels in blocks; --round 8 or --latency minds that.\n"
-        : "")
-      + String(format: "%.0f s, ", seconds)
+      (timeRemark.map { $0 + "\n" } ?? "") + String(format: "%.0f s, ", seconds)
       + (verified
         ? "verified: the written network computes what the pruned one does" : "NOT VERIFIED")
     let agreement =
@@ -132,13 +129,6 @@ extension PruningReport {
           + agreements.rendered()
       ]
     return ([table.rendered(), summary.rendered()] + agreement + [ending]).joined(separator: "\n\n")
-  }
-
-  /// Whether the network takes far more of its time than of its MACs.
-  private var isBarelyFaster: Bool {
-    guard let latency else { return false }
-    let saved = 1 - Double(macsAfter) / Double(max(1, macsBefore))
-    return 1 - latency.measuredAfter / max(1e-9, latency.measuredBefore) < 0.5 * saved
   }
 
   private func percent(_ part: Int, _ whole: Int) -> String {

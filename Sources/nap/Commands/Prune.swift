@@ -73,9 +73,9 @@ struct Prune: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Keep multiples of this many channels, such as 8 or 16: processors compute in blocks.",
+      "Keep multiples of this many channels, such as 1 or 16: processors compute in blocks (default: by how many there are, 16 at most).",
       valueName: "channels"))
-  var round = 1
+  var round: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -187,10 +187,10 @@ struct Prune: ParsableCommand {
     if latencyTable != nil, latency == nil {
       throw ValidationError("--latency-table needs --latency")
     }
-    guard (1...1024).contains(round) else {
+    if let round, !(1...1024).contains(round) {
       throw ValidationError("--round \(round) does not lie between 1 and 1024")
     }
-    if round > 1, granularity != .channels {
+    if round != nil, granularity != .channels {
       throw ValidationError("--round is for channels")
     }
     if epochs == 0, teacher != nil { throw ValidationError("--teacher is for fine-tuning") }
