@@ -58,7 +58,8 @@ public struct Evaluation: Sendable {
       try progress(
         WorkProgress(
           stage: stage, step: sum.count, steps: data.count, images: sum.count, loss: sum.meanLoss,
-          accuracy: sum.accuracy))
+          accuracy: data.isLabelled ? sum.accuracy : nil,
+          agreement: data.isLabelled ? nil : sum.accuracy))
     }
     return evaluator.sum
   }

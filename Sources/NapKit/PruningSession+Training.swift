@@ -129,7 +129,7 @@ extension PruningSession {
   func step(_ run: TrainingRun, stage: String) throws -> StepReport? {
     try precondition(run)
     guard let report = try run.next() else { return nil }
-    try progress(WorkProgress(report, run.recipe, stage: stage))
+    try progress(WorkProgress(report, of: run, stage: stage))
     return report
   }
 
@@ -254,11 +254,13 @@ struct Best {
 }
 
 extension WorkProgress {
-  init(_ report: StepReport, _ recipe: TrainingRecipe, stage: String) {
+  init(_ report: StepReport, of run: TrainingRun, stage: String) {
+    let recipe = run.recipe
+    let measured = report.epochSum.accuracy
     self.init(
       stage: stage, step: report.step, steps: report.steps, images: report.step * recipe.batchSize,
       secondsLeft: report.secondsLeft, loss: report.epochSum.meanLoss,
-      accuracy: report.epochSum.accuracy)
+      accuracy: run.isLabelled ? measured : nil, agreement: run.isLabelled ? nil : measured)
     if report.wentBack {
       message = String(
         format: "the loss grew out of hand: back to the last good state, learning rate %.2g",

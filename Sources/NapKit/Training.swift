@@ -119,11 +119,11 @@ public struct Training: Sendable {
     }
     try WorkStopped.keeping(trained) {
       while let report = try run.next() {
-        try progress(WorkProgress(report, recipe, stage: "training"))
+        try progress(WorkProgress(report, of: run, stage: "training"))
         if report.endsEpoch {
           try progress(
             WorkProgress(
-              stage: "training", message: Self.summary(report)))
+              stage: "training", message: Self.summary(report, isLabelled: run.isLabelled)))
         }
       }
     }
@@ -144,11 +144,11 @@ public struct Training: Sendable {
     return (result, report)
   }
 
-  private static func summary(_ report: StepReport) -> String {
+  private static func summary(_ report: StepReport, isLabelled: Bool) -> String {
     let numbers = [
       "epoch \(report.epoch + 1) of \(report.epochs)",
       "loss \(rounded(report.epochSum.meanLoss, 4))",
-      "accuracy \(rounded(report.epochSum.accuracy, 2)) %",
+      "\(isLabelled ? "accuracy" : "agreement") \(rounded(report.epochSum.accuracy, 2)) %",
     ]
     return numbers.joined(separator: ", ")
   }

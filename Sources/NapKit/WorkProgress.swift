@@ -12,12 +12,15 @@ public struct WorkProgress: Sendable {
   public var loss: Double?
   /// Percent, over the epoch or evaluation so far.
   public var accuracy: Double?
+  /// The same where there are no labels: how far the worst output agrees with the original's, in percent.
+  public var agreement: Double?
   /// Something worth a line of its own.
   public var message: String?
 
   public init(
     stage: String, step: Int = 0, steps: Int = 0, images: Int = 0, secondsLeft: Double? = nil,
-    loss: Double? = nil, accuracy: Double? = nil, message: String? = nil
+    loss: Double? = nil, accuracy: Double? = nil, agreement: Double? = nil,
+    message: String? = nil
   ) {
     self.stage = stage
     self.step = step
@@ -26,6 +29,7 @@ public struct WorkProgress: Sendable {
     self.secondsLeft = secondsLeft
     self.loss = loss
     self.accuracy = accuracy
+    self.agreement = agreement
     self.message = message
   }
 }

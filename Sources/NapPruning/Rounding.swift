@@ -4,7 +4,7 @@ package enum Rounding: Sendable, Hashable {
   case single
   /// A multiple of this.
   case multiple(Int)
-  /// A power of two of at most 16, and at most an eighth of what is left: processors compute in blocks,
+  /// A power of two of at most 16, and at most a quarter of what is left: processors compute in blocks,
   /// but of few channels a block is too much to lose at once.
   case automatic
 
@@ -21,5 +21,5 @@ package enum Rounding: Sendable, Hashable {
   }
 
   /// Bundles that a set has at least.
-  private static let bundles = 8
+  private static let bundles = 4
 }

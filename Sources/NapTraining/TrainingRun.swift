@@ -179,7 +179,7 @@ package final class TrainingRun {
   private var batches: LoaderEpoch?
   private let teacher: Teacher?
   private let classes: Int
-  private let isLabelled: Bool
+  package let isLabelled: Bool
   private let outputs: Outputs
   /// Of the epoch so far, where there are no labels.
   private var agreement: AgreementMeter

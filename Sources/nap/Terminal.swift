@@ -55,6 +55,9 @@ final class Terminal {
     if let accuracy = progress.accuracy {
       facts.append(String(format: "accuracy %.2f %%", accuracy))
     }
+    if let agreement = progress.agreement {
+      facts.append(String(format: "agreement %.2f %%", agreement))
+    }
     if seconds > 0.5, images > 0 {
       facts.append(String(format: "%.0f images/s", Double(images) / seconds))
     }

@@ -169,6 +169,43 @@ import Testing
     }
   }
 
+  /// Boxes in pixels beside classes in 0...1: both are kept, whatever their scale.
+  @Test(arguments: ["detector", "anchors"])
+  func rowsOfAllScalesAreKept(_ name: String) throws {
+    let (source, folder) = try Self.data()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var pruning = Pruning(source: source)
+    pruning.goal = .macs(0.7)
+    pruning.epochs = 0
+    let report = try pruning.run(Network(Self.graph(name))).report
+    #expect(report.outputs.count == 2)
+    #expect(report.outputs.allSatisfy { $0.explained ?? 0 > 0.6 }, "\(report.outputs)")
+  }
+
+  /// Two channels that are always zero go from a network without normalizations, and nothing changes.
+  @Test func deadChannelsCostNothing() throws {
+    let (source, folder) = try Self.data()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var network = SmallNetwork(seed: 5)
+    let a = network.conv(network.input([3, 4, 4]), [12, 3, 3, 3], bias: true, "a")
+    let b = network.conv(
+      network.apply(Relu(), a, name: "a.relu"), [3, 12, 3, 3], bias: true, "b")
+    network.output(network.apply(Sigmoid(), b, name: "y"), [3, 4, 4])
+    let (weight, bias) = (network.constant("a.w"), network.constant("a.b"))
+    for dead in [3, 7] {
+      for i in 0..<27 { network.graph.constants[weight]?.floats[27 * dead + i] = 0 }
+      network.graph.constants[bias]?.floats[dead] = -1
+    }
+    var pruning = Pruning(source: source)
+    pruning.goal = .macs(0.99)
+    for epochs in [0, 1] {
+      pruning.epochs = epochs
+      let (result, report) = try pruning.run(Network(network.graph))
+      #expect(report.outputs[0].explained ?? 0 > 0.9999, "\(report.outputs)")
+      #expect(result.macs < Network(network.graph).macs)
+    }
+  }
+
   /// Training that throws a network out of its minimum gives back what it began with.
   @Test func trainingNeverReturnsWhatIsWorse() throws {
     let (source, folder) = try Self.data()

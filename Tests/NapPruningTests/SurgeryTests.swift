@@ -103,4 +103,13 @@ import Testing
         "\(name)")
     }
   }
+
+  @Test(arguments: [
+    (7, 1), (8, 2), (15, 2), (16, 4), (31, 4), (32, 8), (63, 8), (64, 16), (2048, 16)
+  ])
+  func automaticRoundingGoesByWhatIsLeft(_ count: Int, _ multiple: Int) {
+    #expect(Rounding.automatic.multiple(of: count) == multiple)
+    #expect(Rounding.single.multiple(of: count) == 1)
+    #expect(Rounding.multiple(24).multiple(of: count) == 24)
+  }
 }
