@@ -57,6 +57,8 @@ public struct Latency: Sendable {
 
 // MARK: Files
 extension Latency {
+  /// Milliseconds of a node: more than a day is no time but a mistake.
+  private static let longest = 1e8
   private static let header = "node,inputs,outputs,milliseconds"
 
   /// The table as CSV: one line for every node and size.
@@ -87,7 +89,7 @@ extension Latency {
       let fields = line.split(separator: ",", omittingEmptySubsequences: false)
       guard fields.count >= 4, let inputs = Int(fields[fields.count - 3]),
         let outputs = Int(fields[fields.count - 2]), let time = Double(fields[fields.count - 1]),
-        inputs > 0, outputs > 0, time >= 0, time.isFinite
+        inputs > 0, outputs > 0, (0...Self.longest).contains(time)
       else {
         throw UsageError(
           "line \(number + 1) of '\(path)' is not of the form \(Self.header)", recovery: nil)
@@ -95,6 +97,9 @@ extension Latency {
       let node = fields[..<(fields.count - 3)].joined(separator: ",")
       entries.append(
         LatencyTable.Entry(node: node, inputs: inputs, outputs: outputs, nanoseconds: 1e6 * time))
+    }
+    guard entries.contains(where: { $0.nanoseconds > 0 }) else {
+      throw UsageError("the table '\(path)' says that nothing takes any time", recovery: nil)
     }
     table = LatencyTable(entries)
     let known = Set(entries.map(\.node))

@@ -22,6 +22,17 @@ public struct Network: Sendable {
     graph = try ONNXReader(registry: .all).read(path, inputShapes: inputShapes)
   }
 
+  /// The files that a network is read from; of what is none, the path alone.
+  package static func files(_ path: String) -> [String] {
+    [path] + ONNXReader.externalFiles(of: path)
+  }
+
+  /// Bytes of a file; 0 where there is none.
+  package static func fileSize(at path: String) -> Int {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int(status.st_size) : 0
+  }
+
   /// Writes an ONNX file; it is complete or not there at all.
   ///
   /// - Parameter sparse: whether weights of zeros mostly are written as lists of what is not zero.

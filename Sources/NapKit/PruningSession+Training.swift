@@ -111,10 +111,16 @@ extension PruningSession {
     var best = try Best(state.graph, watch)
     let start = best.loss
     try WorkStopped.keeping({ Network(best.graph) }) {
-      while let report = try step(run, stage: "fine-tuning") {
-        if report.endsEpoch { try best.consider(run) }
+      do {
+        while let report = try step(run, stage: "fine-tuning") {
+          if report.endsEpoch { try best.consider(run) }
+        }
+        try best.consider(run)
+      } catch let error as TrainingError where watch != nil && recipe.lowersRate {
+        // No rate is small enough for it: what it began with is still there.
+        guard case .diverged = error else { throw error }
+        try progress(WorkProgress(stage: "fine-tuning", message: error.problem))
       }
-      try best.consider(run)
     }
     try progress(
       WorkProgress(

@@ -240,7 +240,7 @@ extension PruningSession {
 
   /// Whether two networks give the same outputs, to 1e-5 of the largest, on some images.
   private func agrees(_ a: Graph, _ b: Graph) throws -> Bool {
-    let batch = a.batchSize(upTo: 32)
+    let batch = a.batchSize(upTo: min(32, max(1, training.count)))
     let loader = Loader(
       dataset: training, preset: preset, batchSize: batch, shuffle: false, augment: false,
       dropLast: false,
@@ -248,11 +248,8 @@ extension PruningSession {
     guard let images = try loader.epoch(0).next() else { return false }
     let results = try [a, b].map { graph in
       let plan = try Plan(graph, batch: batch)
-      plan.inputs[0].update(from: images.pixels, count: plan.inputShapes[0].product)
-      plan.forward()
-      return zip(plan.outputs, plan.outputShapes).map {
-        Array(UnsafeBufferPointer(start: $0, count: $1.product))
-      }
+      let size = images.count * plan.inputShapes[0].dropFirst().product
+      return plan.outputs(of: Array(UnsafeBufferPointer(start: images.pixels, count: size)))
     }
     return zip(results[0], results[1]).allSatisfy { a, b in
       let largest = a.reduce(0) { max($0, abs($1)) }

@@ -15,6 +15,7 @@ private struct PlainHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
-    FileHandle.standardError.write(Data("\(event.message)\n".utf8))
+    // Where nobody listens any more, work goes on.
+    try? FileHandle.standardError.write(contentsOf: Data("\(event.message)\n".utf8))
   }
 }

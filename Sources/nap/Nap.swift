@@ -52,8 +52,7 @@ struct Nap: ParsableCommand {
     default:
       let code = exitCode(for: error)
       if code == .success {
-        print(fullMessage(for: error))
-        return 0
+        return (try? Terminal.print(fullMessage(for: error))) == nil ? 1 : 0
       }
       Terminal.write(fullMessage(for: error))
       return code == .validationFailure ? 2 : 1

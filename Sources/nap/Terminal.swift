@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import NapKit
+import NapTensor
 
 /// Standard error: messages, and progress as a bar on a terminal or as plain lines elsewhere.
 final class Terminal {
@@ -75,29 +76,43 @@ final class Terminal {
     let bar = String(repeating: "█", count: full) + String(repeating: "░", count: width - full)
     let line = "\(bar) \(facts(progress).joined(separator: ", "))"
     let padding = String(repeating: " ", count: max(0, barWidth - line.count))
-    FileHandle.standardError.write(Data("\r\(line)\(padding)\(isLast ? "\n" : "")".utf8))
+    try? FileHandle.standardError.write(
+      contentsOf: Data("\r\(line)\(padding)\(isLast ? "\n" : "")".utf8))
     barWidth = isLast ? 0 : line.count
   }
 
   /// Writes the last good network when work has to stop, beside where the result would have been, and
   /// says so.
-  static func rescuing(to path: String, _ body: () throws -> Void) throws {
+  static func rescuing(to destination: Destination, _ body: () throws -> Void) throws {
     do {
       try body()
     } catch let stopped as WorkStopped {
-      let url = URL(fileURLWithPath: path)
-      let name = url.deletingPathExtension().lastPathComponent + "-unfinished.onnx"
-      let rescue = url.deletingLastPathComponent().appendingPathComponent(name).relativePath
-      try stopped.lastGood.write(to: rescue)
-      write("nap: stopped early; the network as it was then is in '\(rescue)'")
+      let file = FilePath(destination.path)
+      let name = file.sibling("\(file.stem)-unfinished.onnx")
+      // Never over what is there: it may be what this run has begun with.
+      let rescue = try Destination(Destination.vacant(name) ?? name)
+      let (place, _) = try rescue.deliver { try stopped.lastGood.write(to: $0) }
+      write("nap: stopped early; the network as it was then is in '\(place)'")
       throw stopped
+    }
+  }
+
+  /// Writes a result to standard output.
+  ///
+  /// - Throws: when it cannot be written there.
+  static func print(_ text: String) throws {
+    do {
+      try FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8))
+    } catch {
+      throw OutputError("cannot write to standard output")
     }
   }
 
   /// Takes the bar away.
   func clear() {
     guard isTerminal, barWidth > 0 else { return }
-    FileHandle.standardError.write(Data("\r\(String(repeating: " ", count: barWidth))\r".utf8))
+    try? FileHandle.standardError.write(
+      contentsOf: Data("\r\(String(repeating: " ", count: barWidth))\r".utf8))
     barWidth = 0
   }
 

@@ -36,7 +36,7 @@ import Testing
     #expect(FileManager.default.contents(atPath: path) == Data([1, 2, 3]))
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["out"])
     #expect(
-      throws: FileError.unwritable(path: folder.path, reason: "it exists and is not a regular file")
+      throws: FileError.unwritable(path: folder.path, reason: "it is a folder")
     ) {
       _ = try AtomicFile(folder.path)
     }

@@ -149,11 +149,11 @@ import Testing
       #expect(
         nowhere.status == 1 && nowhere.errors.contains("the data '/nowhere' do not exist"))
       let out = try nap("train", "mlp", "--data", "synthetic", "-o", "/nowhere/out.onnx")
-      #expect(out.status == 1 && out.errors.contains("the folder '/nowhere' does not exist"))
+      #expect(out.status == 1 && out.errors.contains("'/nowhere/out.onnx': the folder does not exist"))
       let unknown = try nap("train", "vgg", "--data", "synthetic", "-o", model)
       #expect(unknown.status == 2 && unknown.errors.contains("or one of resnet8, resnet20"))
       let same = try nap("prune", model, "--data", "synthetic", "-o", model)
-      #expect(same.status == 1 && same.errors.contains("is the input as well as the output"))
+      #expect(same.status == 1 && same.errors.contains("which is read; give another name"))
     }
   }
 

@@ -29,7 +29,7 @@ package struct ImageFolder: DatasetFormat, Dataset {
 
   private static func images(_ folder: URL) -> [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    return names.filter { endings.contains(($0 as NSString).pathExtension.lowercased()) }.sorted()
+    return names.filter { endings.contains(FilePath($0).ending) }.sorted()
   }
 
   /// The folder of a split; `nil` where there is none.

@@ -99,7 +99,7 @@ package struct ONNXWriter: Sendable {
   private func externalize(
     _ constants: [(name: String, tensor: Tensor)], to file: borrowing AtomicFile
   ) throws(FileError) -> [ONNXTensorProto] {
-    let location = (file.path as NSString).lastPathComponent
+    let location = FilePath(file.path).name
     var offset = 0
     var protos: [ONNXTensorProto] = []
     for (name, tensor) in constants {

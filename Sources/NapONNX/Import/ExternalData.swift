@@ -1,4 +1,5 @@
 import Foundation
+import NapTensor
 
 /// Tensor data kept in files beside the model.
 struct ExternalData {
@@ -25,7 +26,10 @@ struct ExternalData {
     }
     let offset = try number("offset") ?? 0
     let length = try number("length")
-    let path = folder.isEmpty ? location : folder + "/" + location
+    let path = FilePath.joined(folder, location)
+    // What is missing is said by what reads it.
+    guard FilePath(path).resolved == nil || FilePath(path).isInside(FilePath.joined(folder, "."))
+    else { throw wrong("'\(path)' is a link that leaves the folder of the model") }
     let file: Data
     do {
       file = try mappedFile(path)
@@ -39,6 +43,15 @@ struct ExternalData {
     }
     let start = file.startIndex + offset
     return file[start..<(length.map { start + $0 } ?? file.endIndex)]
+  }
+}
+
+extension ONNXReader {
+  /// Files that a network keeps weights in, beside its own.
+  package static func externalFiles(of path: String) -> [String] {
+    guard let model = try? ParsedModel.decode(path) else { return [] }
+    let locations = model.graph.initializer.flatMap(\.externalData).filter { $0.key == "location" }
+    return Set(locations.map(\.value)).sorted().map { FilePath(path).sibling($0) }
   }
 }
 

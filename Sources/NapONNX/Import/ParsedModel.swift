@@ -45,7 +45,7 @@ struct ParsedModel {
     guard !inputs.isEmpty else { throw .invalid("'\(path)' has no input") }
     guard !outputs.isEmpty else { throw .invalid("'\(path)' has no output") }
 
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = FilePath(path).folder
     let reading = TensorReading(externalData: ExternalData(folder: folder))
     let names = Self.uniqueNames(graph.node)
     let used = try Self.sorted(graph)
@@ -67,7 +67,7 @@ struct ParsedModel {
     constants[name] = tensor
   }
 
-  private static func decode(_ path: String) throws(ONNXError) -> ONNXModelProto {
+  static func decode(_ path: String) throws(ONNXError) -> ONNXModelProto {
     let data = try mappedFile(path)
     guard !data.isEmpty else { throw .notONNX(path: path, reason: "it is empty") }
     let model: ONNXModelProto

@@ -72,8 +72,10 @@ struct Compare: ParsableCommand {
   }
 
   func run() throws {
-    if let plot { try OutputPath.check(plot, unlike: model) }
     var pruning = Pruning(source: try dataOptions.source())
+    let destination = try plot.map {
+      try Destination($0, models: [model], others: [pruning.source.path])
+    }
     pruning.epochs = time == nil ? epochs ?? 0 : nil
     pruning.seconds = time?.seconds
     pruning.seed = seed
@@ -84,7 +86,15 @@ struct Compare: ParsableCommand {
     let report = try Comparison(pruning, criteria: names, macs: shares).run(
       network, progress: outputOptions.progress(terminal))
     terminal.clear()
-    if let plot { try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: plot) }
-    print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+    func show() throws {
+      try Terminal.print(
+        outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+    }
+    guard let destination else { return try show() }
+    try destination.deliver {
+      try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: $0)
+    } report: {
+      try show()
+    }
   }
 }

@@ -40,6 +40,6 @@ struct Eval: ParsableCommand {
     let terminal = Terminal()
     let report = try evaluation.run(network, progress: output.progress(terminal))
     terminal.clear()
-    print(output.json ? try report.renderedAsJSON() : report.renderedAsText())
+    try Terminal.print(output.json ? try report.renderedAsJSON() : report.renderedAsText())
   }
 }

@@ -16,11 +16,12 @@ struct Operators: ParsableCommand {
         let folded: [String]
       }
       let listing = Listing(operators: OperatorList.names, folded: OperatorList.foldedNames)
-      return print(try listing.renderedAsJSON())
+      return try Terminal.print(listing.renderedAsJSON())
     }
-    print("ONNX opsets \(OperatorList.opsets.lowerBound) to \(OperatorList.opsets.upperBound)\n")
-    print("In a network:\n  " + OperatorList.names.joined(separator: "\n  "))
-    print(
+    try Terminal.print(
+      "ONNX opsets \(OperatorList.opsets.lowerBound) to \(OperatorList.opsets.upperBound)\n")
+    try Terminal.print("In a network:\n  " + OperatorList.names.joined(separator: "\n  "))
+    try Terminal.print(
       "\nWhere they can be computed before running (shapes and constants):\n  "
         + OperatorList.foldedNames.joined(separator: "\n  "))
   }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import NapKit
 import NapReport
+import NapTensor
 
 struct Pick: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -49,17 +50,21 @@ struct Pick: ParsableCommand {
     let directory = try RunDirectory(reading: self.directory)
     guard let output else {
       let report = PointsReport(points: directory.entries.map(\.point))
-      print(json ? try report.renderedAsJSON() : report.renderedAsText())
+      try Terminal.print(json ? try report.renderedAsJSON() : report.renderedAsText())
       return
     }
-    try OutputPath.check(output)
+    let destination = try Destination(output, models: [], others: [directory.path])
     guard let entry = directory.best(macs: macs, parameters: params) else {
       throw OutputError(
         "no network of this run is that small",
         recovery: "nap pick \(directory.path) lists what there is")
     }
-    try directory.network(entry).write(to: output)
-    let report = PointsReport(points: [entry.point])
-    print(json ? try report.renderedAsJSON() : report.renderedAsText())
+    let network = try directory.network(entry)
+    try destination.deliver {
+      try network.write(to: $0)
+    } report: {
+      let report = PointsReport(points: [entry.point])
+      try Terminal.print(json ? try report.renderedAsJSON() : report.renderedAsText())
+    }
   }
 }

@@ -53,18 +53,21 @@ struct Profile: ParsableCommand {
   func run() throws {
     let network = try Network(contentsOf: model, inputShapes: try shapeOptions.shapes())
     if let latencyTable {
-      try OutputPath.check(latencyTable, unlike: model)
+      let destination = try Destination(latencyTable, models: [model])
       let table = try Latency(measuring: network)
-      try AtomicFile.write(Data(table.csv.utf8), to: latencyTable)
+      try destination.deliver {
+        try AtomicFile.write(Data(table.csv.utf8), to: $0)
+      } report: {
+      }
     }
     if let time {
       var timing = Timing(mode: time, precision: precision, batchSize: batchSize)
       timing.byNode = byNode
       let report = try timing.run(network)
-      print(json ? try report.renderedAsJSON() : report.renderedAsText())
+      try Terminal.print(json ? try report.renderedAsJSON() : report.renderedAsText())
     } else {
       let report = try network.profile()
-      print(json ? try report.renderedAsJSON() : report.renderedAsText())
+      try Terminal.print(json ? try report.renderedAsJSON() : report.renderedAsText())
     }
   }
 }

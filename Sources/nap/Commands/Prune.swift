@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import NapKit
 import NapReport
+import NapTensor
 
 struct Prune: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -210,8 +211,10 @@ struct Prune: ParsableCommand {
   }
 
   func run() throws {
-    try OutputPath.check(output, unlike: model)
     var pruning = Pruning(source: try dataOptions.source())
+    let destination = try Destination(
+      output, models: [model, teacher], others: [latencyTable, pruning.source.path],
+      bytes: Network.fileSize(at: model))
     pruning.granularity = granularity
     pruning.goal = goal
     pruning.epochs = epochs
@@ -236,11 +239,15 @@ struct Prune: ParsableCommand {
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     pruning.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
     let terminal = Terminal()
-    try Terminal.rescuing(to: output) {
+    try Terminal.rescuing(to: destination) {
       let (result, report) = try pruning.run(network, progress: outputOptions.progress(terminal))
       terminal.clear()
-      try result.write(to: output, sparse: sparse)
-      print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+      try destination.deliver {
+        try result.write(to: $0, sparse: sparse)
+      } report: {
+        try Terminal.print(
+          outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+      }
     }
   }
 

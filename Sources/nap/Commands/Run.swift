@@ -1,6 +1,7 @@
 import ArgumentParser
 import NapKit
 import NapReport
+import NapTensor
 
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -34,7 +35,7 @@ struct Run: ParsableCommand {
       }
       files[String(parts[0])] = String(parts[1])
     }
-    try OutputPath.check(output, unlike: model)
+    _ = try Destination(output, models: [model], others: files.values.sorted())
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), forArrays: files)
     let outputs = try Inference(precision: precision).run(network, inputs: files, output: output)

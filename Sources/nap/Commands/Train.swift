@@ -1,6 +1,7 @@
 import ArgumentParser
 import NapKit
 import NapReport
+import NapTensor
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -97,8 +98,9 @@ struct Train: ParsableCommand {
   }
 
   func run() throws {
-    try OutputPath.check(output, unlike: model)
     var training = Training(source: try dataOptions.source())
+    let destination = try Destination(
+      output, models: [model, teacher], others: [training.source.path])
     training.epochs = epochs ?? training.epochs
     training.seconds = time?.seconds
     training.batchSize = batchSize
@@ -118,11 +120,15 @@ struct Train: ParsableCommand {
     let network = try training.network(model, inputShapes: try shapeOptions.shapes())
     training.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
     let terminal = Terminal()
-    try Terminal.rescuing(to: output) {
+    try Terminal.rescuing(to: destination) {
       let (result, report) = try training.run(network, progress: outputOptions.progress(terminal))
       terminal.clear()
-      try result.write(to: output)
-      print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+      try destination.deliver {
+        try result.write(to: $0)
+      } report: {
+        try Terminal.print(
+          outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+      }
     }
   }
 }
