@@ -54,7 +54,7 @@ import Testing
       let floats = s.network.graph.constants[w]?.floats ?? []
       let means = (0..<8).map { j in (0..<4).reduce(Float(0)) { $0 + floats[8 * $1 + j] } / 4 }
       s.network.graph.constants[w]?.floats = floats.enumerated().map {
-        60 * ($1 - means[$0 % 8])
+        6 * ($1 - means[$0 % 8])
       }
       s.network.graph.constants[b]?.floats = [0, 0, 0, 0]
     case "softmax": ends = [(s.apply(Softmax(), s.vector(8, 4), name: "p"), [4])]
