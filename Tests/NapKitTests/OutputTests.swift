@@ -182,6 +182,16 @@ import Testing
     #expect(report.outputs.allSatisfy { $0.explained ?? 0 > 0.6 }, "\(report.outputs)")
   }
 
+  /// Of few examples, and in batches that they do not fill, the cut is compared with what it should be.
+  @Test(arguments: [3, 17, 33]) func fewExamplesAreCompared(_ count: Int) throws {
+    let (source, folder) = try Self.data(count)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var pruning = Pruning(source: source)
+    pruning.goal = .macs(0.75)
+    pruning.epochs = 0
+    #expect(try pruning.run(Network(Self.graph("map"))).report.verified)
+  }
+
   /// Two channels that are always zero go from a network without normalizations, and nothing changes.
   @Test func deadChannelsCostNothing() throws {
     let (source, folder) = try Self.data()
