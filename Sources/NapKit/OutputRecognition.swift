@@ -131,7 +131,15 @@ extension OutputRecognition {
         share: choice?.share ?? 1, reason: reason)
     }
     let axis = channelAxis(of: value, shape, &atoms, features)
-    if let type = choice?.type { return result(type, axis: axis, "as --outputs says") }
+    if let type = choice?.type {
+      let own = choice?.axis.map { $0 - 1 } ?? axis
+      if type == Logits.self || type == Probabilities.self, own >= shape.count || shape[own] < 2 {
+        throw UsageError(
+          "output '\(name)' has one channel along axis \(own + 1): there is nothing to choose from",
+          recovery: "say two-class-\(type.name), or another axis")
+      }
+      return result(type, axis: axis, "as --outputs says")
+    }
     func inner(_ axis: Int) -> Int { max(0, (axis < 0 ? axis + shape.count + 1 : axis) - 1) }
     for end in ends.ends[value] ?? [] {
       switch end {

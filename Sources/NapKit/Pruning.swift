@@ -158,6 +158,19 @@ public struct Pruning: Sendable {
       network.graph, data: all, preset: source.preset, said: outputs, seed: Seed(seed))
     try recognition.announce(progress)
     let (ends, outputs) = (recognition.ends, recognition.outputs)
+    guard all.count >= Self.fewestExamples else {
+      throw UsageError(
+        "\(all.count) examples are too few: some are held out, and the others tell what matters",
+        recovery: "give some hundred, \(Self.fewestExamples) at least")
+    }
+    if all.count < Self.fewExamples {
+      try progress(
+        WorkProgress(
+          stage: "planning",
+          message:
+            "only \(all.count) examples: what is found on so few often does not hold for others; give some hundred"
+        ))
+    }
     var original = ends.trunk
     original.frozenNodes = Set(frozenNodes)
     let (rest, heldOut) = all.split(
@@ -257,6 +270,9 @@ public struct Pruning: Sendable {
         recovery: "ask for less, or give a larger --damping")
     }
   }
+
+  private static let fewestExamples = 3
+  private static let fewExamples = 64
 
   /// Measuring and checking the result takes as long as measuring the original, and a little more.
   private static let reserve = 1.2
