@@ -122,8 +122,9 @@ extension OutputRecognition {
         "output '\(name)' has no axis \(axis) that is not the batch",
         recovery: "it has the shape Nx\(shape.map(String.init).joined(separator: "x"))")
     }
+    let saidAxis = choice?.axis.map { $0 - 1 }
     func result(_ type: any OutputKind.Type, axis: Int, _ reason: String) -> OutputMeaning {
-      let axis = choice?.axis.map { $0 - 1 } ?? axis
+      let axis = saidAxis ?? axis
       let place = OutputPlace(shape, axis: axis)
       return OutputMeaning(
         name: name, shape: shape, axis: axis,
@@ -131,8 +132,8 @@ extension OutputRecognition {
         share: choice?.share ?? 1, reason: reason)
     }
     let axis = channelAxis(of: value, shape, &atoms, features)
+    let own = saidAxis ?? axis
     if let type = choice?.type {
-      let own = choice?.axis.map { $0 - 1 } ?? axis
       if type == Logits.self || type == Probabilities.self, own >= shape.count || shape[own] < 2 {
         throw UsageError(
           "output '\(name)' has one channel along axis \(own + 1): there is nothing to choose from",
@@ -152,7 +153,6 @@ extension OutputRecognition {
     if isLabelled, shape.count == 1, shape[0] > 1 {
       return result(Logits.self, axis: 0, "the data has labels")
     }
-    let own = choice?.axis.map { $0 - 1 } ?? axis
     let kinds = partsByOrigin(of: value, shape, axis: own)
     if kinds.contains(where: { $0.type != nil }) {
       return OutputMeaning(
@@ -306,26 +306,26 @@ private struct OutputTraits {
     var squares = sums
     samples.forEach { y in
       place.forEachPosition { start in
-        var (sum, square, largest) = (0.0, 0.0, -Double.infinity)
+        var (sum, square, winner) = (0.0, 0.0, 0)
+        var (largest, second) = (-Double.infinity, -Double.infinity)
         for k in 0..<channels {
           let x = Double(y[start + k * stride])
           sum += x
           square += x * x
-          largest = max(largest, x)
+          if x > largest {
+            (winner, second, largest) = (k, largest, x)
+          } else {
+            second = max(second, x)
+          }
           sums[k] += x
           squares[k] += x * x
           if x < 0 { isDistribution = false }
         }
         sums[channels] += sum
         squares[channels] += sum * sum
-        var (total, second) = (0.0, -Double.infinity)
-        var winner = -1
-        for k in 0..<channels {
-          let x = Double(y[start + k * stride])
-          if winner < 0, x == largest { winner = k } else { second = max(second, x) }
-        }
         winners.insert(winner)
         margins += min(1e6, largest - second)
+        var total = 0.0
         for k in 0..<channels { total += exp(Double(y[start + k * stride]) - largest) }
         sureness += 1 / total
         if abs(square - 1) > 1e-2 { isUnit = false }

@@ -192,9 +192,10 @@ private struct Tally: Sendable {
   /// channel's mean.
   private func variances(_ place: OutputPlace) -> [Double] {
     let (count, positions) = (Double(examples), Double(place.positions))
+    let areFew = examples < Numbers.fewExamples
     var result = squares.map { $0 / count / positions }
     var (means, j) = (result.map { _ in 0.0 }, 0)
-    if examples < Numbers.fewExamples {
+    if areFew {
       place.forEachNumber { _, k in
         means[k] += (Double(origins[j]) + sums[j] / count) / positions
         j += 1
@@ -204,11 +205,11 @@ private struct Tally: Sendable {
     place.forEachNumber { _, k in
       let mean = sums[j] / count
       // Of the distances from the origin, to those from the mean that counts.
-      let offset = examples < Numbers.fewExamples ? Double(origins[j]) + mean - means[k] : 0
+      let offset = areFew ? Double(origins[j]) + mean - means[k] : 0
       result[k] += (offset * offset - mean * mean) / positions
       j += 1
     }
-    let freedom = examples < Numbers.fewExamples ? 1 : count / (count - 1)
+    let freedom = areFew ? 1 : count / (count - 1)
     return result.map { $0 * freedom }
   }
 }
