@@ -34,6 +34,7 @@ package struct OutputRecognition {
     self.said = said
     ends = NetworkEnds(network, keeping: Set(said.filter { $0.value.isAboutEnds }.keys))
     isLabelled = data.isLabelled
+    for name in said.keys.sorted() { try check(name) }
     try ends.trunk.check(fits: data)
     try checkBatchAxes()
     let samples = try samples(of: data, preset, seed)
@@ -44,6 +45,24 @@ package struct OutputRecognition {
     }
     outputs = Outputs(meanings)
     outputs.balance(by: samples, temperatures: [1, 2, 4] + temperatures)
+  }
+
+  /// What is said of an output has to be about one that losses can be computed of.
+  private func check(_ name: String) throws {
+    let whole = ends.whole
+    let values = whole.outputs.map(\.value).filter { whole.name(of: $0) == name }
+    let producer = whole.nodes.first { !values.isEmpty && $0.outputs.contains(values[0]) }
+    if said[name]?.isAboutEnds == true, producer?.op is any ExtremumPosition {
+      throw UsageError(
+        "output '\(name)' holds positions: how far they are apart says nothing",
+        recovery: "leave it to nap, which judges the numbers that are compared there")
+    }
+    let judged = ends.trunk.outputs.map { ends.name(ofOutput: $0.value) }
+    if !judged.contains(name) {
+      throw UsageError(
+        "output '\(name)' says no more than another, and is not judged by itself",
+        recovery: "say it of one of \(judged.joined(separator: ", "))")
+    }
   }
 
   /// Numbers of examples can only be told apart where the first axis counts examples.
@@ -154,12 +173,12 @@ extension OutputRecognition {
       return result(Logits.self, axis: 0, "the data has labels")
     }
     let kinds = partsByOrigin(of: value, shape, axis: own)
-    if kinds.contains(where: { $0.type != nil }) {
+    if kinds.contains(where: { $0.origin != nil }) {
       return OutputMeaning(
         name: name, shape: shape, axis: own,
         kinds: kinds.map { part in
           let place = OutputPlace(shape, axis: own, channels: part.channels)
-          let type = part.type ?? Numbers.self
+          let type = part.origin?.type ?? Numbers.self
           return (part.channels, type.init(measuring: samples, at: place))
         }, share: choice?.share ?? 1, reason: "by what computes its channels")
     }
@@ -168,7 +187,9 @@ extension OutputRecognition {
     if traits.areUnitVectors { return result(UnitVectors.self, axis: own, "all have length 1") }
     if traits.areDistributions { return result(Probabilities.self, axis: own, "they sum to 1") }
     if traits.areLogits {
-      return result(Logits.self, axis: own, "they are as those of a classifier: centred, and sure")
+      return result(
+        Logits.self, axis: own,
+        "they are as those of a classifier: centred, and sure; if not, say \(name)=numbers")
     }
     return result(Numbers.self, axis: own, "nothing says otherwise")
   }
@@ -201,24 +222,38 @@ extension OutputRecognition {
     return shape.count == 2 && shape[1] < shape[0] ? 1 : 0
   }
 
-  /// Channels in runs of the same kind, by the operator that computes them behind moves; `nil` for
+  /// Channels in runs of the same origin, by the operator that computes them behind moves; `nil` for
   /// those that none tells of.
   private func partsByOrigin(of value: ValueID, _ shape: [Int], axis: Int)
-    -> [(channels: Range<Int>, type: (any OutputKind.Type)?)]
+    -> [(channels: Range<Int>, origin: Origin?)]
   {
     guard !shape.isEmpty, let tracer = OriginTracer(trunk) else {
       return [(0..<(shape.first ?? 1), nil)]
     }
-    var result: [(channels: Range<Int>, type: (any OutputKind.Type)?)] = []
+    var result: [(channels: Range<Int>, origin: Origin?)] = []
     for channel in 0..<shape[axis] {
-      let type = tracer.kind(of: value, axis: axis + 1, index: channel)
-      if let last = result.last, last.type?.name == type?.name {
+      let origin = tracer.origin(of: value, axis: axis + 1, index: channel)
+      if let last = result.last, last.origin == origin {
         result[result.count - 1].channels = last.channels.lowerBound..<channel + 1
       } else {
-        result.append((channel..<channel + 1, type))
+        result.append((channel..<channel + 1, origin))
       }
     }
     return result
+  }
+}
+
+/// What computes a channel of an output.
+private enum Origin: Equatable {
+  case sigmoid
+  /// The node: two softmaxes side by side are two choices.
+  case softmax(Int)
+
+  var type: any OutputKind.Type {
+    switch self {
+    case .sigmoid: TwoClassProbabilities.self
+    case .softmax: Probabilities.self
+    }
   }
 }
 
@@ -242,27 +277,25 @@ private final class OriginTracer {
     producers = graph.producers
   }
 
-  func kind(of value: ValueID, axis: Int, index: Int) -> (any OutputKind.Type)? {
+  func origin(of value: ValueID, axis: Int, index: Int) -> Origin? {
     guard let producer = producers[value.index] else { return nil }
     let node = graph.nodes[producer]
-    if node.op is Sigmoid { return TwoClassProbabilities.self }
+    if node.op is Sigmoid { return .sigmoid }
     if let softmax = node.op as? Softmax {
       let own = softmax.axis < 0 ? softmax.axis + shapes[value.index].count : softmax.axis
-      return own == axis ? Probabilities.self : nil
+      return own == axis ? .softmax(producer) : nil
     }
     guard node.op is any MovingOperator || node.op is any ReshapingOperator,
       let output = node.outputs.firstIndex(of: value)
     else { return nil }
     let place = Place(axis: .output(output, axis: axis), index: index)
-    var found: [(any OutputKind.Type)?] = []
+    var found: [Origin?] = []
     for source in sources(of: producer)[place] ?? [] {
       guard case .input(let input, let axis) = source.axis else { continue }
-      found.append(kind(of: node.inputs[input], axis: axis, index: source.index))
+      found.append(origin(of: node.inputs[input], axis: axis, index: source.index))
     }
-    guard let first = found.first, let kind = first,
-      found.allSatisfy({ $0?.name == kind.name })
-    else { return nil }
-    return kind
+    guard let first = found.first, found.allSatisfy({ $0 == first }) else { return nil }
+    return first
   }
 
   private func sources(of index: Int) -> [Place: [IndexLinks.Atom]] {
@@ -293,7 +326,8 @@ private struct OutputTraits {
   private(set) var areDistributions = false
   /// Trained by cross-entropy, logits have gradients that sum to 0, so that their mean stays about the
   /// same while each of them moves; and a softmax of them is sure of something, but not beyond all measure,
-  /// and of many classes. Of two numbers nobody can tell. In doubt they are numbers: those are kept too.
+  /// and of many classes. Of two numbers nobody can tell, and a map of three may be a picture. In doubt they
+  /// are numbers: those are kept too.
   private(set) var areLogits = false
 
   init(_ samples: OutputSamples, _ place: OutputPlace) {
@@ -340,7 +374,7 @@ private struct OutputTraits {
     areLogits =
       variances[channels] < 0.3 * spread
       && sureness / count > 0.2 + 1.1 / Double(channels)
-      && channels > 2 && margins / count < Self.largestMargin
+      && channels > (place.positions > 1 ? 4 : 2) && margins / count < Self.largestMargin
       && 2 * winners.count >= min(channels, Int(count) / 4)
   }
 }

@@ -29,16 +29,51 @@ package struct LatencyTable: Sendable, Equatable {
 ///
 /// The time of a node is taken to depend on its work alone: inputs times outputs where it has a
 /// weight, else outputs; linearly between the sizes of the table, and below the smallest.
+///
+/// Where kernels compute in blocks, time goes down in steps, and the first channel of a block saves nothing
+/// by itself. What a unit saves is therefore told by the largest convex curve under the table: its share of
+/// the step that it is on the way to.
 package struct LatencyModel: Sendable {
+  private struct Point {
+    var work: Double
+    var nanoseconds: Double
+
+    /// Whether it lies on or above the line between a point of less work and one of more.
+    func isAbove(_ less: Point, _ more: Point) -> Bool {
+      (nanoseconds - less.nanoseconds) * (more.work - less.work)
+        >= (more.nanoseconds - less.nanoseconds) * (work - less.work)
+    }
+  }
+
   private struct Item {
     /// What the node's work is the product of: places with how many indices are left there.
     var counts: [IndexAtoms.Place: Int]
     /// Ascending by work.
-    var points: [(work: Double, nanoseconds: Double)]
+    let points: [Point]
+    /// Those of the points that the largest convex curve under them goes through.
+    let corners: [Point]
 
-    var nanoseconds: Double { time(counts.values.reduce(1) { $0 * Double($1) }) }
+    init(counts: [IndexAtoms.Place: Int], points: [Point]) {
+      self.counts = counts
+      self.points = points
+      var corners: [Point] = []
+      for point in points {
+        while corners.count > 1,
+          corners[corners.count - 1].isAbove(corners[corners.count - 2], point)
+        {
+          corners.removeLast()
+        }
+        corners.append(point)
+      }
+      self.corners = corners
+    }
 
-    private func time(_ work: Double) -> Double {
+    private var work: Double { counts.values.reduce(1) { $0 * Double($1) } }
+    var nanoseconds: Double { Self.time(work, points) }
+    /// Nanoseconds, with every unit's share of the steps.
+    var worth: Double { Self.time(work, corners) }
+
+    private static func time(_ work: Double, _ points: [Point]) -> Double {
       guard let last = points.last else { return 0 }
       guard points.count > 1 else {
         return last.work > 0 ? last.nanoseconds * work / last.work : last.nanoseconds
@@ -61,10 +96,12 @@ package struct LatencyModel: Sendable {
       guard let entries = entries[node.name] else { continue }
       let sizes = Self.places(of: node, graph, shapes)
       let hasWeight = sizes.inputs != nil
-      var points: [(work: Double, nanoseconds: Double)] = []
+      var points: [Point] = []
       for entry in entries {
         let work = Double(entry.outputs) * (hasWeight ? Double(entry.inputs) : 1)
-        if !points.contains(where: { $0.work == work }) { points.append((work, entry.nanoseconds)) }
+        if !points.contains(where: { $0.work == work }) {
+          points.append(Point(work: work, nanoseconds: entry.nanoseconds))
+        }
       }
       var counts: [IndexAtoms.Place: Int] = [:]
       for place in [sizes.outputs, sizes.inputs].compactMap({ $0 }) {
@@ -91,7 +128,7 @@ package struct LatencyModel: Sendable {
   }
 
   package func saving(of unit: PruningUnit) -> Double {
-    affected(unit).reduce(0) { $0 + items[$1.key].nanoseconds - $1.value.nanoseconds }
+    affected(unit).reduce(0) { $0 + items[$1.key].worth - $1.value.worth }
   }
 
   package mutating func remove(_ unit: PruningUnit) {

@@ -6,6 +6,9 @@ package struct PruningUnit: Sendable {
   package let index: Int
   /// Ascending indices, by axis of a value.
   package let places: [IndexAtoms.Place: [Int]]
+  /// How many channels it is in every layer that computes it: more than one where a grouped convolution
+  /// or a shuffle ties them; where layers differ, their greatest common divisor.
+  package let channels: Int
 }
 
 /// All units of a graph that hold weights, and what is frozen and why.
@@ -42,7 +45,9 @@ package struct PruningUnits: Sendable {
       else {
         continue
       }
-      units.append(PruningUnit(index: units.count, places: places))
+      let computed = weights.map { IndexAtoms.Place(value: $0.key, axis: $0.value[0]) }
+      let channels = computed.reduce(0) { greatestCommonDivisor($0, places[$1]?.count ?? 0) }
+      units.append(PruningUnit(index: units.count, places: places, channels: max(1, channels)))
     }
     for (weight, axes) in weights.sorted(by: { $0.key < $1.key }) {
       for axis in axes {
@@ -81,4 +86,9 @@ package struct PruningUnits: Sendable {
     }
     return result
   }
+}
+
+/// Of 0 and another number, the other one.
+func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
+  b == 0 ? a : greatestCommonDivisor(b, a % b)
 }

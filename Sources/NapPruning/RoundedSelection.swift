@@ -1,7 +1,7 @@
 /// Removes units in bundles, so that what is left of every set of channels is a multiple of some
 /// number: hardware computes in blocks.
 ///
-/// A bundle is the cheapest units of its set, by score; sets with no more units than the number stay
+/// A bundle is the cheapest units of its set, by score; sets with no more channels than the number stay
 /// as they are.
 package struct RoundedSelection: ChannelSelection {
   private let model: PruningModel
@@ -30,7 +30,9 @@ package struct RoundedSelection: ChannelSelection {
 
   private mutating func refresh(_ index: Int) {
     let units = sets[index].units
-    let multiple = rounding.multiple(of: units.count)
+    guard let first = units.first else { return }
+    let multiple = rounding.multiple(
+      of: units.count, channels: model.units.units[first].channels)
     let count = units.count % multiple == 0 ? multiple : units.count % multiple
     sets[index].time = model.removedUnits.count
     sets[index].worth = nil

@@ -8,6 +8,16 @@ package enum Rounding: Sendable, Hashable {
   /// but of few channels a block is too much to lose at once.
   case automatic
 
+  /// What the number of units of a set has to be a multiple of.
+  ///
+  /// - Parameters:
+  ///   - count: units that are left.
+  ///   - channels: of every unit.
+  package func multiple(of count: Int, channels: Int) -> Int {
+    let multiple = multiple(of: count * channels)
+    return multiple / greatestCommonDivisor(multiple, channels)
+  }
+
   /// - Parameter count: channels that are left.
   package func multiple(of count: Int) -> Int {
     switch self {

@@ -83,7 +83,10 @@ package struct UnitSelection: ChannelSelection {
   package static func smallest(_ model: PruningModel, _ cost: Cost, rounding: Rounding) -> Int {
     for set in model.units.sets {
       var left = set.count
-      if case .multiple(let multiple) = rounding { left -= min(left, multiple) }
+      if case .multiple = rounding, let first = set.first {
+        let channels = model.units.units[first].channels
+        left -= min(left, rounding.multiple(of: left, channels: channels))
+      }
       for index in set.prefix(left) where model.mayRemove(model.units.units[index]) {
         model.remove(index, compensating: false)
       }

@@ -90,7 +90,8 @@ import Testing
         let gone = Set(model.removedUnits)
         for (set, size) in zip(model.units.sets, sizes) {
           let left = set.filter { !gone.contains($0) }.count
-          #expect(left == size || left % multiple == 0, "\(name): \(left) of \(size)")
+          let channels = left * model.units.units[set[0]].channels
+          #expect(left == size || channels % multiple == 0, "\(name): \(left) of \(size)")
           #expect(left > 0, "\(name)")
         }
       }

@@ -6,7 +6,19 @@ package struct Probabilities: OutputKind {
   package static let name = "probabilities"
   package static let summary = "probabilities of classes along the axis, which sum to 1"
 
-  package init(measuring samples: OutputSamples, at place: OutputPlace) {}
+  /// Whether there is a class that most is said of, mostly; else they are shares, numbers between 0 and 1.
+  private let isSure: Bool
+
+  package init(measuring samples: OutputSamples, at place: OutputPlace) {
+    var largest = 0.0
+    samples.forEach { y in
+      place.forEachPosition { start in
+        let p = place.channels.indices.lazy.map { y[start + $0 * place.stride] }
+        largest += Double(p.max() ?? 0)
+      }
+    }
+    isSure = largest >= 0.5 * Double(samples.count * place.positions)
+  }
 
   /// `KL(q ‖ p)`; through the softmax, its gradient is `p - q`.
   package func loss(
@@ -53,5 +65,5 @@ package struct Probabilities: OutputKind {
     place.numbers(byChannel: samples.means(at: place).map { Float($0) })
   }
 
-  package var measure: AgreementMeasure { .choice }
+  package var measure: AgreementMeasure { isSure ? .choice : .variance(ofShares: false) }
 }
