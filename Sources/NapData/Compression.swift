@@ -15,13 +15,13 @@ extension Data {
     return status == Z_OK ? Int(size) : nil
   }
 
-  /// What a gzip file holds; `nil` where it is damaged.
-  package init?(gzip path: String) {
+  /// The first bytes of what a gzip file holds, or all where those are fewer; `nil` where it is damaged.
+  package init?(gzip path: String, upTo limit: Int) {
     guard let file = gzopen(path, "rb") else { return nil }
     defer { gzclose(file) }
     self.init()
     var chunk = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
+    while count < limit {
       let read = gzread(file, &chunk, UInt32(chunk.count))
       guard read > 0 else {
         // A file that is cut off ends like a whole one, but for this.
@@ -30,7 +30,7 @@ extension Data {
         guard read == 0, status == Z_OK else { return nil }
         return
       }
-      append(contentsOf: chunk.prefix(Int(read)))
+      append(contentsOf: chunk.prefix(Swift.min(Int(read), limit - count)))
     }
   }
 }

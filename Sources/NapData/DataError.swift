@@ -7,6 +7,10 @@ package enum DataError: RecoverableError, Equatable {
   case noSplit(path: String, split: String)
   case truncated(path: String, bytes: Int, expected: Int)
   case labelOutOfRange(path: String, label: Int, classes: Int)
+  /// What else an archive of `count` images holds and does not fit.
+  case labels(path: String, array: String, found: String, count: Int)
+  /// A class that one split has and the classes to be told apart have not.
+  case unknownClass(path: String, name: String, known: [String])
   case undecodable(path: String, reason: String)
   case unreadable(path: String, reason: String)
 
@@ -19,7 +23,11 @@ package enum DataError: RecoverableError, Equatable {
       "the file '\(path)' has \(bytes) bytes, but \(expected) were expected"
     case .labelOutOfRange(let path, let label, let classes):
       "the file '\(path)' holds label \(label), but there are \(classes) classes"
-    case .undecodable(let path, let reason): "the image '\(path)' cannot be decoded: \(reason)"
+    case .labels(let path, let array, let found, let count):
+      "'\(array)' in '\(path)', \(found), holds no labels of \(count) images"
+    case .unknownClass(let path, let name, let known):
+      "'\(path)' has the class '\(name)', which is none of \(known.joined(separator: ", "))"
+    case .undecodable(let path, let reason): "the data '\(path)' cannot be used: \(reason)"
     case .unreadable(let path, let reason): "the file '\(path)' cannot be read: \(reason)"
     }
   }
@@ -31,6 +39,9 @@ package enum DataError: RecoverableError, Equatable {
       "nap reads \(Datasets.formats.map { $0.name }.joined(separator: ", "))"
     case .noSplit: "choose the other --split"
     case .truncated: "download the file again; it is incomplete or of another format"
+    case .labels(_, _, _, let count):
+      "labels are one array of \(count) integers that count from 0; leave all else out"
+    case .unknownClass: "give both splits folders of the same names"
     case .labelOutOfRange, .undecodable, .unreadable: nil
     }
   }

@@ -71,7 +71,7 @@ extension Network {
     var sizes: [String: [Int?]] = inputShapes.mapValues { $0.map { $0 } }
     for input in file.openInputs(given: inputShapes) {
       guard let path = arrays[input.name] else { throw Inference.missing(input.name) }
-      let shape = try NumPyFile.read(path).shape
+      let shape = try NumPyFile.open(path).shape
       guard input.dimensions == nil || input.sizes(for: Array(shape.dropFirst())) != nil else {
         throw GraphError.inputShape(name: input.name, expected: input.text, given: shape)
       }

@@ -42,13 +42,15 @@ import Testing
 
   private static func base64(_ text: String) -> Data { Data(base64Encoded: text) ?? Data() }
 
-  static let archive: Data = {
+  private static let images = Tensor(shape: [2, 1, 2, 3], integers: (0..<12).map { $0 })
+  static let archive = archive([("images", images)])
+
+  private static func archive(_ arrays: [(name: String, tensor: Tensor)]) -> Data {
     let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).npz").path
     defer { try? FileManager.default.removeItem(atPath: path) }
-    let images = Tensor(shape: [2, 1, 2, 3], integers: (0..<12).map { $0 })
-    try? NumPyFile.writeArchive([("images", images)], to: path)
+    try? NumPyFile.writeArchive(arrays, to: path)
     return FileManager.default.contents(atPath: path) ?? Data()
-  }()
+  }
 
   static let cifarRecords: Data = {
     var bytes = [UInt8](repeating: 9, count: 3 * 3073)
@@ -164,6 +166,68 @@ import Testing
     + "mjoKtQoUAC5mBghghNIAUEsBAi0DLQAAAAgAAAAhAADdS3RfAAAAoAAAAAUAAAAAAAAAAAAAAIABAAAAAHgubnB5"
     + "UEsBAi0DLQAAAAgAAAAhAIzeM+BKAAAAkAAAAAUAAAAAAAAAAAAAAIABlgAAAHkubnB5UEsFBgAAAAACAAIAZgAA"
     + "ABcBAAAAAA=="
+
+  /// What may come beside images, and what it is called where it is no labels.
+  @Test(arguments: [
+    ("column", Tensor(shape: [2, 1], integers: [1, 0]), true),
+    ("floats", Tensor(shape: [2], floats: [0, 1]), false),
+    ("few", Tensor(shape: [1], integers: [0]), false),
+    ("onehot", Tensor(shape: [2, 2], integers: [0, 1, 1, 0]), false),
+    ("negative", Tensor(shape: [2], integers: [0, -1]), false),
+    ("huge", Tensor(shape: [2], integers: [0, 1 << 40]), false),
+  ])
+  func labelsAreRightOrRefused(_ name: String, _ labels: Tensor, _ areRight: Bool) throws {
+    let file = Self.archive([("images", Self.images), (name, labels)])
+    let folder = try folder(["images.npz": file])
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let result = Result { try Datasets.open(folder.path, split: .train) }
+    switch result {
+    case .success(let data): #expect(areRight && data.label(at: 0) == 1)
+    case .failure(let error as DataError): #expect(!areRight && error.problem.contains(name))
+    case .failure(let error): throw error
+    }
+  }
+
+  @Test(arguments: [Float.nan, .infinity, -.infinity])
+  func whatIsNoNumberIsFound(_ value: Float) throws {
+    var floats = [Float](repeating: 1, count: 12)
+    floats[7] = value
+    let images = Tensor(shape: [2, 1, 2, 3], floats: floats)
+    let folder = try folder(["images.npz": Self.archive([("x", images)])])
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let error = #expect(throws: DataError.self) { try Datasets.open(folder.path, split: .train) }
+    #expect(error?.problem.contains("example 1 ") == true)
+  }
+
+  /// Classes count by name: what is learned of a class is asked of the same one.
+  @Test func splitsHaveTheSameClasses() throws {
+    var files = Self.fixtures[2].files
+    files["train/ape/d.png"] = Self.png
+    files["test/dog/a.png"] = Self.png
+    let few = try folder(files)
+    defer { try? FileManager.default.removeItem(at: few) }
+    let test = try Datasets.open(few.path, split: .test)
+    #expect(test.classNames == ["ape", "cat", "dog"] && test.label(at: 0) == 2)
+    files["test/zebra/a.png"] = Self.png
+    let strange = try folder(files)
+    defer { try? FileManager.default.removeItem(at: strange) }
+    let error = #expect(throws: DataError.self) { try Datasets.open(strange.path, split: .test) }
+    #expect(error?.problem.contains("zebra") == true)
+  }
+
+  /// Headers that ask for more than there is, whatever they say.
+  @Test(
+    arguments: [[0xff, 0xff, 0xff, 0xff], [0, 0, 0, 2], [0x7f, 0xff, 0xff, 0xff]] as [[UInt8]])
+  func impossibleSizesAreRefused(_ size: [UInt8]) throws {
+    var images = Self.idxImages
+    for axis in 0..<3 { images.replaceSubrange(4 + 4 * axis..<8 + 4 * axis, with: size) }
+    let folder = try folder([
+      "train-images-idx3-ubyte": images,
+      "train-labels-idx1-ubyte": Data([0, 0, 8, 1] + size + [5, 1]),
+    ])
+    defer { try? FileManager.default.removeItem(at: folder) }
+    #expect(throws: DataError.self) { try Datasets.open(folder.path, split: .train) }
+  }
 
   @Test func heldOutImagesAreDisjointAndBalanced() {
     let data = SyntheticDataset(count: 1000, split: .train)

@@ -20,15 +20,62 @@ import Testing
     return try NumPyFile.read(path.path)
   }
 
-  @Test func numbersOfAllTypesAreRead() throws {
-    let bytes = Data([1, 2, 3, 4, 5, 6])
+  private static func bytes<Number: BitwiseCopyable>(_ numbers: [Number]) -> Data {
+    numbers.withUnsafeBytes { Data($0) }
+  }
+
+  /// The numbers 1 to 6 as elements of all types.
+  static let types: [(descr: String, numbers: Data)] = [
+    ("|u1", bytes((1...6).map { UInt8($0) })), ("|i1", bytes((1...6).map { Int8($0) })),
+    ("|b1", bytes((1...6).map { UInt8($0) })),
+    ("<u2", bytes((1...6).map { UInt16($0).littleEndian })),
+    (">i2", bytes((1...6).map { Int16($0).bigEndian })),
+    ("<u4", bytes((1...6).map { UInt32($0).littleEndian })),
+    (">i4", bytes((1...6).map { Int32($0).bigEndian })),
+    ("<u8", bytes((1...6).map { UInt64($0).littleEndian })),
+    (">i8", bytes((1...6).map { Int64($0).bigEndian })),
+    (
+      "<f2",
+      bytes([0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600].map { UInt16($0).littleEndian })
+    ),
+    ("<f4", bytes((1...6).map { Float($0).bitPattern.littleEndian })),
+    (">f4", bytes((1...6).map { Float($0).bitPattern.bigEndian })),
+    ("<f8", bytes((1...6).map { Double($0).bitPattern.littleEndian })),
+  ]
+
+  @Test(arguments: types.indices) func numbersOfAllTypesAreRead(_ index: Int) throws {
+    let (descr, numbers) = Self.types[index]
+    let tensor = try read(file(descr: descr, order: "False", numbers: numbers))
+    let isFloat = descr.contains("f")
     #expect(
-      try read(file(descr: "|u1", order: "False", numbers: bytes))
-        == Tensor(shape: [2, 3], integers: [1, 2, 3, 4, 5, 6]))
-    let doubles = [1.0, 2, 3, 4, 5, 6].withUnsafeBytes { Data($0) }
-    #expect(
-      try read(file(descr: "<f8", order: "False", numbers: doubles))
-        == Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6]))
+      tensor
+        == (isFloat
+          ? Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6])
+          : Tensor(shape: [2, 3], integers: [1, 2, 3, 4, 5, 6])))
+  }
+
+  @Test(arguments: ["<c8", "<U4", "|O", "<M8", "|V4"])
+  func whatIsNoNumberIsRefused(_ descr: String) throws {
+    #expect(throws: FileError.self) {
+      try read(file(descr: descr, order: "False", numbers: Data(count: 48)))
+    }
+  }
+
+  /// Sizes whose product, or which themselves, no integer holds.
+  @Test(arguments: ["99999999999999999999999, 0", "4294967296, 4294967296, 4", "-1, 2", "2, 3"])
+  func impossibleSizesAreRefused(_ shape: String) throws {
+    let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (\(shape)), }\n"
+    let file =
+      Data([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, UInt8(header.utf8.count), 0])
+      + Data(header.utf8)
+    #expect(throws: FileError.self) { try read(file) }
+  }
+
+  /// The largest integer there is does not overflow.
+  @Test func integersBeyondOursAreTheLargest() throws {
+    let numbers = Self.bytes([UInt64](repeating: .max, count: 6))
+    let tensor = try read(file(descr: "<u8", order: "False", numbers: numbers))
+    #expect(tensor.integers.allSatisfy { $0 == .max })
   }
 
   @Test func columnsFirstIsTurnedAround() throws {

@@ -52,12 +52,11 @@ package struct IDX: DatasetFormat, Dataset {
   private static func read(_ file: URL, axes: Int) throws(DataError) -> (
     sizes: [Int], content: Data
   ) {
-    let data = try content(of: file)
     let head = 4 + 4 * axes
-    guard data.count >= head else {
-      throw .truncated(path: file.path, bytes: data.count, expected: head)
+    let bytes = [UInt8](try content(of: file, upTo: head).prefix(head))
+    guard bytes.count == head else {
+      throw .truncated(path: file.path, bytes: bytes.count, expected: head)
     }
-    let bytes = [UInt8](data.prefix(head))
     guard bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, bytes[3] == UInt8(axes) else {
       throw .undecodable(
         path: file.path, reason: "it is not an IDX file of bytes with \(axes) axes")
@@ -65,23 +64,25 @@ package struct IDX: DatasetFormat, Dataset {
     let sizes = (0..<axes).map { axis in
       (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * axis + $1]) }
     }
-    var expected = head
-    if axes == 3 {
-      let (pixels, overflow) = (sizes[1] * sizes[2]).multipliedReportingOverflow(by: sizes[0])
-      guard !overflow, pixels < 1 << 40 else {
+    var expected = 1
+    for size in sizes {
+      let (product, overflow) = expected.multipliedReportingOverflow(by: size)
+      guard !overflow, product < 1 << 40 else {
         throw .undecodable(path: file.path, reason: "sizes of \(sizes) are impossible")
       }
-      expected += pixels
-    } else {
-      expected += sizes[0]
+      expected = product
     }
+    expected += head
+    let data = try content(of: file, upTo: expected + 1)
     guard data.count == expected else {
       throw .truncated(path: file.path, bytes: data.count, expected: expected)
     }
     return (sizes, data.dropFirst(head))
   }
 
-  private static func content(of file: URL) throws(DataError) -> Data {
+  /// What a file holds, as far as that many bytes where it is compressed: one that unpacks to more than it
+  /// says stops there.
+  private static func content(of file: URL, upTo limit: Int) throws(DataError) -> Data {
     let data: Data
     do {
       data = try Data(contentsOf: file, options: .mappedIfSafe)
@@ -89,7 +90,7 @@ package struct IDX: DatasetFormat, Dataset {
       throw .unreadable(path: file.path, reason: error.localizedDescription)
     }
     guard file.pathExtension == "gz" else { return data }
-    guard let content = Data(gzip: file.path) else {
+    guard let content = Data(gzip: file.path, upTo: limit) else {
       throw .unreadable(path: file.path, reason: "the compressed data is damaged")
     }
     return content

@@ -12,9 +12,7 @@ package struct ImageArray: DatasetFormat, Dataset {
   package let classNames: [String]
   package let imageShape: [Int]
   package let count: Int
-  /// Of all images; one of the two is empty.
-  private let bytes: [UInt8]
-  private let floats: [Float]
+  private let images: NumPyArray
   private let labels: [Int]
 
   package static func recognizes(_ file: URL) -> Bool {
@@ -33,53 +31,68 @@ package struct ImageArray: DatasetFormat, Dataset {
   }
 
   init(_ file: URL) throws(DataError) {
-    let arrays: [Tensor]
+    var arrays: [(name: String, array: NumPyArray)]
     do throws(FileError) {
       arrays =
         file.pathExtension == "npy"
-        ? [try NumPyFile.read(file.path)] : try NumPyFile.readArchive(file.path).map(\.tensor)
+        ? [("", try NumPyFile.open(file.path))] : try NumPyFile.openArchive(file.path)
     } catch {
       throw .unreadable(path: file.path, reason: error.problem)
     }
+    func unusable(_ reason: String) -> DataError {
+      .undecodable(path: file.path, reason: reason)
+    }
     let found =
-      arrays.first { $0.shape.count == 4 } ?? arrays.first { $0.isFloat && $0.shape.count > 1 }
-    guard let images = found, images.count > 0 else {
-      throw .undecodable(
-        path: file.path,
-        reason: "it holds no array [N, C, H, W], and none [N, …] of floats")
+      arrays.firstIndex { $0.array.shape.count == 4 }
+      ?? arrays.firstIndex { $0.array.isFloat && $0.array.shape.count > 1 }
+    guard let found, arrays[found].array.count > 0 else {
+      throw unusable("it holds no array [N, C, H, W], and none [N, …] of floats")
     }
-    guard images.isFloat || images.integers.allSatisfy({ (0...255).contains($0) }) else {
-      throw .undecodable(path: file.path, reason: "its integers do not lie in 0...255")
+    images = arrays.remove(at: found).array
+    guard images.isFloat || images.lies(in: 0...255) else {
+      throw unusable("its integers do not lie in 0...255")
     }
-    bytes = images.isFloat ? [] : images.integers.map { UInt8($0) }
-    floats = images.isFloat ? images.floats : []
-    imageShape = Array(images.shape.dropFirst())
-    let count = images.shape[0]
-    self.count = count
-    let given = arrays.first { !$0.isFloat && $0.shape == [count] }
-    labels = given?.integers.map(Int.init) ?? []
-    guard labels.allSatisfy({ (0..<100_000).contains($0) }) else {
-      throw .undecodable(path: file.path, reason: "its labels do not count from 0")
+    (count, imageShape) = (images.shape[0], Array(images.shape.dropFirst()))
+    if let place = images.firstNonfinite {
+      let example = place / imageShape.product
+      throw unusable(
+        "example \(example) holds \(images.floats(place..<place + 1)[0]), which is no finite number"
+      )
     }
+    labels = try Self.labels(in: arrays, count: count, of: file.path)
     classNames = labels.max().map { (0...$0).map(String.init) } ?? []
+  }
+
+  /// What the only other array says; empty where there is none.
+  private static func labels(
+    in others: [(name: String, array: NumPyArray)], count: Int, of path: String
+  ) throws(DataError) -> [Int] {
+    guard let (name, array) = others.first else { return [] }
+    let text = "\(array.typeName) [\(array.shape.map(String.init).joined(separator: ", "))]"
+    guard others.count == 1, !array.isFloat, array.shape == [count] || array.shape == [count, 1]
+    else {
+      throw .labels(path: path, array: name, found: text, count: count)
+    }
+    guard array.lies(in: 0...100_000) else {
+      throw .undecodable(path: path, reason: "its labels '\(name)' do not count from 0")
+    }
+    return array.integers(0..<count).map(Int.init)
   }
 
   package func label(at index: Int) -> Int { labels.isEmpty ? 0 : labels[index] }
 
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) {
-    copy(bytes, index, into: pixels)
+    images.copy(range(of: index), into: pixels)
   }
 
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
-    guard !floats.isEmpty else { return false }
-    copy(floats, index, into: numbers)
+    guard images.isFloat else { return false }
+    images.copy(range(of: index), into: numbers)
     return true
   }
 
-  private func copy<T>(_ source: [T], _ index: Int, into target: UnsafeMutablePointer<T>) {
+  private func range(of index: Int) -> Range<Int> {
     let size = imageShape.product
-    source.withUnsafeBufferPointer { source in
-      if let base = source.baseAddress { target.update(from: base + index * size, count: size) }
-    }
+    return index * size..<(index + 1) * size
   }
 }

@@ -52,12 +52,25 @@ package struct ImageFolder: DatasetFormat, Dataset {
     guard let root = root(folder, split) else {
       throw .noSplit(path: folder.path, split: split.rawValue)
     }
-    return try ImageFolder(root, imageSize: imageSize)
+    let own = classes(root)
+    // What is learned in training counts: the other split may lack a class, and knows no other.
+    let all = Self.root(folder, .train).map(classes) ?? own
+    if let unknown = own.first(where: { !all.contains($0) }), !all.isEmpty {
+      throw .unknownClass(path: root.path, name: unknown, known: all)
+    }
+    return try ImageFolder(root, classes: own.isEmpty ? [] : all, imageSize: imageSize)
   }
 
-  init(_ root: URL, imageSize: (height: Int, width: Int)?) throws(DataError) {
-    classNames = Self.folders(root).filter { !Self.images(root.appending(path: $0)).isEmpty }
-    let labelled = classNames.enumerated().flatMap { label, name in
+  /// Names of the folders that hold images.
+  private static func classes(_ root: URL) -> [String] {
+    folders(root).filter { !images(root.appending(path: $0)).isEmpty }
+  }
+
+  private init(_ root: URL, classes: [String], imageSize: (height: Int, width: Int)?)
+    throws(DataError)
+  {
+    classNames = classes
+    let labelled = classes.enumerated().flatMap { label, name in
       let folder = root.appending(path: name)
       return Self.images(folder).map { (folder.appending(path: $0).path, label) }
     }
