@@ -1,4 +1,4 @@
-import NapTensor
+package import NapTensor
 
 /// What is wrong with a data set.
 package enum DataError: RecoverableError, Equatable {
@@ -13,6 +13,7 @@ package enum DataError: RecoverableError, Equatable {
   case unknownClass(path: String, name: String, known: [String])
   case undecodable(path: String, reason: String)
   case unreadable(path: String, reason: String)
+  case file(FileError)
 
   package var problem: String {
     switch self {
@@ -29,6 +30,7 @@ package enum DataError: RecoverableError, Equatable {
       "'\(path)' has the class '\(name)', which is none of \(known.joined(separator: ", "))"
     case .undecodable(let path, let reason): "the data '\(path)' cannot be used: \(reason)"
     case .unreadable(let path, let reason): "the file '\(path)' cannot be read: \(reason)"
+    case .file(let error): error.problem
     }
   }
 
@@ -42,7 +44,7 @@ package enum DataError: RecoverableError, Equatable {
     case .labels(_, _, _, let count):
       "labels are one array of \(count) integers that count from 0; leave all else out"
     case .unknownClass: "give both splits folders of the same names"
-    case .labelOutOfRange, .undecodable, .unreadable: nil
+    case .labelOutOfRange, .undecodable, .unreadable, .file: nil
     }
   }
 }

@@ -50,6 +50,25 @@ package struct Subset: Dataset {
   }
 }
 
+/// The images of another data set, without their labels.
+package struct Unlabelled: Dataset {
+  private let base: any Dataset
+
+  package init(_ base: any Dataset) { self.base = base }
+
+  package var count: Int { base.count }
+  package let classNames: [String] = []
+  package var imageShape: [Int] { base.imageShape }
+  package var isOfAnySize: Bool { base.isOfAnySize }
+  package func label(at index: Int) -> Int { 0 }
+  package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
+    try base.copyPixels(of: index, into: pixels)
+  }
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
+    base.copyNumbers(of: index, into: numbers)
+  }
+}
+
 extension Subset {
   /// With the images of another subset, in the order of the whole.
   ///

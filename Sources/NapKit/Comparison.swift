@@ -26,6 +26,7 @@ public struct Comparison: Sendable {
         pruning.goal = .macs(share)
         let result = try pruning.run(network, progress: progress).report
         report.accuracyBefore = result.accuracyBefore
+        report.measure = result.measure
         curve.points.append(
           ComparisonReport.Point(
             macs: Double(result.macsAfter) / Double(max(1, result.macsBefore)),

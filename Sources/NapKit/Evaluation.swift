@@ -7,16 +7,20 @@ public import NapReport
 import NapTensor
 package import NapTraining
 
-/// Measures a network on a data set.
+/// Measures a network on a data set: by its labels, or by how far it agrees with another network.
 public struct Evaluation: Sendable {
   public var source: DataSource
-  /// `test` or `train`.
-  public var split: String
+  /// `test` or `train`; `nil` for the test split where there is one, or where labels are asked.
+  public var split: String?
   public var precision: Precision
   public var batchSize: Int
+  /// The network to agree with; `nil` for the labels.
+  public var teacher: Network?
+  /// What the teacher's outputs are, by name; what is left out is found out.
+  public var outputs: [String: OutputChoice] = [:]
 
   public init(
-    source: DataSource, split: String = "test", precision: Precision = .float32,
+    source: DataSource, split: String? = nil, precision: Precision = .float32,
     batchSize: Int = 200
   ) {
     self.source = source
@@ -28,19 +32,45 @@ public struct Evaluation: Sendable {
   public func run(_ network: Network, progress: ProgressHandler = { _ in }) throws
     -> EvaluationReport
   {
+    let data = try open(network.imageShape)
+    let clock = ContinuousClock()
+    let start = clock.now
+    func report(_ sum: LossSum) -> EvaluationReport {
+      EvaluationReport(
+        accuracy: sum.accuracy, loss: sum.meanLoss, count: sum.count,
+        imagesPerSecond: Double(sum.count) / max(1e-9, (clock.now - start) / .seconds(1)))
+    }
+    guard let teacher else {
+      return report(
+        try Self.measure(
+          network.graph.trunk, data, source.preset, precision.scalar, batchSize: batchSize,
+          progress: progress))
+    }
+    let recognition = try OutputRecognition(
+      teacher.graph, data: data, preset: source.preset, said: outputs, seed: Seed(0))
+    try recognition.announce(progress)
+    let graph = NetworkEnds(network.graph, like: recognition.ends).trunk
+    let batch = graph.batchSize(upTo: min(batchSize, max(1, data.count)))
+    try graph.check(taughtBy: recognition.ends.trunk, batch: batch)
+    let evaluator = try Evaluator(
+      graph, data: Unlabelled(data), preset: source.preset, teacher: recognition.ends.trunk,
+      outputs: recognition.outputs, batchSize: batch, scalar: precision.scalar)
+    try evaluator.run(to: data.count, progress: progress)
+    var result = report(evaluator.sum)
+    result.measure = .agreement
+    result.outputs = evaluator.agreement.reports(recognition.outputs)
+    return result
+  }
+
+  private func open(_ imageShape: [Int]) throws -> any Dataset {
+    guard let split else {
+      let test = teacher == nil ? nil : try source.openTest(imageShape: imageShape)
+      return try test ?? source.open(teacher == nil ? .test : .train, imageShape: imageShape)
+    }
     guard let split = Split(rawValue: split) else {
       throw UsageError("there is no split '\(split)'", recovery: "choose test or train")
     }
-    let data = try source.open(split, imageShape: network.imageShape)
-    let clock = ContinuousClock()
-    let start = clock.now
-    let sum = try Self.measure(
-      network.graph.trunk, data, source.preset, precision.scalar, batchSize: batchSize,
-      progress: progress)
-    let seconds = (clock.now - start) / .seconds(1)
-    return EvaluationReport(
-      accuracy: sum.accuracy, loss: sum.meanLoss, count: sum.count,
-      imagesPerSecond: Double(sum.count) / max(1e-9, seconds))
+    return try source.open(split, imageShape: imageShape)
   }
 
   package static func measure(
@@ -54,14 +84,24 @@ public struct Evaluation: Sendable {
       graph, parameters: parameters, data: data, preset: preset, teacher: teacher,
       outputs: outputs, batchSize: graph.batchSize(upTo: min(batchSize, max(1, data.count))),
       scalar: scalar)
-    while let sum = try evaluator.next() {
+    try evaluator.run(to: data.count, stage: stage, progress: progress)
+    return evaluator.sum
+  }
+}
+
+extension Evaluator {
+  /// Evaluates all batches.
+  ///
+  /// - Parameter count: examples in all.
+  fileprivate func run(
+    to count: Int, stage: String = "evaluating", progress: ProgressHandler
+  ) throws {
+    while let sum = try next() {
       try progress(
         WorkProgress(
-          stage: stage, step: sum.count, steps: data.count, images: sum.count, loss: sum.meanLoss,
-          accuracy: data.isLabelled ? sum.accuracy : nil,
-          agreement: data.isLabelled ? nil : sum.accuracy))
+          stage: stage, step: sum.count, steps: count, images: sum.count, loss: sum.meanLoss,
+          accuracy: isLabelled ? sum.accuracy : nil, agreement: isLabelled ? nil : sum.accuracy))
     }
-    return evaluator.sum
   }
 }
 

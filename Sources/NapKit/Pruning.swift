@@ -163,6 +163,11 @@ public struct Pruning: Sendable {
         "\(all.count) examples are too few: some are held out, and the others tell what matters",
         recovery: "give some hundred, \(Self.fewestExamples) at least")
     }
+    if case .maxDrop = goal, all.count < Self.fewestOfPromise {
+      throw UsageError(
+        "what \(all.count) examples lose promises nothing of others",
+        recovery: "give \(Self.fewestOfPromise) at least, or say how small: --macs 0.7")
+    }
     if all.count < Self.fewExamples {
       try progress(
         WorkProgress(
@@ -248,7 +253,7 @@ public struct Pruning: Sendable {
       verified: outcome.state.isVerified && Self.keepsZeros(outcome.state),
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
-    report.isLabelled = (test ?? heldOut).isLabelled
+    report.measure = Measure(isLabelled: (test ?? heldOut).isLabelled)
     report.goal = goalName
     report.multiple = multiple
     report.outputs = try watch.reports(of: smaller)
@@ -272,6 +277,8 @@ public struct Pruning: Sendable {
   }
 
   private static let fewestExamples = 3
+  /// Of them a third is held out; of fewer, one decision that differs is more than what is promised.
+  private static let fewestOfPromise = 48
   private static let fewExamples = 64
 
   /// Measuring and checking the result takes as long as measuring the original, and a little more.

@@ -34,10 +34,11 @@ extension PruningSession {
   /// A point of the trade-off, with its network in the run directory if there is one.
   fileprivate func keep(_ state: State, accuracy: Double) throws -> PruningReport.Point {
     let (before, after) = (Network(original), finished(state.graph))
-    let point = PruningReport.Point(
+    var point = PruningReport.Point(
       macs: Double(after.macs) / Double(max(1, before.macs)),
       parameters: Double(after.nonzeroParameters) / Double(max(1, before.parameters)),
       accuracy: accuracy)
+    point.measure = Measure(isLabelled: validation.isLabelled)
     try directory?.keep(after, point)
     return point
   }

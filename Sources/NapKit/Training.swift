@@ -123,7 +123,7 @@ public struct Training: Sendable {
         if report.endsEpoch {
           try progress(
             WorkProgress(
-              stage: "training", message: Self.summary(report, isLabelled: run.isLabelled)))
+              stage: "training", message: Self.summary(report, Measure(isLabelled: run.isLabelled))))
         }
       }
     }
@@ -144,11 +144,11 @@ public struct Training: Sendable {
     return (result, report)
   }
 
-  private static func summary(_ report: StepReport, isLabelled: Bool) -> String {
+  private static func summary(_ report: StepReport, _ measure: Measure) -> String {
     let numbers = [
       "epoch \(report.epoch + 1) of \(report.epochs)",
       "loss \(rounded(report.epochSum.meanLoss, 4))",
-      "\(isLabelled ? "accuracy" : "agreement") \(rounded(report.epochSum.accuracy, 2)) %",
+      "\(measure.rawValue) \(rounded(report.epochSum.accuracy, 2)) %",
     ]
     return numbers.joined(separator: ", ")
   }

@@ -108,20 +108,8 @@ final class Watch {
   }
 
   /// What the report says of every part of every output.
-  func reports(of graph: Graph) throws -> [PruningReport.Output] {
-    let parts = outputs.meanings.flatMap { meaning in meaning.parts.map { _ in meaning } }
-    return zip(parts, try agreement(of: graph).parts).map { meaning, part in
-      var report = PruningReport.Output(
-        name: part.output, kind: part.kind, axis: meaning.axis + 1,
-        firstChannel: part.channels.lowerBound, channels: part.channels.count,
-        reason: meaning.reason, agreement: part.score, examples: data.count)
-      report.equalDecisions = part.equalDecisions
-      report.cosine = part.cosine
-      report.explained = part.explained?.mean
-      report.leastExplained = part.explained?.least
-      report.leastExplainedChannel = part.explained?.leastChannel
-      return report
-    }
+  func reports(of graph: Graph) throws -> [OutputReport] {
+    try agreement(of: graph).reports(outputs)
   }
 
   private func plan(of graph: Graph) throws -> Plan {
@@ -154,4 +142,23 @@ func withPointers<R>(_ arrays: [[Float]], _ body: ([UnsafePointer<Float>]) throw
     }
   }
   return try next(arrays[...], [])
+}
+
+extension AgreementMeter {
+  /// What a report says of every part of every output.
+  func reports(_ outputs: Outputs) -> [OutputReport] {
+    let meanings = outputs.meanings.flatMap { meaning in meaning.parts.map { _ in meaning } }
+    return zip(meanings, parts).map { meaning, part in
+      var report = OutputReport(
+        name: part.output, kind: part.kind, axis: meaning.axis + 1,
+        firstChannel: part.channels.lowerBound, channels: part.channels.count,
+        reason: meaning.reason, agreement: part.score, examples: count)
+      report.equalDecisions = part.equalDecisions
+      report.cosine = part.cosine
+      report.explained = part.explained?.mean
+      report.leastExplained = part.explained?.least
+      report.leastExplainedChannel = part.explained?.leastChannel
+      return report
+    }
+  }
 }

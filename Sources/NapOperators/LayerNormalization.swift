@@ -43,10 +43,9 @@ package struct LayerNormalization: NormalizationOperator {
   package func link(_ links: inout IndexLinks) {
     let rank = links.inputShapes[0].count
     let first = axis < 0 ? axis + rank : axis
-    for a in 0..<first { links.unite(.input(0, axis: a), .output(0, axis: a)) }
+    for a in 0..<rank { links.unite(.input(0, axis: a), .output(0, axis: a)) }
     for a in first..<rank {
       links.freeze(.input(0, axis: a), "it is normalized over")
-      links.freeze(.output(0, axis: a), "it is normalized over")
       for input in links.inputShapes.indices.dropFirst() {
         links.freeze(.input(input, axis: a - first), "it is normalized over")
       }

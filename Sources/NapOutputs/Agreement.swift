@@ -13,7 +13,8 @@ package struct PartAgreement: Sendable, Hashable {
   package var explained: Explained?
   package var cosine: Double?
 
-  /// How much of the variance over the data is explained, the mean over the channels and the least.
+  /// How much of the variance over the data is explained, the mean over the channels and the least; -1
+  /// stands for all that is worse.
   package struct Explained: Sendable, Hashable {
     package var mean: Double
     package var least: Double
@@ -180,7 +181,7 @@ private struct Tally: Sendable {
       let part = isLittle ? 1 : 1e-2
       let variance = max(variances[k], part * scale * scale, 1e-8 * largest, 1e-30)
       let share = 1 - errors[k] / numbers / variance
-      return share.isFinite ? share : -.infinity
+      return share.isFinite ? max(-1, share) : -1
     }
     guard let least = shares.min(), let channel = shares.firstIndex(of: least) else { return nil }
     return .init(

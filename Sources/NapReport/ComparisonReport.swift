@@ -4,7 +4,7 @@ public struct ComparisonReport: Codable, Sendable, Equatable {
     /// Shares of the original network, in `0...1`.
     public var macs: Double
     public var parameters: Double
-    /// Percent, on the test split.
+    /// Percent, on the test split, or on held-out examples where there is none.
     public var accuracy: Double
     public var seconds: Double
 
@@ -26,9 +26,11 @@ public struct ComparisonReport: Codable, Sendable, Equatable {
     }
   }
 
-  /// Percent, on the test split.
+  /// Percent, on the test split, or on held-out examples where there is none.
   public var accuracyBefore: Double
   public var curves: [Curve]
+  /// What accuracies are.
+  public var measure = Measure.accuracy
 
   public init(accuracyBefore: Double, curves: [Curve]) {
     self.accuracyBefore = accuracyBefore
@@ -36,7 +38,7 @@ public struct ComparisonReport: Codable, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case curves
+    case curves, measure
     case accuracyBefore = "accuracy_before"
   }
 }

@@ -1,11 +1,16 @@
 /// What a network is worth on a data set.
 public struct EvaluationReport: Codable, Sendable, Equatable {
-  /// Percent of the images whose largest logit is the right one.
+  /// Percent of the images whose largest logit is the right one; beside a teacher, how far the worst output
+  /// agrees with it.
   public var accuracy: Double
-  /// Mean cross-entropy, in nats.
+  /// The mean: of the cross-entropy, in nats; beside a teacher, how far outputs are from its own.
   public var loss: Double
   public var count: Int
   public var imagesPerSecond: Double
+  /// What `accuracy` is.
+  public var measure = Measure.accuracy
+  /// How far every output agrees with the teacher's.
+  public var outputs: [OutputReport] = []
 
   public init(accuracy: Double, loss: Double, count: Int, imagesPerSecond: Double) {
     self.accuracy = accuracy
@@ -15,7 +20,7 @@ public struct EvaluationReport: Codable, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case accuracy, loss, count
+    case accuracy, loss, count, measure, outputs
     case imagesPerSecond = "images_per_second"
   }
 }

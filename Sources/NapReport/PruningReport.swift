@@ -42,6 +42,8 @@ public struct PruningReport: Codable, Sendable, Equatable {
     public var parameters: Double
     /// Percent, on held-out training images.
     public var accuracy: Double
+    /// What that is; `nil` is accuracy.
+    public var measure: Measure?
 
     public init(macs: Double, parameters: Double, accuracy: Double) {
       self.macs = macs
@@ -97,54 +99,6 @@ public struct PruningReport: Codable, Sendable, Equatable {
     }
   }
 
-  /// What an output, or some channels of one, is, and how far the result agrees with the original on
-  /// held-out examples.
-  public struct Output: Codable, Sendable, Equatable {
-    public var name: String
-    /// Such as `logits` or `numbers`.
-    public var kind: String
-    /// Along which meanings differ, the batch counted as axis 0.
-    public var axis: Int
-    public var firstChannel: Int
-    public var channels: Int
-    /// Why it was taken for that.
-    public var reason: String
-    /// `0...1`: the share of equal decisions, the cosine, or what is explained of the variance.
-    public var agreement: Double
-    public var examples: Int
-    /// The share of equal decisions.
-    public var equalDecisions: Double?
-    /// The mean cosine of the angle between vectors.
-    public var cosine: Double?
-    /// The share of a channel's variance over the data that is explained (R²): the mean over the channels,
-    /// and the least.
-    public var explained: Double?
-    public var leastExplained: Double?
-    public var leastExplainedChannel: Int?
-
-    public init(
-      name: String, kind: String, axis: Int, firstChannel: Int, channels: Int, reason: String,
-      agreement: Double, examples: Int
-    ) {
-      self.name = name
-      self.kind = kind
-      self.axis = axis
-      self.firstChannel = firstChannel
-      self.channels = channels
-      self.reason = reason
-      self.agreement = agreement
-      self.examples = examples
-    }
-
-    enum CodingKeys: String, CodingKey {
-      case name, kind, axis, channels, reason, agreement, examples, cosine, explained
-      case firstChannel = "first_channel"
-      case equalDecisions = "equal_decisions"
-      case leastExplained = "least_explained"
-      case leastExplainedChannel = "least_explained_channel"
-    }
-  }
-
   /// Percent, on the test split; of data without labels, how far the worst output agrees with the original.
   public var accuracyBefore: Double
   public var accuracyAfter: Double
@@ -164,8 +118,8 @@ public struct PruningReport: Codable, Sendable, Equatable {
   public var criterion: String
   public var granularity: String
   public var seed: UInt64
-  /// Whether the data have labels that `accuracyBefore` and `accuracyAfter` are measured by.
-  public var isLabelled = true
+  /// What `accuracyBefore` and `accuracyAfter` are.
+  public var measure = Measure.accuracy
   /// What was asked for: `macs`, `parameters`, `latency`, `sparsity`, `max_drop`, or a pattern.
   public var goal: String?
   /// The multiple of channels that was asked for, where one was.
@@ -176,7 +130,7 @@ public struct PruningReport: Codable, Sendable, Equatable {
   public var bytesBefore: Int?
   public var bytesAfter: Int?
   /// What every output is, and how far the result agrees with the original.
-  public var outputs: [Output] = []
+  public var outputs: [OutputReport] = []
   /// In several forms, where single weights have gone.
   public var sparseBytes: FileSizes?
 
@@ -203,8 +157,7 @@ public struct PruningReport: Codable, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case latency, layers, curve, seconds, verified, outputs, criterion, granularity, seed, goal
-    case isLabelled = "labelled"
+    case latency, layers, curve, seconds, verified, outputs, criterion, granularity, seed, goal, measure
     case multiple = "round"
     case bytesBefore = "bytes_before"
     case bytesAfter = "bytes_after"

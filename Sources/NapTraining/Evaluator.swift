@@ -9,12 +9,14 @@ import NapTensor
 ///
 /// Without labels it is loss and agreement against another network, see `AgreementMeter`.
 package final class Evaluator {
+  /// Whether labels are asked, and no teacher.
+  package var isLabelled: Bool { teacher == nil }
   private let plan: Plan
   private let batches: LoaderEpoch
   private let classes: Int
   private let teacher: Plan?
   private let outputs: Outputs
-  private var agreement: AgreementMeter
+  package private(set) var agreement: AgreementMeter
   package private(set) var sum = LossSum()
 
   /// - Parameter outputs: what they are; guessed from their shapes where it is `nil`.

@@ -80,7 +80,7 @@ package enum TrainingError: RecoverableError, Equatable {
       "give the data set the network was trained on, or another --preset"
     case .outputShape: "only classifiers with one output can be trained on labels"
     case .tooFewImages: "give a smaller --batch-size"
-    case .noLabels: "give labelled images, or a network to imitate"
+    case .noLabels: "give labelled images, or another network with --teacher"
     case .teacherShape:
       "give a teacher for the same images and classes, and for batches of any size"
     }

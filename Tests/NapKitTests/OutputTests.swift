@@ -80,6 +80,20 @@ import Testing
       ends = [(s.apply(Transpose(permutation: [0, 2, 1]), rows, name: "turned"), [16, 6])]
     case "two":
       ends = [(s.apply(Softmax(), s.vector(8, 4), name: "p"), [4]), (s.map(8, 2), [2, 4, 4])]
+    case "two choices":
+      let first = s.apply(Softmax(), s.vector(8, 3), name: "first")
+      let pooled = s.apply(GlobalMaxPool(), s.x, name: "largest")
+      let flat = s.apply(Flatten(), pooled, name: "largest.flat")
+      let second = s.apply(Softmax(), s.network.linear(flat, 8, 2, "other"), name: "second")
+      ends = [(s.apply(Concat(axis: 1), first, second, name: "both"), [5])]
+    case "tokens":
+      let rows = s.apply(Reshape(target: [0, 20, 16]), s.map(8, 20), name: "rows")
+      let turned = s.apply(Transpose(permutation: [0, 2, 1]), rows, name: "turned")
+      let (scale, shift) = (s.network.tensor([20]), s.network.tensor([20]))
+      let normalized = s.apply(
+        LayerNormalization(), turned, s.network.graph.addConstant("scale", scale),
+        s.network.graph.addConstant("shift", shift), name: "normalized")
+      ends = [(normalized, [16, 20])]
     case "embedding":
       let z = s.vector(8, 4)
       let length = s.apply(ReduceL2(axes: [1], keepsAxes: true), z, name: "length")
@@ -114,6 +128,8 @@ import Testing
     ("detector", ["numbers, axis 1, 0+4", "two-class-probabilities, axis 1, 4+3"]),
     ("anchors", ["numbers, axis 2, 0+4", "two-class-probabilities, axis 2, 4+2"]),
     ("two", ["logits, axis 1, 0+4", "numbers, axis 1, 0+2"]),
+    ("two choices", ["probabilities, axis 1, 0+3", "probabilities, axis 1, 3+2"]),
+    ("tokens", ["numbers, axis 2, 0+20"]),
     ("embedding", ["unit-vectors, axis 1, 0+4"]),
   ]
 
@@ -159,9 +175,13 @@ import Testing
     #expect(report.outputs.map(\.kind) == ["numbers"])
     pruning.outputs = ["map": try OutputChoice("logits:1")]
     #expect(try pruning.run(Network(Self.graph("map"))).report.outputs[0].kind == "logits")
-    for (output, choice) in [("nowhere", "numbers"), ("map", "numbers:4")] {
+    for (name, output, choice) in [
+      ("map", "nowhere", "numbers"), ("map", "map", "numbers:4"), ("positions", "best", "numbers"),
+    ] {
       pruning.outputs = [output: try OutputChoice(choice)]
-      #expect(throws: UsageError.self) { try pruning.run(Network(Self.graph("map"))) }
+      #expect(throws: UsageError.self, "\(output)") {
+        try pruning.run(Network(Self.graph(name)))
+      }
     }
     for text in ["", "number", "numbers:0", "numbers:x", "numbers*-1", "numbers*2*3", "logits:1:2"]
     {

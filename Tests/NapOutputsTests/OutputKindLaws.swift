@@ -228,4 +228,15 @@ import Testing
     let far = Numbers(measuring: OutputSamples(numbers, size: 1), at: place).scales[0]
     #expect(far < 6 * plain)
   }
+
+  /// Of shares without a winner, which of them is the largest tells little.
+  @Test(arguments: [
+    (Float(0.9), AgreementMeasure.choice), (Float(0.4), .variance(ofShares: false)),
+  ] as [(Float, AgreementMeasure)])
+  func sharesAreNoChoice(_ largest: Float, _ measure: AgreementMeasure) {
+    let rest = (1 - largest) / 3
+    let samples = OutputSamples([largest, rest, rest, rest, rest, largest, rest, rest], size: 4)
+    let kind = Probabilities(measuring: samples, at: OutputPlace([4], axis: 0))
+    #expect(kind.measure == measure)
+  }
 }

@@ -37,7 +37,7 @@ package struct ImageArray: DatasetFormat, Dataset {
         file.pathExtension == "npy"
         ? [("", try NumPyFile.open(file.path))] : try NumPyFile.openArchive(file.path)
     } catch {
-      throw .unreadable(path: file.path, reason: error.problem)
+      throw .file(error)
     }
     func unusable(_ reason: String) -> DataError {
       .undecodable(path: file.path, reason: reason)

@@ -41,7 +41,7 @@ extension ComparisonReport {
       "<text x=\"\(f((frame.left + frame.right) / 2))\" y=\"\(f(height - 8))\" "
         + "text-anchor=\"middle\">share of the MACs</text>"
         + "<text x=\"16\" y=\"\(f((frame.top + frame.bottom) / 2))\" text-anchor=\"middle\" "
-        + "transform=\"rotate(-90 16 \(f((frame.top + frame.bottom) / 2)))\">accuracy, %</text>")
+        + "transform=\"rotate(-90 16 \(f((frame.top + frame.bottom) / 2)))\">\(measure.rawValue), %</text>")
     for (index, curve) in curves.enumerated() {
       let color = "hsl(\(index * 360 / max(1, curves.count)),70%,42%)"
       let all = ([(1, accuracyBefore)] + curve.points.map { ($0.macs, $0.accuracy) })

@@ -2,9 +2,33 @@ import Foundation
 
 extension EvaluationReport {
   public func renderedAsText() -> String {
-    String(
-      format: "accuracy %.2f %%, loss %.4f, %d images, %.0f images/s", accuracy, loss, count,
-      imagesPerSecond)
+    let measured = String(
+      format: "%@ %.2f %%, loss %.4f, %d images, %.0f images/s",
+      measure.rawValue, accuracy, loss, count, imagesPerSecond)
+    return outputs.isEmpty ? measured : outputs.renderedAsText() + "\n\n" + measured
+  }
+}
+
+extension [OutputReport] {
+  /// A table, with the worst marked.
+  func renderedAsText() -> String {
+    var table = Table(["output", "taken for", "equal decisions", "R² mean", "least", "cosine"])
+    func number(_ value: Double?, _ format: String) -> String {
+      value.map { String(format: format, $0) } ?? ""
+    }
+    let worst = map(\.agreement).min()
+    for output in self {
+      let channels = "\(output.firstChannel)-\(output.firstChannel + output.channels - 1)"
+      let mark = count > 1 && output.agreement == worst ? " (worst)" : ""
+      table.rows.append([
+        output.name + mark, "\(output.kind), axis \(output.axis), \(channels)",
+        number(output.equalDecisions.map { 100 * $0 }, "%.2f %%"), number(output.explained, "%.4f"),
+        output.leastExplained.map {
+          String(format: "%.4f (channel %d)", $0, output.leastExplainedChannel ?? 0)
+        } ?? "", number(output.cosine, "%.4f"),
+      ])
+    }
+    return table.rendered()
   }
 }
 
@@ -61,7 +85,7 @@ extension PruningReport {
     var summary = Table(["", "before", "after", "kept"])
     summary.rows = [
       [
-        isLabelled ? "accuracy" : "agreement", String(format: "%.2f %%", accuracyBefore),
+        measure.rawValue, String(format: "%.2f %%", accuracyBefore),
         String(format: "%.2f %%", accuracyAfter),
         String(format: "%+.2f", accuracyAfter - accuracyBefore),
       ],
@@ -101,22 +125,6 @@ extension PruningReport {
         ])
       }
     }
-    var agreements = Table(["output", "taken for", "equal decisions", "R² mean", "least", "cosine"])
-    func number(_ value: Double?, _ format: String) -> String {
-      value.map { String(format: format, $0) } ?? ""
-    }
-    let worst = outputs.map(\.agreement).min()
-    for output in outputs {
-      let channels = "\(output.firstChannel)-\(output.firstChannel + output.channels - 1)"
-      let mark = outputs.count > 1 && output.agreement == worst ? " (worst)" : ""
-      agreements.rows.append([
-        output.name + mark, "\(output.kind), axis \(output.axis), \(channels)",
-        number(output.equalDecisions.map { 100 * $0 }, "%.2f %%"), number(output.explained, "%.4f"),
-        output.leastExplained.map {
-          String(format: "%.4f (channel %d)", $0, output.leastExplainedChannel ?? 0)
-        } ?? "", number(output.cosine, "%.4f"),
-      ])
-    }
     let ending =
       (timeRemark.map { $0 + "\n" } ?? "") + String(format: "%.0f s, ", seconds)
       + (verified
@@ -126,7 +134,7 @@ extension PruningReport {
       ? []
       : [
         "Agreement with the original on \(outputs[0].examples) held-out examples:\n"
-          + agreements.rendered()
+          + outputs.renderedAsText()
       ]
     return ([table.rendered(), summary.rendered()] + agreement + [ending]).joined(separator: "\n\n")
   }
@@ -138,7 +146,8 @@ extension PruningReport {
 
 extension PointsReport {
   public func renderedAsText() -> String {
-    var table = Table(["", "MACs", "parameters", "accuracy"])
+    let measure = (points.first?.measure ?? .accuracy).rawValue
+    var table = Table(["", "MACs", "parameters", measure])
     for (index, point) in points.enumerated() {
       table.rows.append([
         String(index + 1), String(format: "%.1f %%", 100 * point.macs),
@@ -146,7 +155,7 @@ extension PointsReport {
         String(format: "%.2f %%", point.accuracy),
       ])
     }
-    return table.rendered() + "\n\naccuracy on held-out training images, after the network was cut"
+    return table.rendered() + "\n\n\(measure) on held-out training images, after the network was cut"
   }
 }
 
@@ -179,7 +188,7 @@ extension ComparisonReport {
   public func renderedAsText() -> String {
     let count = curves.map(\.points.count).max() ?? 0
     let sizes = curves.first?.points.map { String(format: "%.1f %%", 100 * $0.macs) } ?? []
-    var table = Table(["accuracy at MACs"] + sizes)
+    var table = Table(["\(measure.rawValue) at MACs"] + sizes)
     for curve in curves where curve.points.count == count {
       table.rows.append(
         [curve.criterion] + curve.points.map { String(format: "%.2f", $0.accuracy) })

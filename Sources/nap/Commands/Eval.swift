@@ -5,7 +5,14 @@ import NapReport
 struct Eval: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures loss and accuracy of a network on a data set.",
-    discussion: "Example: nap eval model.onnx --data DIR --preset cifar10")
+    discussion: """
+      With --teacher, it is agreement with another network, output by output: of data without labels that \
+      is what can be told.
+
+      Examples:
+        nap eval model.onnx --data DIR --preset cifar10
+        nap eval small.onnx --teacher model.onnx --data photos.npy --preset plain
+      """)
 
   @Argument(help: "The network, an ONNX file.")
   var model: String
@@ -14,8 +21,16 @@ struct Eval: ParsableCommand {
 
   @OptionGroup var shapeOptions: ShapeOptions
 
-  @Option(help: "Which part of the data: test or train.")
-  var split = "test"
+  @Option(
+    help: ArgumentHelp(
+      "A network (ONNX) to agree with, instead of labels: the one that the model was made from, say.",
+      valueName: "file"))
+  var teacher: String?
+
+  @OptionGroup var outputsOptions: OutputsOptions
+
+  @Option(help: "Which part of the data: test or train (default: test).")
+  var split: String?
 
   @Option(
     help: "The numbers to compute in: float32, bfloat16, or auto (bfloat16 where it is fast).")
@@ -30,13 +45,18 @@ struct Eval: ParsableCommand {
     guard (1...65_536).contains(batchSize) else {
       throw ValidationError("--batch-size must lie between 1 and 65536")
     }
+    if teacher == nil, !outputsOptions.texts.isEmpty {
+      throw ValidationError("--outputs says what is compared with a --teacher")
+    }
   }
 
   func run() throws {
-    let evaluation = Evaluation(
+    var evaluation = Evaluation(
       source: try dataOptions.source(), split: split, precision: precision, batchSize: batchSize)
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: evaluation.source)
+    evaluation.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
+    evaluation.outputs = try outputsOptions.choices()
     let terminal = Terminal()
     let report = try evaluation.run(network, progress: output.progress(terminal))
     terminal.clear()
