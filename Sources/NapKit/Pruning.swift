@@ -182,7 +182,9 @@ public struct Pruning: Sendable {
       holdingOut: Self.heldOutImages(of: all.count), seed: Seed(seed))
     let imitated = teacher.map { NetworkEnds($0.graph, like: ends).trunk }
     let (watched, others) = Watch.split(heldOut, outputs: outputs, seed: Seed(seed))
-    let trainable = rest.joined(with: others)
+    // What the original has learned by heart, a smaller one has to learn too, or it is judged unfairly; but
+    // it is the original itself that says what is right where there are no labels.
+    let trainable = all.isLabelled ? rest.joined(with: others) : rest
     if let imitated {
       let batch = original.trainingBatch(of: trainable.count)
       try original.check(taughtBy: imitated, batch: batch)

@@ -28,7 +28,7 @@ extension PruningSession {
   /// Keeps the result in the run directory, if there is one, measured on held-out images.
   func keepResult(_ state: State) throws {
     guard directory != nil else { return }
-    _ = try keep(state, accuracy: Judge(self).accuracy(state.graph))
+    _ = try keep(state, accuracy: Judge(self).verdict(on: state.graph).accuracy)
   }
 
   /// A point of the trade-off, with its network in the run directory if there is one.
@@ -52,7 +52,8 @@ private struct DropSearch {
     var state: PruningSession.State
     /// What is left of the original's MACs or weights.
     var level = 1.0
-    /// In percentage points.
+    /// In percent, and in percentage points, see `Judge`.
+    var accuracy = 0.0
     var drop = 0.0
   }
 
@@ -166,7 +167,8 @@ private struct DropSearch {
   }
 
   private func judged(_ state: PruningSession.State, level: Double) throws -> Candidate {
-    Candidate(state: state, level: level, drop: try judge.drop(state.graph))
+    let (accuracy, drop) = try judge.verdict(on: state.graph)
+    return Candidate(state: state, level: level, accuracy: accuracy, drop: drop)
   }
 
   /// Keeps a network, as the best one if it loses no more than is allowed.
@@ -180,7 +182,7 @@ private struct DropSearch {
           format: "%.1f %% left: %+.2f points, %@", 100 * candidate.level, -candidate.drop,
           isAllowed ? "kept" : verdict)))
     curve.append(
-      try session.keep(candidate.state, accuracy: judge.baseline - candidate.drop))
+      try session.keep(candidate.state, accuracy: candidate.accuracy))
   }
 
   /// Epochs in all where the user gives none.
@@ -210,21 +212,24 @@ private struct Judge {
   init(_ session: PruningSession) throws {
     self.session = session
     let heldOut = session.validation
-    let accuracy = try session.accuracy(of: session.original, on: heldOut)
+    let accuracy = try session.measure(session.original, on: heldOut).accuracy
     // Without labels, the original agrees with itself on every image.
     guard accuracy >= Self.byHeart, heldOut.isLabelled, heldOut.imageShape.count == 3 else {
       (data, baseline) = (heldOut, accuracy)
       return
     }
     data = ErasedDataset(heldOut, share: Self.erased, repeats: 2, seed: session.seed)
-    baseline = try session.accuracy(of: session.original, on: data)
+    baseline = try session.measure(session.original, on: data).accuracy
   }
 
-  /// In percent.
-  func accuracy(_ graph: Graph) throws -> Double { try session.accuracy(of: graph, on: data) }
-
-  /// In percentage points.
-  func drop(_ graph: Graph) throws -> Double { baseline - (try accuracy(graph)) }
+  /// Accuracy in percent, and what is lost in percentage points.
+  ///
+  /// Of equal decisions, with their standard error: the smallest network of many that lose no more than is
+  /// allowed has had luck with these images, and would break the promise on others.
+  func verdict(on graph: Graph) throws -> (accuracy: Double, drop: Double) {
+    let sum = try session.measure(graph, on: data)
+    return (sum.accuracy, baseline - sum.accuracy + 100 * sum.standardError)
+  }
 
   /// Percent of the held-out images.
   private static let byHeart = 95.0

@@ -205,12 +205,11 @@ extension PruningSession {
           recipe.blendsAtOnce ? ", blended images" : "")))
   }
 
-  /// Percent of some images that are classified right.
-  func accuracy(of graph: Graph, on data: any Dataset) throws -> Double {
-    let sum = try Evaluation.measure(
+  /// Loss and accuracy on some images, or agreement with the original where they have no labels.
+  func measure(_ graph: Graph, on data: any Dataset) throws -> LossSum {
+    try Evaluation.measure(
       graph, data, preset, scalar, teacher: original, outputs: outputs, stage: "validating",
       progress: progress)
-    return sum.accuracy
   }
 }
 

@@ -10,6 +10,9 @@ package struct PartAgreement: Sendable, Hashable {
   package var score: Double
   /// The share of equal decisions, in `0...1`.
   package var equalDecisions: Double?
+  /// The standard error of `score` where it is a share of equal decisions, by how that differs among
+  /// examples.
+  package var standardError = 0.0
   package var explained: Explained?
   package var cosine: Double?
 
@@ -55,9 +58,9 @@ package struct AgreementMeter: Sendable {
   }
 
   /// The least of all parts: a network is worth what its worst output is.
-  package var score: Double {
-    count == 0 ? 0 : parts.map(\.score).min() ?? 0
-  }
+  package var score: Double { count == 0 ? 0 : worst?.score ?? 0 }
+
+  package var worst: PartAgreement? { parts.min { $0.score < $1.score } }
 }
 
 /// Sums over examples of one part.
@@ -65,6 +68,9 @@ private struct Tally: Sendable {
   /// Equal answers and all answers, or twice what both say yes to and what either does.
   private var equal = 0.0
   private var all = 0.0
+  /// By example, of the share of equal answers.
+  private var shares = 0.0
+  private var squaredShares = 0.0
   private var cosine = 0.0
   private var vectors = 0.0
   /// Number by number, from a first value on, so that little cancels.
@@ -84,6 +90,13 @@ private struct Tally: Sendable {
     _ y: UnsafePointer<Float>, _ t: UnsafePointer<Float>, _ part: OutputMeaning.Part
   ) {
     let (place, stride) = (part.place, part.place.stride)
+    let (equalBefore, allBefore) = (equal, all)
+    defer {
+      let share = all > allBefore ? (equal - equalBefore) / (all - allBefore) : 1
+      shares += share
+      squaredShares += share * share
+      examples += 1
+    }
     switch part.kind.measure {
     case .choice:
       let classes = place.channels.count
@@ -145,7 +158,6 @@ private struct Tally: Sendable {
       errors[k] += (a - b) * (a - b)
       j += 1
     }
-    examples += 1
   }
 
   func agreement(_ part: OutputMeaning.Part, of output: String) -> PartAgreement {
@@ -164,13 +176,18 @@ private struct Tally: Sendable {
     result.score = min(
       1, max(0, result.equalDecisions ?? result.cosine ?? result.explained?.mean ?? 0))
     if !result.score.isFinite { result.score = 0 }
+    if result.equalDecisions != nil, examples > 1 {
+      let count = Double(examples)
+      let variance = max(0, squaredShares / count - (shares / count) * (shares / count))
+      result.standardError = (variance / (count - 1)).squareRoot()
+    }
     return result
   }
 
   /// Of a channel that hardly moves beside the kind's own scale, or of few examples, errors count in units
   /// of that.
   private func explained(_ part: OutputMeaning.Part) -> PartAgreement.Explained? {
-    guard examples > 0 else { return nil }
+    guard examples > 0, !origins.isEmpty else { return nil }
     let scales = (part.kind as? Numbers)?.scales
     let variances = variances(part.place)
     let largest = variances.max() ?? 0

@@ -57,6 +57,7 @@ package final class Evaluator {
       sum.loss += losses.reduce(0, +)
       sum.count += batch.count
       sum.correct = agreement.score * Double(sum.count)
+      sum.standardError = agreement.worst?.standardError ?? 0
       return sum
     }
     sum.add(

@@ -204,7 +204,9 @@ import Testing
       #expect(result.status == 0)
       let object =
         try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
-      #expect(Set(try #require(object).keys) == ["accuracy", "loss", "count", "images_per_second"])
+      #expect(
+        Set(try #require(object).keys)
+          == ["accuracy", "loss", "count", "images_per_second", "measure", "outputs"])
       let profile = try nap("profile", model, "--json")
       let keys = try JSONSerialization.jsonObject(with: Data(profile.output.utf8)) as? [String: Any]
       #expect(Set(try #require(keys).keys) == ["parameters", "macs", "layers", "units", "frozen"])

@@ -7,6 +7,8 @@ package struct LossSum: Sendable {
   /// Examples that are right; without labels, how much of each agrees with the teacher.
   package var correct = 0.0
   package var count = 0
+  /// Of agreement, the standard error of the worst output's share of equal decisions; else 0.
+  package var standardError = 0.0
 
   package init() {}
 
