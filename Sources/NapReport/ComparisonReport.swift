@@ -1,5 +1,5 @@
 /// What networks of several sizes are worth, by criterion.
-public struct ComparisonReport: Codable, Sendable, Equatable {
+public struct ComparisonReport: Report, Sendable, Equatable {
   public struct Point: Codable, Sendable, Equatable {
     /// Shares of the original network, in `0...1`.
     public var macs: Double

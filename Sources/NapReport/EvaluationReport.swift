@@ -1,5 +1,5 @@
 /// What a network is worth on a data set.
-public struct EvaluationReport: Codable, Sendable, Equatable {
+public struct EvaluationReport: Report, Sendable, Equatable {
   /// Percent of the images whose largest logit is the right one; beside a teacher, how far the worst output
   /// agrees with it.
   public var accuracy: Double

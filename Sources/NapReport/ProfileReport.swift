@@ -1,5 +1,5 @@
 /// What a network consists of: sizes and costs by layer, and what may be removed.
-public struct ProfileReport: Codable, Sendable, Equatable {
+public struct ProfileReport: Report, Sendable, Equatable {
   /// One node of the network.
   public struct Layer: Codable, Sendable, Equatable {
     public var name: String

@@ -1,5 +1,5 @@
 /// What pruning did to a network.
-public struct PruningReport: Codable, Sendable, Equatable {
+public struct PruningReport: Report, Sendable, Equatable {
   /// What is left of one layer with a weight.
   public struct Layer: Codable, Sendable, Equatable {
     public var name: String

@@ -1,5 +1,5 @@
 /// How well criteria predict what removing channels does.
-public struct SensitivityReport: Codable, Sendable, Equatable {
+public struct SensitivityReport: Report, Sendable, Equatable {
   /// A criterion and its agreement with the measurement.
   public struct Criterion: Codable, Sendable, Equatable {
     public var name: String

@@ -1,7 +1,7 @@
 import Foundation
 
 /// Where the time of one pass goes.
-public struct TimingReport: Codable, Sendable, Equatable {
+public struct TimingReport: Report, Sendable, Equatable {
   public struct Entry: Codable, Sendable, Equatable {
     /// The node the step belongs to; `nil` in sums over nodes.
     public var node: String?

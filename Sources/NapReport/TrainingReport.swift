@@ -1,5 +1,5 @@
 /// How a training run ended.
-public struct TrainingReport: Codable, Sendable, Equatable {
+public struct TrainingReport: Report, Sendable, Equatable {
   /// Percent, on the test split; absent where the data has none.
   public var accuracy: Double?
   /// Mean cross-entropy on the test split, in nats.

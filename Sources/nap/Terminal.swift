@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import NapKit
+import NapReport
 import NapTensor
 
 /// Standard error: messages, and progress as a bar on a terminal or as plain lines elsewhere.
@@ -95,6 +96,10 @@ final class Terminal {
       write("nap: stopped early; the network as it was then is in '\(place)'")
       throw stopped
     }
+  }
+
+  static func print(_ report: some Report, asJSON json: Bool) throws {
+    try print(json ? try report.renderedAsJSON() : report.renderedAsText())
   }
 
   /// Writes a result to standard output.

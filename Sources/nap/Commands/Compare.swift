@@ -87,8 +87,7 @@ struct Compare: ParsableCommand {
       network, progress: outputOptions.progress(terminal))
     terminal.clear()
     func show() throws {
-      try Terminal.print(
-        outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+      try Terminal.print(report, asJSON: outputOptions.json)
     }
     guard let destination else { return try show() }
     try destination.deliver {

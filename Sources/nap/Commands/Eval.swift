@@ -60,6 +60,6 @@ struct Eval: ParsableCommand {
     let terminal = Terminal()
     let report = try evaluation.run(network, progress: output.progress(terminal))
     terminal.clear()
-    try Terminal.print(output.json ? try report.renderedAsJSON() : report.renderedAsText())
+    try Terminal.print(report, asJSON: output.json)
   }
 }

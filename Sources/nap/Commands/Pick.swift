@@ -50,7 +50,7 @@ struct Pick: ParsableCommand {
     let directory = try RunDirectory(reading: self.directory)
     guard let output else {
       let report = PointsReport(points: directory.entries.map(\.point))
-      try Terminal.print(json ? try report.renderedAsJSON() : report.renderedAsText())
+      try Terminal.print(report, asJSON: json)
       return
     }
     let destination = try Destination(output, models: [], others: [directory.path])
@@ -64,7 +64,7 @@ struct Pick: ParsableCommand {
       try network.write(to: $0)
     } report: {
       let report = PointsReport(points: [entry.point])
-      try Terminal.print(json ? try report.renderedAsJSON() : report.renderedAsText())
+      try Terminal.print(report, asJSON: json)
     }
   }
 }

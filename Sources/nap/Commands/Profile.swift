@@ -64,10 +64,10 @@ struct Profile: ParsableCommand {
       var timing = Timing(mode: time, precision: precision, batchSize: batchSize)
       timing.byNode = byNode
       let report = try timing.run(network)
-      try Terminal.print(json ? try report.renderedAsJSON() : report.renderedAsText())
+      try Terminal.print(report, asJSON: json)
     } else {
       let report = try network.profile()
-      try Terminal.print(json ? try report.renderedAsJSON() : report.renderedAsText())
+      try Terminal.print(report, asJSON: json)
     }
   }
 }

@@ -245,8 +245,7 @@ struct Prune: ParsableCommand {
       try destination.deliver {
         try result.write(to: $0, sparse: sparse)
       } report: {
-        try Terminal.print(
-          outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+        try Terminal.print(report, asJSON: outputOptions.json)
       }
     }
   }

@@ -65,6 +65,6 @@ struct Sensitivity: ParsableCommand {
     let terminal = Terminal()
     let report = try analysis.run(network, progress: outputOptions.progress(terminal))
     terminal.clear()
-    try Terminal.print(outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+    try Terminal.print(report, asJSON: outputOptions.json)
   }
 }

@@ -126,8 +126,7 @@ struct Train: ParsableCommand {
       try destination.deliver {
         try result.write(to: $0)
       } report: {
-        try Terminal.print(
-          outputOptions.json ? try report.renderedAsJSON() : report.renderedAsText())
+        try Terminal.print(report, asJSON: outputOptions.json)
       }
     }
   }
