@@ -35,41 +35,15 @@ struct MemoryNeed: Hashable {
     weights = graph.constants.values.reduce(0) { $0 + copies * $1.count }
   }
 
-  /// - Throws: `UsageError` when it is more than there is.
-  func check(against free: Int?) throws {
-    guard let free, total > free else { return }
-    func text(_ bytes: Int) -> String {
-      String(format: "%.1f GiB", Double(bytes) / 1_073_741_824)
-    }
-    throw UsageError(
-      """
-      pruning needs about \(text(total)) of memory, but \(text(free)) are free: \(text(factors)) for \
-      the curvature, \(text(weights)) for weights, \(text(activations)) for a batch of images
-      """,
+  /// - Throws: `MemoryError` when it is more than there is.
+  func check() throws(MemoryError) {
+    let text = Memory.text
+    try Memory.check(
+      total,
+      for: """
+        pruning (\(text(factors)) for the curvature, \(text(weights)) for weights, \
+        \(text(activations)) for a batch of images)
+        """,
       recovery: "give a smaller --max-factor, which splits the curvature of large layers")
-  }
-}
-
-extension Int? {
-  /// Bytes of memory that are free or easily freed, in the machine and in its control group.
-  static var available: Int? {
-    func number(_ path: String) -> Int? {
-      (try? String(contentsOfFile: path, encoding: .utf8)).flatMap {
-        Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
-      }
-    }
-    var free: [Int] = []
-    if let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8),
-      let line = text.split(separator: "\n").first(where: { $0.hasPrefix("MemAvailable:") }),
-      let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-    {
-      free.append(1024 * kilobytes)
-    }
-    if let limit = number("/sys/fs/cgroup/memory.max"),
-      let used = number("/sys/fs/cgroup/memory.current")
-    {
-      free.append(max(0, limit - used))
-    }
-    return free.min()
   }
 }
