@@ -91,7 +91,8 @@ public struct Pruning: Sendable {
   /// Images the curvature is collected from, each time; `nil` leaves it to nap.
   public var curvatureImages: Int?
   /// Inputs of a layer that are taken for correlated with each other; more are split into blocks.
-  public var largestFactor = 4608
+  public var largestFactor = standardLargestFactor
+  public static let standardLargestFactor = 4608
   /// Rounds in which channels are removed; single weights take twice as many.
   ///
   /// The curvature is collected anew each time; `nil` leaves the number to nap.

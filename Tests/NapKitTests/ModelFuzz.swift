@@ -1,4 +1,5 @@
 import Foundation
+import NapData
 import NapEngine
 import NapGraph
 import NapKit
@@ -8,7 +9,7 @@ import Synchronization
 import Testing
 
 /// No file brings nap to trap: what it does not like, it refuses with a sentence, and what it takes can
-/// be profiled and run.
+/// be profiled, run and, some of it, pruned.
 ///
 /// `NAP_FUZZ_GRAPHS` says how many files, `NAP_FUZZ_FIRST` from which on. A trap ends the tests; the file
 /// is named before.
@@ -34,7 +35,10 @@ import Testing
         let network = try Network(contentsOf: path)
         read += 1
         _ = try network.profile()
-        ran += try Self.run(network.graph, index) ? 1 : 0
+        guard try Self.isSmall(network.graph) else { continue }
+        try Self.run(network.graph, index)
+        ran += 1
+        if index % 8 == 0 { try Self.prune(network, in: folder, index) }
       } catch let error as any NapTensor.RecoverableError {
         #expect(!error.problem.isEmpty)
       }
@@ -43,13 +47,16 @@ import Testing
     #expect(first > 0 || (read > 100 && ran > 100))
   }
 
-  /// Runs a network of a size that takes no time; says whether it is one.
-  private static func run(_ graph: Graph, _ index: Int) throws -> Bool {
+  /// Whether running a network takes no time.
+  private static func isSmall(_ graph: Graph) throws -> Bool {
+    let shapes = try graph.shapes(batch: graph.batchSize(2))
+    return shapes.reduce(0) { $0 + $1.product } < 1 << 18
+      && graph.macsByNode(shapes: shapes).reduce(0, +) < 1 << 22
+  }
+
+  /// On noise, in one mode or another.
+  private static func run(_ graph: Graph, _ index: Int) throws {
     let batch = graph.batchSize(2)
-    let shapes = try graph.shapes(batch: batch)
-    let work = shapes.reduce(0) { $0 + $1.product }
-    let products = graph.macsByNode(shapes: shapes).reduce(0, +)
-    guard work < 1 << 18, products < 1 << 22 else { return false }
     let modes: [PlanMode] = [.inference, .inference, .training, .curvature]
     let mode = modes[index % modes.count]
     let plan = try Plan(graph, mode: mode, batch: batch)
@@ -64,7 +71,21 @@ import Testing
       }
       plan.backward()
     }
-    return true
+  }
+
+  /// By what a few examples of noise tell.
+  private static func prune(_ network: Network, in folder: URL, _ index: Int) throws {
+    var random = Seed(33).derived(index).generator()
+    let shape = [24] + network.imageShape
+    guard shape.product < 1 << 16 else { return }
+    let path = folder.appending(path: "x.npy").path
+    let noise = (0..<shape.product).map { _ in random.uniform() }
+    try NumPyFile.write(Tensor(shape: shape, floats: noise), to: path)
+    var pruning = Pruning(source: try DataSource(path: path, preset: "plain"))
+    pruning.goal = .parameters(0.7)
+    pruning.epochs = 0
+    pruning.curvatureImages = 8
+    _ = try pruning.run(network)
   }
 
   private static func nameFileOnTrap() {

@@ -16,7 +16,7 @@ struct Folding {
       || (node.operatorType == "CastLike" && node.inputs.first??.constant != nil)
       || node.inputs.allSatisfy { $0 == nil || $0?.constant != nil }
     guard isKnown else { return nil }
-    try Self.checkMemory(node.inputs.reduce(0) { $0 + ($1?.constant?.count ?? 0) }, "it")
+    try Self.checkMemory(node.inputs.reduce(0) { $0 + ($1?.constant?.count ?? 0) }, "computing it")
     if let function = Self.functions[node.operatorType] { return [try function(node)] }
     guard let type = registry[node.operatorType] else { return nil }
     let imported = try type.importing(node)
