@@ -113,6 +113,7 @@ let package = Package(
       [
         "NapData", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators", "NapOutputs",
         "NapPruning", "NapReport", "NapSearch", "NapTensor", "NapTestSupport", "NapTraining",
+        protobuf,
       ]),
     tests("napTests", ["nap", "NapData", "NapKit", "NapTensor", "NapTestSupport"]),
   ],

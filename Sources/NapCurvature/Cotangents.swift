@@ -1,4 +1,5 @@
 import NapEngine
+import NapGraph
 import NapKernels
 package import NapOutputs
 import NapTensor
@@ -67,7 +68,9 @@ final class CurvaturePass {
   private var cotangents: Cotangents
 
   /// - Parameter outputs: guessed from their shapes where it is `nil`.
-  init(_ plan: Plan, kind: CurvatureKind, outputs: Outputs?, seed: Seed) {
+  /// - Throws: `GraphError` when the numbers of an output cannot be told apart by example.
+  init(_ plan: Plan, kind: CurvatureKind, outputs: Outputs?, seed: Seed) throws {
+    try plan.graph.checkExamples()
     self.plan = plan
     cotangents = Cotangents(
       kind: kind, outputs: outputs ?? Outputs(guessing: plan.outputShapes), seed: seed)

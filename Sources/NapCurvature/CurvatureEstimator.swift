@@ -34,7 +34,7 @@ package final class CurvatureEstimator {
     self.graph = graph
     let plan = try Plan(
       graph, parameters: parameters, mode: .curvature, scalar: scalar, batch: batch)
-    pass = CurvaturePass(plan, kind: kind, outputs: outputs, seed: seed)
+    pass = try CurvaturePass(plan, kind: kind, outputs: outputs, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     let layers = graph.affineLayers(shapes: shapes).filter { nodes?.contains($0.index) ?? true }
     for layer in layers {

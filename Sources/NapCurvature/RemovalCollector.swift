@@ -27,7 +27,7 @@ package final class RemovalCollector {
     byPosition: Bool? = nil, seed: Seed
   ) throws {
     let plan = try Plan(graph, mode: .curvature, batch: batch, tapsAreDense: true)
-    pass = CurvaturePass(plan, kind: .model, outputs: outputs, seed: seed)
+    pass = try CurvaturePass(plan, kind: .model, outputs: outputs, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     for layer in graph.affineLayers(shapes: shapes) {
       guard let directions = directions[layer.index] else { continue }

@@ -30,7 +30,7 @@ package final class GradientCollector {
     _ graph: Graph, kind: CurvatureKind, outputs: Outputs? = nil, batch: Int, seed: Seed
   ) throws {
     let plan = try Plan(graph, mode: .curvature, batch: batch, tapsAreDense: true)
-    pass = CurvaturePass(plan, kind: kind, outputs: outputs, seed: seed)
+    pass = try CurvaturePass(plan, kind: kind, outputs: outputs, seed: seed)
     let shapes = try graph.shapes(inputs: plan.inputShapes)
     for layer in graph.affineLayers(shapes: shapes) {
       sums[layer.index] = GradientSums(layer)

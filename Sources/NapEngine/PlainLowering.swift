@@ -12,7 +12,8 @@ package enum PlainLowering {
     let inputShapes = node.inputs.map(plan.shape)
     let outputShapes = node.outputs.map(plan.shape)
     let outputs = node.outputs.map { plan.define($0, Layout(dense: plan.shape($0))) }
-    plan.run(op.name, touching: inputs + outputs) { memory in
+    let taken = bytesOfNumber * (inputShapes + outputShapes).reduce(0) { $0 + $1.product }
+    plan.run(op.name, touching: inputs + outputs, taking: taken) { memory in
       let results = op.forward(zip(inputs, inputShapes).map { tensor(memory.floats($0), $1) })
       for (result, output) in zip(results, outputs) { write(result, to: memory.floats(output)) }
     }
@@ -27,7 +28,8 @@ package enum PlainLowering {
       let given = cotangents
       plan.run(
         "\(op.name) gradient",
-        touching: inputs + outputs + given.compactMap { $0 } + results.compactMap { $0 }
+        touching: inputs + outputs + given.compactMap { $0 } + results.compactMap { $0 },
+        taking: 2 * taken
       ) { memory in
         let pulled = op.pullback(
           zip(inputs, inputShapes).map { tensor(memory.floats($0), $1) },
@@ -54,6 +56,9 @@ package enum PlainLowering {
       }
     }
   }
+
+  /// A tensor, a sum in double precision, and where it comes from.
+  private static let bytesOfNumber = 24
 
   private static func tensor(_ pointer: UnsafeMutablePointer<Float>, _ shape: [Int]) -> Tensor {
     Tensor(shape: shape, floats: Array(UnsafeBufferPointer(start: pointer, count: shape.product)))

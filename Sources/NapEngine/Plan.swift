@@ -62,14 +62,20 @@ package final class Plan {
   ///   - parameters: weights that the caller goes on with; the graph's own where there are none.
   ///   - savesMemory: whether what can be computed again cheaply is not kept for the backward pass.
   ///   - tapsAreDense: whether inputs are handed to taps dense always.
-  /// - Throws: `GraphError` when shapes do not fit, `PlanError` when a node cannot be compiled.
+  /// - Throws: `GraphError` when shapes do not fit, `PlanError` when a node cannot be compiled,
+  ///   `MemoryError` when it would take more memory than there is; none is taken then.
   package init(
     _ graph: Graph, parameters: Parameters? = nil, mode: PlanMode = .inference,
     scalar: Scalar = .float32, batch: Int, inputShapes: [[Int]]? = nil, savesMemory: Bool = false,
     tapsAreDense: Bool = false
   ) throws {
-    let parameters = parameters ?? Parameters(graph)
     let shapes = try graph.shapes(inputs: inputShapes ?? graph.inputShapes(batch: batch))
+    if let shape = shapes.first(where: { $0.count > Layout.mostAxes }) {
+      throw PlanError(
+        "a tensor with \(shape.count) axes cannot be computed with, \(Layout.mostAxes) are the most"
+      )
+    }
+    let parameters = parameters ?? Parameters(graph)
     let builder = PlanBuilder(mode: mode, scalar: scalar, shapes: shapes, parameters: parameters)
     let box = TapBox()
     let inputBuffers = graph.inputs.map { port in
@@ -77,6 +83,7 @@ package final class Plan {
       builder.define(port.value, as: buffer)
       return buffer
     }
+    builder.graphInputs = inputBuffers
     let nodes = Self.fusedNodes(
       graph,
       FusionContext(
@@ -104,10 +111,7 @@ package final class Plan {
         return try PlainLowering.lower(node, into: builder)
       }
       backward.append((node.index, emit))
-      if mode == .curvature, node.op is any AffineOperator,
-        builder.isConstant(node.inputs[1]),
-        builder.needsGradient(node.outputs[0])
-      {
+      if mode == .curvature, builder.hasFactors(node), builder.needsGradient(node.outputs[0]) {
         backward.append(
           (node.index, { try Self.emitTap(node, builder, box, isDense: tapsAreDense) }))
       }
@@ -138,11 +142,11 @@ package final class Plan {
       }
     }
 
-    let layoutOfMemory = Self.assign(builder)
-    memory = layoutOfMemory.memory
-    arena = layoutOfMemory.arena
-    arenaBytes = layoutOfMemory.arena.bytes
-    owned = builder.owned
+    let assigned = try Self.assign(builder, batch: batch)
+    memory = assigned.memory
+    arena = assigned.arena
+    arenaBytes = assigned.arena.bytes
+    owned = assigned.owned
     layouts = builder.buffers.map(\.layout)
     (preparation, steps) = builder.takeSteps()
     for step in preparation + steps {
@@ -255,8 +259,7 @@ extension Plan {
       let begins =
         builder.mode == .training
         ? node.inputs.contains(where: builder.trains)
-        : node.op is any AffineOperator && node.inputs.count > 1
-          && builder.isConstant(node.inputs[1])
+        : builder.hasFactors(node)
       if begins || node.inputs.contains(where: builder.needsGradient) {
         node.outputs.forEach(builder.setNeedsGradient)
       }
@@ -303,7 +306,10 @@ extension Plan {
     }
   }
 
-  private static func assign(_ builder: PlanBuilder) -> (memory: PlanMemory, arena: AlignedBuffer) {
+  /// Takes the memory of all buffers, if there is that much.
+  private static func assign(_ builder: PlanBuilder, batch: Int) throws(MemoryError) -> (
+    memory: PlanMemory, arena: AlignedBuffer, owned: [AlignedBuffer]
+  ) {
     var first: [Int: Int] = [:]
     var last: [Int: Int] = [:]
     // Preparation runs before everything else; its scratch memory shares the arena.
@@ -315,23 +321,57 @@ extension Plan {
       }
     }
     let planned = builder.buffers.indices.filter {
-      builder.buffers[$0].root == $0 && builder.buffers[$0].fixed == nil && first[$0] != nil
+      builder.buffers[$0].root == $0 && builder.buffers[$0].place == .arena && first[$0] != nil
     }
     let plan = MemoryPlan(
       planned.map {
         MemoryPlan.Lifetime(
           bytes: builder.buffers[$0].layout.bytes, first: first[$0] ?? 0, last: last[$0] ?? 0)
       })
+    let ownPlaces = builder.buffers.indices.filter {
+      builder.buffers[$0].root == $0 && builder.buffers[$0].place == .own
+    }
+    let ownBytes = ownPlaces.reduce(0) { $0 + builder.buffers[$1].layout.bytes }
+    try Memory.check(
+      plan.arenaBytes + ownBytes + builder.bytesBeside,
+      for: "\(builder.mode.verb) the network on \(batch) examples at once",
+      recovery: batch > 1 ? "give a smaller --batch-size" : nil)
     let arena = AlignedBuffer(bytes: max(64, plan.arenaBytes))
+    let owned = ownPlaces.map { AlignedBuffer(bytes: builder.buffers[$0].layout.bytes) }
     let addresses = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(
       capacity: max(1, builder.buffers.count))
     addresses.initialize(repeating: arena.address, count: max(1, builder.buffers.count))
     for (buffer, offset) in zip(planned, plan.offsets) {
       addresses[buffer] = arena.address + offset
     }
+    for (buffer, memory) in zip(ownPlaces, owned) { addresses[buffer] = memory.address }
     for (index, buffer) in builder.buffers.enumerated() {
-      addresses[index] = buffer.fixed ?? addresses[buffer.root]
+      addresses[index] =
+        if case .outside(let address) = buffer.place { address } else { addresses[buffer.root] }
     }
-    return (PlanMemory(addresses: addresses), arena)
+    return (PlanMemory(addresses: addresses), arena, owned)
+  }
+}
+
+// MARK: Memory beside a plan
+extension PlanBuilder {
+  /// What those need at the same time who feed and run the plan: batches on their way, what steps take
+  /// while they run, and what an optimizer keeps of every parameter.
+  fileprivate var bytesBeside: Int {
+    let inputs = graphInputs.reduce(0) { $0 + layout($1).bytes }
+    let trained = mode == .training ? parameters.trained.reduce(0) { $0 + parameters.count($1) } : 0
+    return Self.batchesOnTheirWay * inputs + bytesTaken + 12 * trained
+  }
+
+  private static let batchesOnTheirWay = 4
+}
+
+extension PlanMode {
+  fileprivate var verb: String {
+    switch self {
+    case .inference: "running"
+    case .training: "training"
+    case .curvature: "collecting the curvature of"
+    }
   }
 }

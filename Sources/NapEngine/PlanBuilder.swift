@@ -61,13 +61,23 @@ package final class PlanBuilder {
     var layout: Layout
     /// The buffer whose memory this one shares.
     var root: Int
-    /// Memory outside the arena: parameters, inputs, outputs, prepared weights.
-    var fixed: UnsafeMutableRawPointer?
+    var place = Place.arena
+  }
+  /// Where the memory of a buffer is.
+  enum Place: Equatable {
+    case arena
+    /// Memory of its own that keeps its contents: inputs, outputs, prepared weights.
+    case own
+    /// Somebody else's: parameters.
+    case outside(UnsafeMutableRawPointer)
   }
   private(set) var buffers: [Buffer] = []
-  private(set) var owned: [AlignedBuffer] = []
+  /// Bytes that the step that takes most takes while it runs.
+  private(set) var bytesTaken = 0
   private(set) var preparation: [PlanStep] = []
   private(set) var steps: [PlanStep] = []
+  /// Memory that the caller writes to before every run.
+  var graphInputs: [BufferID] = []
   private(set) var parameterGradients: [ValueID: BufferID] = [:]
   private var current: [ValueID: BufferID] = [:]
   private var reordered: [Int: [(Layout, BufferID)]] = [:]
@@ -103,24 +113,19 @@ extension PlanBuilder {
 
   /// Memory in the arena, alive from the first to the last step that touches it.
   package func makeBuffer(_ layout: Layout) -> BufferID {
-    buffers.append(Buffer(layout: layout, root: buffers.count, fixed: nil))
-    return BufferID(index: buffers.count - 1)
+    makeBuffer(layout, .arena)
   }
 
   /// Memory that keeps its contents from step to step.
-  package func makeFixedBuffer(_ layout: Layout) -> BufferID {
-    let memory = AlignedBuffer(bytes: layout.bytes)
-    owned.append(memory)
-    return makeBuffer(layout, at: memory.address)
-  }
+  package func makeFixedBuffer(_ layout: Layout) -> BufferID { makeBuffer(layout, .own) }
 
   /// Memory for what preparation writes.
   package func makePreparedBuffer(_ layout: Layout) -> BufferID {
     preparesInPlace ? makeBuffer(layout) : makeFixedBuffer(layout)
   }
 
-  func makeBuffer(_ layout: Layout, at address: UnsafeMutableRawPointer) -> BufferID {
-    buffers.append(Buffer(layout: layout, root: buffers.count, fixed: address))
+  private func makeBuffer(_ layout: Layout, _ place: Place) -> BufferID {
+    buffers.append(Buffer(layout: layout, root: buffers.count, place: place))
     return BufferID(index: buffers.count - 1)
   }
 
@@ -132,7 +137,7 @@ extension PlanBuilder {
       layout.bytes == source.layout.bytes,
       "\(layout) \(layout.shape) does not fit the memory of \(source.layout) \(source.layout.shape)"
     )
-    buffers.append(Buffer(layout: layout, root: source.root, fixed: source.fixed))
+    buffers.append(Buffer(layout: layout, root: source.root, place: source.place))
     return BufferID(index: buffers.count - 1)
   }
 
@@ -210,7 +215,7 @@ extension PlanBuilder {
   /// be overwritten.
   package func reusable(_ value: ValueID) -> BufferID? {
     guard lastReaders[value] == node, let buffer = current[value],
-      buffers[buffer.index].fixed == nil
+      buffers[buffer.index].place == .arena
     else { return nil }
     func sharesMemory(_ other: BufferID) -> Bool {
       buffers[other.index].root == buffers[buffer.index].root && !overwritten.contains(other)
@@ -225,7 +230,7 @@ extension PlanBuilder {
   package func takeOver(_ buffer: BufferID) -> BufferID {
     overwritten.insert(buffer)
     let old = buffers[buffer.index]
-    buffers.append(Buffer(layout: old.layout, root: old.root, fixed: nil))
+    buffers.append(Buffer(layout: old.layout, root: old.root))
     return BufferID(index: buffers.count - 1)
   }
 
@@ -242,7 +247,7 @@ extension PlanBuilder {
   package func parameter(_ value: ValueID) -> BufferID {
     if let known = parameterBuffers[value] { return known }
     let buffer = makeBuffer(
-      Layout(dense: shape(value)), at: UnsafeMutableRawPointer(parameters.pointer(value)))
+      Layout(dense: shape(value)), .outside(UnsafeMutableRawPointer(parameters.pointer(value))))
     parameterBuffers[value] = buffer
     return buffer
   }
@@ -336,6 +341,12 @@ extension PlanBuilder {
     }
   }
 
+  /// Whether a node multiplies its input by a weight of the network's own.
+  func hasFactors(_ node: PlanNode) -> Bool {
+    guard let op = node.op as? any AffineOperator, isConstant(node.inputs[1]) else { return false }
+    return op.affineShape(node.inputs.map(shape)) != nil
+  }
+
   /// Whether a parameter is trained by this plan.
   package func trains(_ value: ValueID) -> Bool {
     guard mode == .training, let role = parameters.roles[value] else { return false }
@@ -381,10 +392,12 @@ extension PlanBuilder {
   /// - Parameters:
   ///   - kernel: its name, where it is one.
   ///   - output: where its result goes; for those who measure.
+  ///   - taken: bytes that it takes while it runs and gives back.
   package func run(
     _ label: String, touching touched: [BufferID], kernel: String = "", output: BufferID? = nil,
-    _ body: @escaping (PlanMemory) -> Void
+    taking taken: Int = 0, _ body: @escaping (PlanMemory) -> Void
   ) {
+    bytesTaken = max(bytesTaken, taken)
     steps.append(loop(label, touched, kernel, output, body))
   }
 

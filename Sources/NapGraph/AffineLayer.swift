@@ -35,6 +35,11 @@ package struct AffineLayer: Sendable {
     return result
   }
 
+  /// Places in a kernel that a feature is read at.
+  package var positionsInKernel: Int { weight.shape.dropFirst(2).product }
+  /// Of one group; 0 where there are none.
+  package var inputFeatures: Int { shape.inputs / max(1, positionsInKernel) }
+
   /// Whether all readers add the same bias, or none.
   package var biasesAgree: Bool {
     readers.allSatisfy { reader in
@@ -53,9 +58,8 @@ extension Graph {
     var order: [Reading] = []
     var readers: [Reading: [AffineLayer.Reader]] = [:]
     for (index, node) in nodes.enumerated() {
-      guard let op = node.op as? any AffineOperator, constants[node.inputs[1]] != nil,
-        var shape = op.affineShape(node.inputs.map { shapes[$0.index] })
-      else { continue }
+      guard let (op, form) = affineForm(of: node, shapes) else { continue }
+      var shape = form
       var inputShape = shapes[node.inputs[0].index]
       if op.patchesArePositionMajor { splitRows(of: &inputShape, &shape, shapes) }
       let reading = Reading(
@@ -73,6 +77,19 @@ extension Graph {
       return AffineLayer(
         readers: readers, weight: weight, isShared: uses[reading.weight] != readers.count)
     }
+  }
+
+  /// What a node is that multiplies its input by a weight of the network's own; `nil` for all others,
+  /// such as products with vectors or with stacks of matrices.
+  ///
+  /// - Parameter shapes: of all values.
+  package func affineForm(of node: Node, _ shapes: [[Int]]) -> (
+    op: any AffineOperator, shape: AffineShape
+  )? {
+    guard let op = node.op as? any AffineOperator, constants[node.inputs[1]] != nil,
+      let shape = op.affineShape(node.inputs.map { shapes[$0.index] })
+    else { return nil }
+    return (op, shape)
   }
 
   /// How often nodes read each constant; being an output counts too.

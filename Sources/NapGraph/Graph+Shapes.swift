@@ -36,6 +36,9 @@ extension Graph {
       }
       shapes[port.value.index] = shape
     }
+    for (port, shape) in zip(inputs, given) where shape.elementCount == nil {
+      throw .invalid("input '\(name(of: port.value))' cannot have the shape \(shape)")
+    }
     for (value, tensor) in constants { shapes[value.index] = tensor.shape }
     for node in nodes {
       let inferred = try infer(node, node.inputs.map { shapes[$0.index] })
@@ -45,8 +48,12 @@ extension Graph {
   }
 
   private func infer(_ node: Node, _ inputs: [[Int]]) throws(GraphError) -> [[Int]] {
-    do {
-      return try node.op.infer(inputs)
+    do throws(OperatorError) {
+      let shapes = try node.op.infer(inputs)
+      if let shape = shapes.first(where: { $0.elementCount == nil }) {
+        throw OperatorError("its result would have the impossible shape \(shape)")
+      }
+      return shapes
     } catch {
       throw .node(
         name: node.name, type: node.op.name, problem: error.problem, recovery: error.recovery)

@@ -27,9 +27,9 @@ extension Graph {
     _ = try shapes(batch: 2)
   }
 
-  /// Values that are computed and hold whole numbers.
+  /// Values that hold whole numbers: computed ones, and constants.
   package var integerValues: Set<ValueID> {
-    var result: Set<ValueID> = []
+    var result = Set(constants.filter { !$0.value.isFloat }.keys)
     for node in nodes {
       for (index, value) in node.outputs.enumerated()
       where node.op.elementType(ofOutput: index) != .float32 {

@@ -124,7 +124,10 @@ package enum GraphError: RecoverableError, Equatable {
   case node(name: String, type: String, problem: String, recovery: String?)
   case inputCount(expected: Int, given: Int)
   case inputShape(name: String, expected: String, given: [Int])
+  /// One whose first axis does not count examples.
+  case output(name: String)
   case invalid(String)
+  case memory(MemoryError)
 
   package var problem: String {
     switch self {
@@ -133,13 +136,17 @@ package enum GraphError: RecoverableError, Equatable {
       "the network has \(expected) inputs, \(given) were given"
     case .inputShape(let name, let expected, let given):
       "input '\(name)' expects shape \(expected), but \(given.map(String.init).joined(separator: "x")) was given"
+    case .output(let name): "the first axis of output '\(name)' does not count examples"
     case .invalid(let problem): problem
+    case .memory(let error): error.problem
     }
   }
 
   package var recovery: String? {
     switch self {
     case .node(_, _, _, let recovery): recovery
+    case .memory(let error): error.recovery
+    case .output: "export the network without that output"
     default: nil
     }
   }

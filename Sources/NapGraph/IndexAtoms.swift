@@ -1,3 +1,5 @@
+import NapTensor
+
 /// All index atoms of a graph, united as its operators declare.
 ///
 /// Every index of every axis of every value is an atom. A class of atoms that is not frozen is
@@ -19,7 +21,10 @@ package struct IndexAtoms: Sendable {
   private var parent: [Int] = []
   private var reasons: [Int: String] = [:]
 
-  /// - Throws: when the shapes of the graph cannot be inferred.
+  /// What an atom takes: its class, its places in what operators declare, and why it is frozen.
+  private static let bytesOfAtom = 256
+
+  /// - Throws: when the shapes of the graph cannot be inferred, or there is no memory for so many indices.
   package init(_ graph: Graph) throws(GraphError) {
     shapes = try graph.shapes(batch: 1)
     var total = 0
@@ -31,6 +36,13 @@ package struct IndexAtoms: Sendable {
         })
     }
     count = total
+    do {
+      try Memory.check(
+        Self.bytesOfAtom * total,
+        for: "finding out what goes together among \(total) indices of the network's axes")
+    } catch {
+      throw .memory(error)
+    }
     var links = graph.nodes.map { Self.links(of: $0, shapes, alternative: 0) }
     unite(links, graph)
     // Where one reading of a reshape leaves an axis frozen, another may not.

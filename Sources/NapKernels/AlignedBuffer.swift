@@ -1,3 +1,5 @@
+import NapTensor
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -15,7 +17,7 @@ package final class AlignedBuffer {
     let rounded = max(64, bytes)
     var pointer: UnsafeMutableRawPointer?
     let status = posix_memalign(&pointer, rounded >= pageSize ? pageSize : 64, rounded)
-    guard status == 0, let pointer else { preconditionFailure("out of memory: \(bytes) bytes") }
+    guard status == 0, let pointer else { Memory.exhausted(bytes) }
     #if os(Linux)
       // Huge pages: fewer address translations on the large arenas of a plan.
       if rounded >= pageSize { madvise(pointer, rounded, 14) }

@@ -114,16 +114,10 @@ extension Network {
 }
 
 extension Graph {
-  /// The batch size to use: what is wanted, unless the network has been written for one size only.
-  package func batchSize(_ wanted: Int) -> Int {
-    if case .fixed(let size)? = inputs.first?.dimensions.first { size } else { wanted }
-  }
-
   /// The batch size to use where the user gives none: no more than what is wanted, and no more than
   /// what fits some bytes of values and gradients.
   package func batchSize(upTo wanted: Int, within bytes: Int = 4 << 30) -> Int {
-    if case .fixed(let size)? = inputs.first?.dimensions.first { return size }
-    guard let each = try? activationBytes(batch: 1) else { return wanted }
+    guard isBatchOpen, let each = try? activationBytes(batch: 1) else { return batchSize(wanted) }
     return max(1, min(wanted, bytes / max(1, each)))
   }
 

@@ -6,70 +6,45 @@ import NapTensor
 /// What pruning a network needs at most, in bytes: known before it starts.
 struct MemoryNeed: Hashable {
   /// Kronecker factors, their inverses, and what sums them up.
-  var factors = 0
+  private var factors = 0.0
   /// Weights in all the forms that are held at once.
-  var weights = 0
+  private var weights = 0
   /// Activations and gradients of one batch.
-  var activations = 0
-
-  var total: Int { factors + weights + activations }
+  private var activations = 0
 
   init(_ graph: Graph, largestFactor: Int, granularity: Pruning.Granularity) throws {
     activations = try graph.activationBytes(batch: graph.curvatureBatch(of: .max))
     let shapes = try graph.shapes(batch: 1)
-    var largest = 0
+    var largest = 0.0
+    // Squares of what a file may ask for are beyond integers.
+    func square(_ size: Int) -> Double { Double(size) * Double(size) }
     for shape in graph.affineLayers(shapes: shapes).map(\.shape) {
-      let squares = shape.blocks(upTo: largestFactor).map { $0.count * $0.count }
-      let outputs = shape.outputs * shape.outputs
+      let squares = shape.blocks(upTo: largestFactor).map { square($0.count) }
+      let outputs = square(shape.outputs)
       // In double precision, each with its inverse; or the inverse, and what removals change with it in
       // double and in single precision.
       let isTried = granularity == .channels && squares.count == 1
-      factors += isTried ? 4 * shape.groups * squares[0] : 0
-      factors += 16 * shape.groups * (squares.reduce(0, +) + outputs)
+      let groups = Double(shape.groups)
+      factors += isTried ? 4 * groups * squares[0] : 0
+      factors += 16 * groups * (squares.reduce(0, +) + outputs)
       largest = max(largest, squares.max() ?? 0, outputs)
     }
     // Work space of the threads, and what a factorization takes beside its matrix.
-    factors += largest * (4 * ProcessInfo.processInfo.activeProcessorCount + 16)
+    factors += largest * Double(4 * ProcessInfo.processInfo.activeProcessorCount + 16)
     // As in the file, as parameters, and in double precision; single weights also have scores.
     let copies = granularity != .channels ? 40 : 24
     weights = graph.constants.values.reduce(0) { $0 + copies * $1.count }
   }
 
-  /// - Throws: `UsageError` when it is more than there is.
-  func check(against free: Int?) throws {
-    guard let free, total > free else { return }
-    func text(_ bytes: Int) -> String {
-      String(format: "%.1f GiB", Double(bytes) / 1_073_741_824)
-    }
-    throw UsageError(
-      """
-      pruning needs about \(text(total)) of memory, but \(text(free)) are free: \(text(factors)) for \
-      the curvature, \(text(weights)) for weights, \(text(activations)) for a batch of images
-      """,
+  /// - Throws: `MemoryError` when it is more than there is.
+  func check() throws(MemoryError) {
+    let (text, factors) = (Memory.text, Int(min(factors, 0x1p60)))
+    try Memory.check(
+      factors + weights + activations,
+      for: """
+        the curvature (\(text(factors)) for its factors, \(text(weights)) for weights, \
+        \(text(activations)) for a batch of images)
+        """,
       recovery: "give a smaller --max-factor, which splits the curvature of large layers")
-  }
-}
-
-extension Int? {
-  /// Bytes of memory that are free or easily freed, in the machine and in its control group.
-  static var available: Int? {
-    func number(_ path: String) -> Int? {
-      (try? String(contentsOfFile: path, encoding: .utf8)).flatMap {
-        Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
-      }
-    }
-    var free: [Int] = []
-    if let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8),
-      let line = text.split(separator: "\n").first(where: { $0.hasPrefix("MemAvailable:") }),
-      let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-    {
-      free.append(1024 * kilobytes)
-    }
-    if let limit = number("/sys/fs/cgroup/memory.max"),
-      let used = number("/sys/fs/cgroup/memory.current")
-    {
-      free.append(max(0, limit - used))
-    }
-    return free.min()
   }
 }

@@ -35,8 +35,8 @@ package struct OutputRecognition {
     ends = NetworkEnds(network, keeping: Set(said.filter { $0.value.isAboutEnds }.keys))
     isLabelled = data.isLabelled
     for name in said.keys.sorted() { try check(name) }
-    try ends.trunk.check(fits: data)
     try checkBatchAxes()
+    try ends.trunk.check(fits: data)
     let samples = try samples(of: data, preset, seed)
     var atoms = try IndexAtoms(ends.trunk)
     let features = featureRoots(&atoms)
@@ -67,15 +67,8 @@ package struct OutputRecognition {
 
   /// Numbers of examples can only be told apart where the first axis counts examples.
   private func checkBatchAxes() throws {
-    let sizes = trunk.isBatchOpen ? [2, 3] : [trunk.batchSize(1)]
-    for size in sizes {
-      let shapes = try trunk.shapes(batch: size)
-      for port in trunk.outputs where shapes[port.value.index].first != size {
-        throw UsageError(
-          "the first axis of output '\(ends.name(ofOutput: port.value))' does not count examples",
-          recovery: "export the network without that output")
-      }
-    }
+    guard let output = try trunk.outputWithoutExamples() else { return }
+    throw GraphError.output(name: ends.name(ofOutput: output))
   }
 
   /// What the network says of some examples.
@@ -376,11 +369,5 @@ private struct OutputTraits {
       && sureness / count > 0.2 + 1.1 / Double(channels)
       && channels > (place.positions > 1 ? 4 : 2) && margins / count < Self.largestMargin
       && 2 * winners.count >= min(channels, Int(count) / 4)
-  }
-}
-
-extension Graph {
-  var isBatchOpen: Bool {
-    if case .dynamic? = inputs.first?.dimensions.first { true } else { false }
   }
 }

@@ -91,7 +91,8 @@ public struct Pruning: Sendable {
   /// Images the curvature is collected from, each time; `nil` leaves it to nap.
   public var curvatureImages: Int?
   /// Inputs of a layer that are taken for correlated with each other; more are split into blocks.
-  public var largestFactor = 4608
+  public var largestFactor = standardLargestFactor
+  public static let standardLargestFactor = 4608
   /// Rounds in which channels are removed; single weights take twice as many.
   ///
   /// The curvature is collected anew each time; `nil` leaves the number to nap.
@@ -145,6 +146,7 @@ public struct Pruning: Sendable {
           "choose one of \(allCriteria.filter { $0.scoresWeights }.map { $0.name }.joined(separator: ", "))"
       )
     }
+    if case .pattern(_, let size) = granularity { try checkPattern(of: size, fits: network.graph) }
     let names = Set(network.graph.nodes.map(\.name))
     if let unknown = frozenNodes.first(where: { !names.contains($0) }) {
       throw UsageError(
@@ -190,8 +192,7 @@ public struct Pruning: Sendable {
       try original.check(taughtBy: imitated, batch: batch)
     }
     if criterion.evidence.contains(.factors) {
-      try MemoryNeed(original, largestFactor: largestFactor, granularity: granularity)
-        .check(against: .available)
+      try MemoryNeed(original, largestFactor: largestFactor, granularity: granularity).check()
     }
     let directory = try runDirectory.map { try RunDirectory(creating: $0) }
     let restored = try RestoredNormalizations(
@@ -276,6 +277,15 @@ public struct Pruning: Sendable {
         "'\(graph.name(of: broken))' of the pruned network is not a number; nothing was written",
         recovery: "ask for less, or give a larger --damping")
     }
+  }
+
+  /// - Throws: `UsageError` when a pattern of so many neighbours would leave every layer as it is.
+  private func checkPattern(of size: Int, fits graph: Graph) throws {
+    let layers = graph.affineLayers(shapes: try graph.shapes(batch: 1))
+    guard !layers.contains(where: { $0.inputFeatures % size == 0 }) else { return }
+    throw UsageError(
+      "no layer has a multiple of \(size) input channels, which \(granularity) shares out",
+      recovery: "choose a smaller pattern, such as 2:4")
   }
 
   private static let fewestExamples = 3

@@ -16,7 +16,7 @@ public struct SensitivityAnalysis: Sendable {
   /// Images the loss is measured on, drawn from 32 times as many.
   public var images = 512
   public var curvatureImages: Int?
-  public var largestFactor = 4608
+  public var largestFactor = Pruning.standardLargestFactor
   public var seed: UInt64 = 0
   /// What outputs are, by name, where nap is not to find it out.
   public var outputs: [String: OutputChoice] = [:]
@@ -34,6 +34,7 @@ public struct SensitivityAnalysis: Sendable {
       network.graph, data: data, preset: source.preset, said: outputs, seed: Seed(seed))
     try recognition.announce(progress)
     let (graph, outputs) = (recognition.ends.trunk, recognition.outputs)
+    try MemoryNeed(graph, largestFactor: largestFactor, granularity: .channels).check()
     let (rest, heldOut) = data.split(
       holdingOut: min(max(1, data.count / 2), LossMeter.poolFactor * images), seed: Seed(seed))
     let meter = try LossMeter(

@@ -64,8 +64,11 @@ public struct Timing: Sendable {
   /// The time of collecting Kronecker factors from random images, and of inverting those of inputs,
   /// which comes once after all images and is no part of the whole.
   private func collection(_ graph: Graph) throws -> TimingReport {
+    let largest = Pruning.standardLargestFactor
+    try MemoryNeed(graph, largestFactor: largest, granularity: .channels).check()
     let estimator = try CurvatureEstimator(
-      graph, scalar: precision.scalar, batch: graph.batchSize(batchSize), seed: Seed(0))
+      graph, scalar: precision.scalar, batch: graph.batchSize(batchSize), largestFactor: largest,
+      seed: Seed(0))
     var generator = Seed(1).generator()
     let images = (0..<estimator.inputShape.product).map { _ in generator.uniform() - 0.5 }
     estimator.add(images)

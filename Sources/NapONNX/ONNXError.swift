@@ -17,6 +17,7 @@ package enum ONNXError: RecoverableError, Equatable {
   case unknownInput(String, known: [String])
   case invalid(String, recovery: String? = nil)
   case file(FileError)
+  case memory(MemoryError)
 
   package var problem: String {
     switch self {
@@ -39,6 +40,7 @@ package enum ONNXError: RecoverableError, Equatable {
     case .unknownInput(let name, _): "the model has no input '\(name)'"
     case .invalid(let problem, _): problem
     case .file(let error): error.problem
+    case .memory(let error): error.problem
     }
   }
 
@@ -70,6 +72,7 @@ package enum ONNXError: RecoverableError, Equatable {
     case .unsupported(_, let recovery), .node(_, _, _, let recovery), .input(_, _, let recovery),
       .invalid(_, let recovery):
       recovery
+    case .memory(let error): error.recovery
     case .missingFile, .unreadableFile, .tensor, .file: nil
     }
   }

@@ -26,7 +26,7 @@ extension BlockMove {
     let shape =
       Self.isUnfolding
       ? [x[0], x[1] / (b * b), x[2] * b, x[3] * b] : [x[0], x[1] * b * b, x[2] / b, x[3] / b]
-    _ = try shape.elementCount()
+    try shape.checkedElementCount()
     return [shape]
   }
 

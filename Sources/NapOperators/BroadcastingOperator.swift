@@ -38,7 +38,7 @@ extension BroadcastingOperator {
       }
       result.append(sizes[0] == 1 ? sizes[1] : sizes[0])
     }
-    _ = try result.elementCount()
+    try result.checkedElementCount()
     return [result]
   }
 

@@ -36,7 +36,7 @@ package struct Concat: Operator {
       guard !overflow else { throw OperatorError("the output is too large") }
       result[axis] = size
     }
-    _ = try result.elementCount()
+    try result.checkedElementCount()
     return [result]
   }
 

@@ -49,7 +49,7 @@ package struct Conv: AffineOperator {
       throw OperatorError("a bias of shape \(inputs[2]) does not fit \(w[0]) output channels")
     }
     let shape = [x[0], w[0]] + (try window.outputSizes(Array(x.dropFirst(2))))
-    _ = try shape.elementCount()
+    try shape.checkedElementCount()
     return [shape]
   }
 
@@ -104,7 +104,7 @@ package struct Conv: AffineOperator {
   }
 
   package func macs(inputs: [[Int]], outputs: [[Int]]) -> Int {
-    outputs[0].product * inputs[1].dropFirst().product
+    (outputs[0] + inputs[1].dropFirst()).boundedProduct
   }
 
   package func role(ofInput index: Int) -> ParameterRole? {

@@ -79,7 +79,7 @@ package struct ConvTranspose: AffineOperator {
       throw OperatorError("a bias of shape \(inputs[2]) does not fit \(channels) channels")
     }
     let shape = [x[0], channels] + sizes
-    _ = try shape.elementCount()
+    try shape.checkedElementCount()
     guard try window.outputSizes(sizes) == Array(x.dropFirst(2)) else {
       throw OperatorError("the window does not lead back to an image of shape \(x)")
     }
@@ -114,7 +114,7 @@ package struct ConvTranspose: AffineOperator {
   }
 
   package func macs(inputs: [[Int]], outputs: [[Int]]) -> Int {
-    inputs[0].product * inputs[1].dropFirst().product
+    (inputs[0] + inputs[1].dropFirst()).boundedProduct
   }
 
   package func role(ofInput index: Int) -> ParameterRole? {

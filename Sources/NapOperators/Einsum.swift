@@ -69,7 +69,9 @@ package struct Einsum: Operator {
   package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
     try inputs.check(count: operands.count)
     let sizes = try sizes(inputs)
-    _ = try sizes.values.map { $0 }.elementCount()
+    guard sizes.values.boundedProduct < 1 << 56 else {
+      throw OperatorError("shapes \(inputs) are not of a valid size")
+    }
     return [result.map { sizes[$0] ?? 1 }]
   }
 
@@ -86,7 +88,7 @@ package struct Einsum: Operator {
   }
 
   package func macs(inputs: [[Int]], outputs: [[Int]]) -> Int {
-    (try? sizes(inputs).values.reduce(1, *)) ?? 0
+    (try? sizes(inputs).values.boundedProduct) ?? 0
   }
 
   package func role(ofInput index: Int) -> ParameterRole? { .weight }

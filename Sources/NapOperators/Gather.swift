@@ -45,14 +45,14 @@ package struct Gather: Operator {
     try inputs.check(count: 1)
     let shape = inputs[0]
     let axis = try axis.axis(ofRank: shape.count)
-    guard try indexShape.elementCount() == indices.count else {
+    guard try indexShape.checkedElementCount() == indices.count else {
       throw OperatorError("\(indices.count) indices do not fill the shape \(indexShape)")
     }
     for index in indices where index < -shape[axis] || index >= shape[axis] {
       throw OperatorError("index \(index) is outside an axis of size \(shape[axis])")
     }
     let result = shape[..<axis] + indexShape + shape[(axis + 1)...]
-    _ = try Array(result).elementCount()
+    try Array(result).checkedElementCount()
     return [Array(result)]
   }
 

@@ -54,7 +54,7 @@ package struct Gemm: AffineOperator {
         && zip(inputs[2].reversed(), shape.reversed()).allSatisfy { $0 == 1 || $0 == $1 }
       guard fits else { throw OperatorError("a bias of shape \(inputs[2]) does not fit \(shape)") }
     }
-    _ = try shape.elementCount()
+    try shape.checkedElementCount()
     return [shape]
   }
 
@@ -75,7 +75,7 @@ package struct Gemm: AffineOperator {
   }
 
   package func macs(inputs: [[Int]], outputs: [[Int]]) -> Int {
-    outputs[0].product * inputs[1][weightInputAxis]
+    (outputs[0] + [inputs[1][weightInputAxis]]).boundedProduct
   }
 
   package func role(ofInput index: Int) -> ParameterRole? { index == 2 ? .bias : .weight }

@@ -28,7 +28,7 @@ package struct MatMul: AffineOperator {
     let rows = inputs[0].count == 1 ? [] : [a[a.count - 2]]
     let columns = inputs[1].count == 1 ? [] : [b[b.count - 1]]
     let shape = leading + rows + columns
-    _ = try (leading + [a[a.count - 2], b[b.count - 1]]).elementCount()
+    try (leading + [a[a.count - 2], b[b.count - 1]]).checkedElementCount()
     return [shape]
   }
 
@@ -62,7 +62,7 @@ package struct MatMul: AffineOperator {
   }
 
   package func macs(inputs: [[Int]], outputs: [[Int]]) -> Int {
-    outputs[0].product * (inputs[0].last ?? 1)
+    (outputs[0] + inputs[0].suffix(1)).boundedProduct
   }
 
   package func role(ofInput index: Int) -> ParameterRole? { .weight }
@@ -150,7 +150,8 @@ extension MatMul {
   /// Products of stacks of matrices, one after the other; the threads share out the stack.
   private func lowerStacks(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let shapes = node.inputs.map(plan.shape)
-    guard shapes.allSatisfy({ $0.count > 1 }) else {
+    // BLAS counts in 32 bits.
+    guard shapes.allSatisfy({ $0.count > 1 && $0.allSatisfy { $0 <= Int(Int32.max) } }) else {
       return try PlainLowering.lower(node, into: plan)
     }
     let (m, k) = (shapes[0][shapes[0].count - 2], shapes[0][shapes[0].count - 1])

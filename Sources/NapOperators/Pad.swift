@@ -95,7 +95,7 @@ package struct Pad: Operator {
         result[axis] = size
       }
     }
-    _ = try result.elementCount()
+    try result.checkedElementCount()
     return [result]
   }
 

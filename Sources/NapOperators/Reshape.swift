@@ -40,7 +40,7 @@ package struct Reshape: ReshapingOperator, BatchDependentOperator {
 
   package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
     try inputs.check(count: 1)
-    let total = try inputs[0].elementCount()
+    let total = try inputs[0].checkedElementCount()
     var result = target
     for (position, size) in target.enumerated() where size == 0 && !allowsZero {
       guard position < inputs[0].count else {
@@ -51,11 +51,11 @@ package struct Reshape: ReshapingOperator, BatchDependentOperator {
     let mismatch = OperatorError("cannot reshape \(inputs[0]) to \(target)")
     if let hole = result.firstIndex(of: -1) {
       result[hole] = 1
-      let rest = try result.elementCount()
+      let rest = try result.checkedElementCount()
       guard rest > 0, total % rest == 0 else { throw mismatch }
       result[hole] = total / rest
     }
-    guard try result.elementCount() == total else { throw mismatch }
+    guard try result.checkedElementCount() == total else { throw mismatch }
     return [result]
   }
 

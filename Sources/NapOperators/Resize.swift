@@ -136,7 +136,7 @@ package struct Resize: Operator {
       }
       guard shape[axis] > 0 else { throw OperatorError("a size of \(shape[axis]) is impossible") }
     }
-    _ = try shape.elementCount()
+    try shape.checkedElementCount()
     return [shape]
   }
 

@@ -7,23 +7,16 @@ extension [[Int]] {
     guard count == expected else {
       throw OperatorError("takes \(expected) inputs, \(count) were given")
     }
-    for shape in self { _ = try shape.elementCount() }
+    for shape in self { try shape.checkedElementCount() }
   }
 }
 
 extension [Int] {
-  /// The number of elements of a tensor of this shape, where `product` could overflow.
-  ///
-  /// A shape is also refused when only a size of 0 keeps it from overflowing: the product of any
-  /// of its sizes is safe afterwards.
-  func elementCount() throws(OperatorError) -> Int {
-    var count = 1
-    for size in self {
-      let (next, overflow) = count.multipliedReportingOverflow(by: Swift.max(size, 1))
-      guard size >= 0, !overflow else { throw OperatorError("shape \(self) is not a valid size") }
-      count = next
-    }
-    return contains(0) ? 0 : count
+  /// The number of elements of a tensor of this shape, see `elementCount`.
+  @discardableResult
+  func checkedElementCount() throws(OperatorError) -> Int {
+    guard let elementCount else { throw OperatorError("shape \(self) is not a valid size") }
+    return elementCount
   }
 }
 

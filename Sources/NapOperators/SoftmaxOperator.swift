@@ -23,7 +23,7 @@ extension SoftmaxOperator {
     // Before opset 13 the input was flattened to a matrix at the axis.
     let flattens = node.opset < 13
     let axis = try node.int("axis", default: flattens ? 1 : -1).axis(ofRank: shape.count)
-    let beyond = try Array(shape[(axis + 1)...]).elementCount()
+    let beyond = try Array(shape[(axis + 1)...]).checkedElementCount()
     guard !flattens || beyond == 1 else {
       throw OperatorError(
         "a \(name) over several axes at once is not supported",

@@ -33,7 +33,7 @@ package struct Tile: Operator {
       }
       result.append(product)
     }
-    _ = try result.elementCount()
+    try result.checkedElementCount()
     return [result]
   }
 

@@ -117,7 +117,7 @@ package struct LatencyModel: Sendable {
   package static func places(of node: Node, _ graph: Graph, _ shapes: [[Int]]) -> (
     inputs: IndexAtoms.Place?, outputs: IndexAtoms.Place?
   ) {
-    if let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil {
+    if let (op, _) = graph.affineForm(of: node, shapes) {
       return (
         IndexAtoms.Place(value: node.inputs[1], axis: op.weightInputAxis),
         IndexAtoms.Place(value: node.inputs[1], axis: op.weightOutputAxis)

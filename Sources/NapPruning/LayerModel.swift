@@ -47,6 +47,10 @@ package final class LayerModel {
     var compensating = false
   }
 
+  /// Features of one group of the input.
+  let inputFeatures: Int
+  /// Columns that every feature of the input is read with.
+  let positionsInKernel: Int
   let weightShape: [Int]
   private let damping: Double
   let seed: Seed
@@ -70,6 +74,7 @@ package final class LayerModel {
     self.damping = damping
     self.gradients = gradients
     self.seed = seed
+    (inputFeatures, positionsInKernel) = (layer.inputFeatures, layer.positionsInKernel)
     weightShape = layer.weight.shape
     pending = [Pending](repeating: Pending(), count: shape.groups)
     goneRows = [Set<Int>](repeating: [], count: shape.groups)
@@ -112,6 +117,7 @@ package final class LayerModel {
     inputMoments = other.inputMoments
     gradients = other.gradients
     columnModels = other.columnModels
+    (inputFeatures, positionsInKernel) = (other.inputFeatures, other.positionsInKernel)
     weightShape = other.weightShape
     damping = other.damping
     seed = other.seed
@@ -154,12 +160,6 @@ package final class LayerModel {
   func dampedInput(_ group: Int) -> BlockDiagonalMatrix? {
     inputFactors.isEmpty ? nil : KroneckerFactors.Group.damped(inputFactors[group], damping)
   }
-
-  /// Features of one group of the input.
-  var inputFeatures: Int { shape.inputs / max(1, positionsInKernel) }
-
-  /// Columns that every feature of the input is read with.
-  var positionsInKernel: Int { weightShape.dropFirst(2).product }
 
   /// The columns of the weight matrices that read some features of the input.
   package func columns(ofInputs features: [Int]) -> [(group: Int, columns: [Int])] {

@@ -27,7 +27,7 @@ package struct PruningUnits: Sendable {
     var atoms = try IndexAtoms(graph)
     var members: [Int: [IndexAtoms.Place: [Int]]] = [:]
     var order: [Int] = []
-    let weights = Self.affineWeights(graph)
+    let weights = Self.affineWeights(graph, atoms.shapes)
     for (value, shape) in atoms.shapes.enumerated() {
       for (axis, size) in shape.enumerated() {
         let place = IndexAtoms.Place(value: ValueID(value), axis: axis)
@@ -76,12 +76,10 @@ package struct PruningUnits: Sendable {
   }
 
   /// The weights of affine nodes, with their feature axes.
-  static func affineWeights(_ graph: Graph) -> [ValueID: [Int]] {
+  private static func affineWeights(_ graph: Graph, _ shapes: [[Int]]) -> [ValueID: [Int]] {
     var result: [ValueID: [Int]] = [:]
     for node in graph.nodes {
-      guard let op = node.op as? any AffineOperator, graph.constants[node.inputs[1]] != nil else {
-        continue
-      }
+      guard let (op, _) = graph.affineForm(of: node, shapes) else { continue }
       result[node.inputs[1]] = [op.weightOutputAxis, op.weightInputAxis]
     }
     return result

@@ -10,5 +10,5 @@ package protocol RecoverableError: Error, CustomStringConvertible {
 
 extension RecoverableError {
   package var recovery: String? { nil }
-  package var description: String { recovery.map { "\(problem); \($0)" } ?? problem }
+  package var description: String { (recovery.map { "\(problem); \($0)" } ?? problem).printable }
 }

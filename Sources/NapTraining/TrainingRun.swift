@@ -94,6 +94,7 @@ package enum TrainingError: RecoverableError, Equatable {
 extension Graph {
   /// - Throws: `TrainingError` when the network does not fit the data.
   package func check(fits data: any Dataset) throws {
+    try checkExamples()
     if data.isLabelled {
       try checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
     } else {
@@ -133,16 +134,18 @@ extension Graph {
 
   /// - Throws: `TrainingError.teacherShape` when another network's outputs cannot be imitated.
   package func check(taughtBy teacher: Graph, batch: Int) throws {
-    func ends(_ graph: Graph) throws -> [[Int]] {
+    try teacher.checkExamples()
+    guard inputs.count == teacher.inputs.count, outputs.count == teacher.outputs.count else {
+      throw GraphError.invalid("network and teacher have different numbers of inputs or outputs")
+    }
+    func ends(_ graph: Graph, _ batch: Int) throws -> [[Int]] {
       let shapes = try graph.shapes(batch: batch)
       return (graph.inputs + graph.outputs).map { shapes[$0.value.index] }
     }
-    let (own, others) = (try ends(self), try ends(teacher))
-    for (own, other) in zip(own, others) where own != other {
-      throw TrainingError.teacherShape(teacher: other, network: own)
-    }
-    guard own.count == others.count else {
-      throw GraphError.invalid("network and teacher have different numbers of outputs")
+    for size in [batch] + tellingBatches {
+      for (own, other) in zip(try ends(self, size), try ends(teacher, size)) where own != other {
+        throw TrainingError.teacherShape(teacher: other, network: own)
+      }
     }
   }
 }

@@ -21,7 +21,13 @@ final class Terminal {
     lastShown = clock.now
   }
 
-  static func write(_ line: String) { log.info("\(line)") }
+  /// Writes a line, or several.
+  static func write(_ text: String) { log.info("\(printable(text))") }
+
+  private static func printable(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }
+      .joined(separator: "\n")
+  }
 
   /// Shows how far the work has come; throws when the user wants it to stop.
   func show(_ progress: WorkProgress) throws {
@@ -75,7 +81,7 @@ final class Terminal {
     let width = 24
     let full = min(width, width * progress.step / progress.steps)
     let bar = String(repeating: "█", count: full) + String(repeating: "░", count: width - full)
-    let line = "\(bar) \(facts(progress).joined(separator: ", "))"
+    let line = "\(bar) \(facts(progress).joined(separator: ", "))".printable
     let padding = String(repeating: " ", count: max(0, barWidth - line.count))
     try? FileHandle.standardError.write(
       contentsOf: Data("\r\(line)\(padding)\(isLast ? "\n" : "")".utf8))
@@ -107,7 +113,7 @@ final class Terminal {
   /// - Throws: when it cannot be written there.
   static func print(_ text: String) throws {
     do {
-      try FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8))
+      try FileHandle.standardOutput.write(contentsOf: Data("\(printable(text))\n".utf8))
     } catch {
       throw OutputError("cannot write to standard output")
     }

@@ -12,7 +12,7 @@ import Testing
 @Suite(.serialized, .enabled(if: SharedFiles.python != nil, "NAP_PYTHON is not set"))
 struct CrossCheckTests {
   /// Runs a network here and there; the script fails when the outputs differ by more than 1e-4.
-  private func compare(_ network: Network) throws {
+  private func compare(_ network: Network, sparse: Bool = false) throws {
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
     func path(_ name: String) -> String { folder.appending(path: name).path }
@@ -21,7 +21,7 @@ struct CrossCheckTests {
     var random = Seed(9).generator()
     let x = Tensor(shape: shape, floats: (0..<shape.product).map { _ in random.uniform() * 4 - 2 })
     try NumPyFile.write(x, to: path("x.npy"))
-    try network.write(to: path("model.onnx"))
+    try network.write(to: path("model.onnx"), sparse: sparse)
     let name = network.graph.name(of: input.value)
     _ = try Inference().run(
       Network(contentsOf: path("model.onnx")), inputs: [name: path("x.npy")],
@@ -50,6 +50,41 @@ struct CrossCheckTests {
   func smallNetworksComputeTheSame(_ name: String) throws {
     let found = (SmallNetwork.all + SmallNetwork.reshaping).first { $0.name == name }
     try compare(Network(try #require(found).network.graph))
+  }
+
+  /// Mostly zeros, in every form that constants have.
+  @Test(arguments: SmallNetwork.all.map(\.name)) func sparseFilesComputeTheSame(_ name: String)
+    throws
+  {
+    var graph = try #require(SmallNetwork.all.first { $0.name == name }).network.graph
+    for value in graph.constants.keys {
+      guard let count = graph.constants[value]?.count, count > 4 else { continue }
+      for i in 0..<count where i % 5 != 0 { graph.constants[value]?.floats[i] = 0 }
+    }
+    try compare(Network(graph), sparse: true)
+  }
+
+  /// Products with vectors and stacks of matrices, on both sides, for any rank of the other.
+  @Test(arguments: [
+    ([4], false), ([4, 3], false), ([2, 4, 3], false), ([1, 2, 4, 3], false), ([3], true),
+    ([5, 3], true), ([2, 5, 3], true), ([1, 2, 5, 3], true),
+  ]) func productsComputeTheSame(_ weight: [Int], _ isLeft: Bool) throws {
+    for shape in [[3, 4], [2, 3, 4]] {
+      var network = SmallNetwork()
+      let x = network.apply(Relu(), network.input(shape), name: "relu")
+      let w = network.graph.addConstant("w", network.tensor(weight))
+      let y =
+        isLeft
+        ? network.apply(MatMul(), w, x, name: "y") : network.apply(MatMul(), x, w, name: "y")
+      // Some products are of no batch.
+      guard let size = try? network.graph.shapes(batch: 3)[y.index], size.first == 3 else {
+        continue
+      }
+      network.output(y, Array(size.dropFirst()))
+      let read = Network(network.graph)
+      _ = try read.profile()
+      try compare(read)
+    }
   }
 
   /// Outputs of whole numbers too.

@@ -95,6 +95,17 @@ import Testing
     }
   }
 
+  /// Whatever they are declared as.
+  @Test(arguments: [1, 7]) func constantsOfWholeNumbersAreNoOutputs(_ elementType: Int32) throws {
+    var file = try ModelFile(SmallNetwork.residual.graph)
+    file.proto.graph.initializer.append(ONNXTensorProto(Tensor([1, 2]), name: "k"))
+    var port = file.proto.graph.output[0]
+    port.name = "k"
+    port.type.tensorType.elemType = elementType
+    file.proto.graph.output.append(port)
+    #expect(throws: ONNXError.self) { try file.read() }
+  }
+
   /// A network in half precision, with inputs and outputs in single precision.
   @Test func castsOfFloatsDoNothing() throws {
     let half = ["to": NapGraph.Attribute.int(10)]

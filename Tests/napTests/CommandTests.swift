@@ -73,6 +73,7 @@ import Testing
         (["--sparsity", "0.9"], "--sparsity needs --granularity weights"),
         (["--granularity", "2:4", "--sparsity", "0.9"], "says itself how much is removed"),
         (["--granularity", "4:2"], "is invalid for '--granularity"),
+        (["--granularity", "1:63"], "no layer has a multiple of 63 input channels"),
         (["--time", "30x"], "is invalid for '--time"),
         (["--time", "30m", "--epochs", "2"], "give either --epochs or --time"),
         (["--round", "0"], "--round 0 does not lie between 1 and 1024"),
@@ -100,6 +101,29 @@ import Testing
         ["sensitivity", model, "--data", "synthetic", "--channels", "0"],
       ] {
         #expect(try run(arguments).status == 2, "\(arguments)")
+      }
+    }
+  }
+
+  /// Under `ulimit -v` too, where what is refused cannot be gone on from.
+  @Test func memoryIsAskedForBeforeItIsTaken() throws {
+    try withFolder { folder in
+      let model = try model(folder, "resnet20")
+      for mode in ["inference", "training", "curvature"] {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = [
+          "-c", "ulimit -v 4000000; exec \"$@\"", "sh", Self.program.path, "profile", model,
+          "--time", mode, "--batch-size", "65536",
+        ]
+        let errors = Pipe()
+        process.standardError = errors
+        try process.run()
+        let words = String(
+          decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 1, "\(words)")
+        #expect(words.contains("GiB are free; give a smaller --batch-size"), "\(words)")
       }
     }
   }
@@ -149,7 +173,8 @@ import Testing
       #expect(
         nowhere.status == 1 && nowhere.errors.contains("the data '/nowhere' do not exist"))
       let out = try nap("train", "mlp", "--data", "synthetic", "-o", "/nowhere/out.onnx")
-      #expect(out.status == 1 && out.errors.contains("'/nowhere/out.onnx': the folder does not exist"))
+      #expect(
+        out.status == 1 && out.errors.contains("'/nowhere/out.onnx': the folder does not exist"))
       let unknown = try nap("train", "vgg", "--data", "synthetic", "-o", model)
       #expect(unknown.status == 2 && unknown.errors.contains("or one of resnet8, resnet20"))
       let same = try nap("prune", model, "--data", "synthetic", "-o", model)

@@ -14,6 +14,9 @@ package final class Layout: Equatable, CustomStringConvertible {
   init(owning handle: OpaquePointer) { self.handle = handle }
   deinit { nap_layout_free(handle) }
 
+  /// More axes oneDNN has no layouts for.
+  package static let mostAxes = 12
+
   /// Row-major, without gaps.
   ///
   /// A scalar is an array of one element.

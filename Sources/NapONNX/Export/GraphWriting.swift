@@ -129,6 +129,24 @@ extension ONNXTensorProto {
   }
 }
 
+extension ONNXNodeProto {
+  /// A constant that is written as what is not zero; `nil` where that would not be smaller.
+  ///
+  /// ONNX's shape inference takes sparse initializers for values of another type, which no operator
+  /// reads; the outputs of such nodes are tensors as all others.
+  init?(sparse tensor: Tensor, name: String) {
+    guard let sparse = ONNXSparseTensorProto(tensor, name: name) else { return nil }
+    self.init()
+    opType = "Constant"
+    output = [name]
+    var value = ONNXAttributeProto()
+    value.name = "sparse_value"
+    value.type = .sparseTensor
+    value.sparseTensor = sparse
+    attribute = [value]
+  }
+}
+
 extension ONNXSparseTensorProto {
   /// What is not zero and where; `nil` where that would not be smaller.
   init?(_ tensor: Tensor, name: String) {

@@ -72,11 +72,10 @@ package struct ONNXWriter: Sendable {
     var writing = GraphWriting(graph, opset: version)
     var (proto, constants) = writing.protos()
     if writesSparse {
-      proto.sparseInitializer = constants.compactMap {
-        ONNXSparseTensorProto($0.tensor, name: $0.name)
-      }
-      let sparse = Set(proto.sparseInitializer.map(\.values.name))
-      constants.removeAll { sparse.contains($0.name) }
+      let sparse = constants.compactMap { ONNXNodeProto(sparse: $0.tensor, name: $0.name) }
+      proto.node = sparse + proto.node
+      let names = Set(sparse.flatMap(\.output))
+      constants.removeAll { names.contains($0.name) }
     }
     model.graph = proto
     return (model, constants)

@@ -8,7 +8,7 @@ extension Folding {
       throw OperatorError("needs exactly one attribute")
     }
     switch (key, value) {
-    case ("value", .tensor(let tensor)): return tensor
+    case ("value", .tensor(let tensor)), ("sparse_value", .tensor(let tensor)): return tensor
     case ("value_float", .float(let number)): return Tensor(shape: [], floats: [number])
     case ("value_floats", .floats(let numbers)):
       return Tensor(shape: [numbers.count], floats: numbers)
@@ -28,7 +28,11 @@ extension Folding {
     default: throw OperatorError("attribute 'value' is not a tensor")
     }
     guard value.count == 1 else { throw OperatorError("attribute 'value' is not a single number") }
-    return taking([Int](repeating: 0, count: shape.product), of: value, shape: shape)
+    return value.isFloat
+      ? Tensor(shape: shape, repeating: value.floats[0])
+      : Tensor(
+        shape: shape, integers: Array(repeating: value.integers[0], count: shape.product),
+        elementType: value.elementType)
   }
 
   static func shape(_ node: NodeDescription) throws(OperatorError) -> Tensor {
@@ -95,7 +99,7 @@ extension Folding {
     let numbers = all.map { $0.isFloat ? Double($0.floats[0]) : Double($0.integers[0]) }
     let length = ((numbers[1] - numbers[0]) / numbers[2]).rounded(.up)
     guard length.isFinite, length <= 0x1p26 else { throw OperatorError("the range is not finite") }
-    let count = max(0, Int(length))
+    let count = Int(max(0, length))
     return start.isFloat
       ? Tensor(
         shape: [count], floats: (0..<count).map { start.floats[0] + Float($0) * delta.floats[0] })
@@ -143,7 +147,7 @@ extension Folding {
       throw OperatorError("a list of sizes was expected")
     }
     let sizes = tensor.integers.map(Int.init)
-    guard elementCount(sizes) != nil else {
+    guard sizes.elementCount != nil else {
       throw OperatorError("the sizes \(describe(sizes)) are impossible")
     }
     return sizes

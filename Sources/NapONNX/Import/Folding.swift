@@ -16,6 +16,7 @@ struct Folding {
       || (node.operatorType == "CastLike" && node.inputs.first??.constant != nil)
       || node.inputs.allSatisfy { $0 == nil || $0?.constant != nil }
     guard isKnown else { return nil }
+    try Self.checkMemory(node.inputs.reduce(0) { $0 + ($1?.constant?.count ?? 0) }, "computing it")
     if let function = Self.functions[node.operatorType] { return [try function(node)] }
     guard let type = registry[node.operatorType] else { return nil }
     let imported = try type.importing(node)
@@ -38,13 +39,26 @@ struct Folding {
     return imported.op.forward(inputs)
   }
 
-  /// Refuses results so large that they can only come from a broken file.
+  /// Refuses results so large that they can only come from a broken file, or that there is no memory for.
   static func checkSize(_ shape: [Int], inputs: [Tensor]) throws(OperatorError) {
     let limit = max(1 << 26, inputs.reduce(0) { $0 + $1.count })
-    guard let count = elementCount(shape), count <= limit else {
+    guard let count = shape.elementCount, count <= limit else {
       throw OperatorError("its result would have the impossible shape \(describe(shape))")
     }
+    try checkMemory(count, "its result of shape \(describe(shape))")
   }
+
+  private static func checkMemory(_ count: Int, _ what: String) throws(OperatorError) {
+    do {
+      try Memory.check(bytesOfFolding * count, for: what)
+    } catch {
+      throw OperatorError(error.problem, recovery: error.recovery)
+    }
+  }
+
+  /// What an element takes at most while it is computed: inputs that are expanded, sums in double
+  /// precision, and where in the inputs it is from.
+  private static let bytesOfFolding = 32
 
   private static let readOnlyShapes: Set<String> = ["Shape", "Size"]
 

@@ -36,6 +36,11 @@ package struct ONNXReader: Sendable {
       throw .invalid(error.problem, recovery: error.recovery)
     }
     let integers = graph.integerValues
+    if let port = graph.outputs.first(where: { graph.constants[$0.value]?.isFloat == false }) {
+      throw .unsupported(
+        "output '\(graph.name(of: port.value))', a constant of whole numbers,",
+        recovery: "export the network without that output")
+    }
     for (output, port) in zip(model.outputs, graph.outputs)
     where output.isInteger != integers.contains(port.value) {
       throw .unsupported(
@@ -85,8 +90,7 @@ package struct ONNXReader: Sendable {
     }
     let (first, second) = (traces[0], traces[1])
     let graph = model.graph(of: try first.merged(with: second), inputs: batches.opened) {
-      let (a, b) = (first.shape(of: $0.name)[$0.axis], second.shape(of: $0.name)[$0.axis])
-      return a == b ? .fixed($1) : .dynamic(batches.name)
+      first.size(of: $0) == second.size(of: $0) ? .fixed($1) : .dynamic(batches.name)
     }
     for (probe, trace) in zip(Self.probes, traces) {
       let shapes: [[Int]]

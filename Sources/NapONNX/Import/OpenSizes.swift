@@ -84,9 +84,7 @@ struct OpenSizes {
     var dimensions = graph.inputs.map(\.dimensions)
     for place in groups.flatMap(\.axes) { dimensions[place.input][place.axis] = .dynamic("") }
     var open = model.graph(of: merged, inputs: dimensions) { place, size in
-      func sizes(_ traces: [Trace]) -> Set<Int> {
-        Set(traces.map { $0.shape(of: place.name)[place.axis] })
-      }
+      func sizes(_ traces: [Trace]) -> Set<Int?> { Set(traces.map { $0.size(of: place) }) }
       if sizes(traces).count > 1 { return .dynamic(batches.name) }
       return sizes([last] + probes).count > 1 ? .dynamic("") : .fixed(size)
     }

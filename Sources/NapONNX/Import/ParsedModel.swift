@@ -170,6 +170,7 @@ extension Attribute {
     case .int: self = .int(Int(proto.i))
     case .string: self = .string(String(decoding: proto.s, as: UTF8.self))
     case .tensor: self = .tensor(try reading.tensor(proto.t, name: proto.t.name))
+    case .sparseTensor: self = .tensor(try reading.tensor(proto.sparseTensor))
     case .floats: self = .floats(proto.floats)
     case .ints: self = .ints(proto.ints.map(Int.init))
     case .strings: self = .strings(proto.strings.map { String(decoding: $0, as: UTF8.self) })
@@ -183,6 +184,7 @@ extension Attribute {
     if proto.hasI { return .int }
     if proto.hasS { return .string }
     if proto.hasT { return .tensor }
+    if proto.hasSparseTensor { return .sparseTensor }
     if proto.hasG { return .graph }
     if !proto.floats.isEmpty { return .floats }
     if !proto.strings.isEmpty { return .strings }

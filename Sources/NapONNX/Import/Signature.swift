@@ -40,13 +40,17 @@ struct Signature {
       // Some exporters write so what others leave out.
       case .dimValue(-1): dimensions.append(.dynamic(""))
       case .dimValue(let size):
-        guard size > 0, size <= maximumElementCount else {
+        guard size > 0, [Int(size)].elementCount != nil else {
           throw .invalid("\(kind) '\(name)' has a dimension of size \(size)")
         }
         dimensions.append(.fixed(Int(size)))
       case .dimParam(let parameter): dimensions.append(.dynamic(parameter))
       case nil: dimensions.append(.dynamic(""))
       }
+    }
+    let sizes = dimensions.map { if case .fixed(let size) = $0 { size } else { 1 } }
+    guard sizes.elementCount != nil else {
+      throw .invalid("\(kind) '\(name)' has the impossible shape \(describe(sizes))")
     }
     self.dimensions = dimensions
   }
@@ -83,7 +87,7 @@ struct Signature {
 
   private func check(_ shape: [Int?], fits dimensions: [Dimension]) throws(ONNXError) {
     let whole = shape.map { $0 ?? 1 }
-    guard whole.allSatisfy({ $0 > 0 }), elementCount(whole) != nil else {
+    guard whole.allSatisfy({ $0 > 0 }), whole.elementCount != nil else {
       throw .input(name: name, problem: "cannot have the shape \(describe(whole))", recovery: nil)
     }
     let fits =

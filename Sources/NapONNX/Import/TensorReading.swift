@@ -14,9 +14,10 @@ struct TensorReading {
     }
     guard !proto.hasSegment else { throw wrong("is stored in segments, which is not supported") }
     let shape = proto.dims.map(Int.init)
-    guard let count = elementCount(shape) else {
+    guard let count = shape.elementCount else {
       throw wrong("has the impossible shape \(describe(shape))")
     }
+    try checkMemory(for: count * (type == .float ? 4 : 8), of: name)
     let source = Source(
       raw: try raw(proto, name: name), floats: proto.floatData, doubles: proto.doubleData,
       ints: proto.int32Data, longs: proto.int64Data)
@@ -53,9 +54,10 @@ struct TensorReading {
     let values = try tensor(proto.values, name: name)
     let places = try tensor(proto.indices, name: name)
     let shape = proto.dims.map(Int.init)
-    guard let count = elementCount(shape), count <= maximumSparseCount else {
+    guard let count = shape.elementCount else {
       throw wrong("has the impossible shape \(describe(shape))")
     }
+    try checkMemory(for: 4 * count, of: name)
     guard values.isFloat else { throw wrong("is sparse, but holds no floats") }
     let width = places.shape.count == 2 ? shape.count : 1
     guard !places.isFloat,
@@ -63,7 +65,7 @@ struct TensorReading {
         == (width == 1 && places.shape.count == 1
           ? [values.count] : [values.count, width])
     else { throw wrong("needs a place for each of its \(values.count) values") }
-    var result = Tensor(shape: shape, repeating: 0)
+    var result = [Float](repeating: 0, count: count)
     for (n, value) in values.floats.enumerated() {
       var place = 0
       for axis in 0..<width {
@@ -72,9 +74,18 @@ struct TensorReading {
         guard (0..<size).contains(index) else { throw wrong("has a value outside its shape") }
         place = width == 1 ? index : place * size + index
       }
-      result.floats[place] = value
+      result[place] = value
     }
-    return result
+    return Tensor(shape: shape, floats: result)
+  }
+
+  /// A few bytes of a file can ask for any number of zeros.
+  private func checkMemory(for bytes: Int, of name: String) throws(ONNXError) {
+    do {
+      try Memory.check(bytes, for: "tensor '\(name)'")
+    } catch {
+      throw .memory(error)
+    }
   }
 
   private func raw(_ proto: ONNXTensorProto, name: String) throws(ONNXError) -> Data? {
@@ -146,24 +157,6 @@ private struct Source {
     }
   }
 }
-
-/// The number of elements of a shape read from a file; `nil` when it is negative or absurd.
-func elementCount(_ shape: [Int]) -> Int? {
-  var count = 1
-  for size in shape {
-    guard size >= 0, size <= maximumElementCount else { return nil }
-    let (product, overflow) = count.multipliedReportingOverflow(by: size)
-    guard !overflow, product <= maximumElementCount else { return nil }
-    count = product
-  }
-  return count
-}
-
-/// No tensor is larger; products of three such counts' square roots still fit an `Int`.
-let maximumElementCount = 1 << 40
-
-/// Elements that a few bytes of a file may ask memory for.
-private let maximumSparseCount = 1 << 31
 
 /// ONNX's name for an element type, in the lower case its text form uses.
 func typeName(_ dataType: Int32) -> String {

@@ -105,7 +105,7 @@ struct Trace {
     let results = try imported.op.infer(inputShapes)
     try check(node, hasOutputs: node.outputs.count == results.count)
     for (output, shape) in zip(node.outputs, results) {
-      guard let count = elementCount(shape), count > 0 else {
+      guard let count = shape.elementCount, count > 0 else {
         throw OperatorError("output '\(output)' would have the impossible shape \(describe(shape))")
       }
       shapes[output] = shape
@@ -170,6 +170,12 @@ struct Trace {
   }
 
   func shape(of name: String) -> [Int] { constants[name]?.shape ?? shapes[name] ?? [] }
+
+  /// The size of an axis; `nil` where the value has no such axis.
+  func size(of place: ParsedModel.NamedAxis) -> Int? {
+    let shape = shape(of: place.name)
+    return shape.indices.contains(place.axis) ? shape[place.axis] : nil
+  }
 
   func isDefined(_ name: String) -> Bool { constants[name] != nil || shapes[name] != nil }
 }

@@ -140,7 +140,7 @@ struct Prune: ParsableCommand {
     help: ArgumentHelp(
       "Inputs of a layer that are taken for correlated; less needs less memory and time.",
       valueName: "inputs"))
-  var maxFactor = 4608
+  var maxFactor = Pruning.standardLargestFactor
 
   @Option(help: ArgumentHelp("Rounds in which channels are removed.", visibility: .hidden))
   var rounds: Int?

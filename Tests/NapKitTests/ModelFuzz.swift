@@ -1,0 +1,102 @@
+import Foundation
+import NapData
+import NapEngine
+import NapGraph
+import NapKit
+import NapTensor
+import NapTestSupport
+import Synchronization
+import Testing
+
+/// No file brings nap to trap: what it does not like, it refuses with a sentence, and what it takes can
+/// be profiled, run and, some of it, pruned.
+///
+/// `NAP_FUZZ_GRAPHS` says how many files, `NAP_FUZZ_FIRST` from which on. A trap ends the tests; the file
+/// is named before.
+@Suite(.serialized) struct ModelFuzz {
+  private static let current = Atomic<Int>(0)
+
+  private static func number(_ variable: String, _ otherwise: Int) -> Int {
+    ProcessInfo.processInfo.environment[variable].flatMap { Int($0) } ?? otherwise
+  }
+
+  @Test func noFileTraps() throws {
+    Self.nameFileOnTrap()
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "model.onnx").path
+    let first = Self.number("NAP_FUZZ_FIRST", 0)
+    var (read, ran) = (0, 0)
+    for index in first..<first + Self.number("NAP_FUZZ_GRAPHS", 1000) {
+      Self.current.store(index, ordering: .relaxed)
+      var models = NoisyModels(seed: Seed(31).derived(index))
+      try models.file().write(to: URL(fileURLWithPath: path))
+      do {
+        let network = try Network(contentsOf: path)
+        read += 1
+        _ = try network.profile()
+        guard try Self.isSmall(network.graph) else { continue }
+        try Self.run(network.graph, index)
+        ran += 1
+        if index % 8 == 0 { try Self.prune(network, in: folder, index) }
+      } catch let error as any NapTensor.RecoverableError {
+        #expect(!error.problem.isEmpty)
+      }
+    }
+    // Of files that are all refused, nothing is learned.
+    #expect(first > 0 || (read > 100 && ran > 100))
+  }
+
+  /// Whether running a network takes no time.
+  private static func isSmall(_ graph: Graph) throws -> Bool {
+    let shapes = try graph.shapes(batch: graph.batchSize(2))
+    return shapes.reduce(0) { $0 + $1.product } < 1 << 18
+      && graph.macsByNode(shapes: shapes).reduce(0, +) < 1 << 22
+  }
+
+  /// On noise, in one mode or another.
+  private static func run(_ graph: Graph, _ index: Int) throws {
+    let batch = graph.batchSize(2)
+    let modes: [PlanMode] = [.inference, .inference, .training, .curvature]
+    let mode = modes[index % modes.count]
+    let plan = try Plan(graph, mode: mode, batch: batch)
+    var random = Seed(32).derived(index).generator()
+    for (input, shape) in zip(plan.inputs, plan.inputShapes) {
+      for i in 0..<shape.product { input[i] = random.uniform() - 0.5 }
+    }
+    plan.forward()
+    if mode != .inference {
+      for (gradient, shape) in zip(plan.outputGradients, plan.outputShapes) {
+        for i in 0..<shape.product { gradient[i] = random.uniform() - 0.5 }
+      }
+      plan.backward()
+    }
+  }
+
+  /// By what a few examples of noise tell.
+  private static func prune(_ network: Network, in folder: URL, _ index: Int) throws {
+    var random = Seed(33).derived(index).generator()
+    let shape = [24] + network.imageShape
+    guard shape.product < 1 << 16 else { return }
+    let path = folder.appending(path: "x.npy").path
+    let noise = (0..<shape.product).map { _ in random.uniform() }
+    try NumPyFile.write(Tensor(shape: shape, floats: noise), to: path)
+    var pruning = Pruning(source: try DataSource(path: path, preset: "plain"))
+    pruning.goal = .parameters(0.7)
+    pruning.epochs = 0
+    pruning.curvatureImages = 8
+    _ = try pruning.run(network)
+  }
+
+  private static func nameFileOnTrap() {
+    for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT, SIGFPE] {
+      signal(number) { number in
+        var text = Array("trapped: NAP_FUZZ_FIRST=".utf8)
+        text += String(ModelFuzz.current.load(ordering: .relaxed)).utf8
+        write(STDERR_FILENO, text + [10], text.count + 1)
+        signal(number, SIG_DFL)
+        raise(number)
+      }
+    }
+  }
+}
