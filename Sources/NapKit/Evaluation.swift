@@ -32,12 +32,20 @@ public struct Evaluation: Sendable {
       throw UsageError("there is no split '\(split)'", recovery: "choose test or train")
     }
     let data = try source.open(split, imageShape: network.imageShape)
+    try network.graph.checkConstants()
+    let graph = network.graph.trunk
+    try graph.check(fits: data)
+    try graph.checkValues(on: data, source.preset, examples: 0..<min(32, data.count))
     let clock = ContinuousClock()
     let start = clock.now
     let sum = try Self.measure(
-      network.graph.trunk, data, source.preset, precision.scalar, batchSize: batchSize,
-      progress: progress)
+      graph, data, source.preset, precision.scalar, batchSize: batchSize, progress: progress)
     let seconds = (clock.now - start) / .seconds(1)
+    if !sum.loss.isFinite {
+      try graph.checkValues(on: data, source.preset, examples: 0..<data.count)
+      throw UsageError(
+        "the loss is not a number", recovery: "try --precision float32, and check the data")
+    }
     return EvaluationReport(
       accuracy: sum.accuracy, loss: sum.meanLoss, count: sum.count,
       imagesPerSecond: Double(sum.count) / max(1e-9, seconds))

@@ -165,6 +165,19 @@ import Testing
     + "UEsBAi0DLQAAAAgAAAAhAIzeM+BKAAAAkAAAAAUAAAAAAAAAAAAAAIABlgAAAHkubnB5UEsFBgAAAAACAAIAZgAA"
     + "ABcBAAAAAA=="
 
+  @Test(arguments: [Float.nan, .infinity, -.infinity])
+  func examplesThatAreNotFiniteAreNamed(_ number: Float) throws {
+    var x = Tensor(shape: [3, 1, 2, 2], repeating: 0.5)
+    x.floats[6] = number
+    let folder = try folder([:])
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "x.npz").path
+    try NumPyFile.writeArchive([("x", x)], to: path)
+    #expect(throws: DataError.notFinite(path: path, example: 1, place: [0, 1, 0])) {
+      try Datasets.open(path, split: .train)
+    }
+  }
+
   @Test func heldOutImagesAreDisjointAndBalanced() {
     let data = SyntheticDataset(count: 1000, split: .train)
     let (rest, heldOut) = data.split(holdingOut: 100, seed: Seed(1))

@@ -56,6 +56,11 @@ package struct ImageArray: DatasetFormat, Dataset {
     imageShape = Array(images.shape.dropFirst())
     let count = images.shape[0]
     self.count = count
+    if let place = floats.firstIndex(where: { !$0.isFinite }) {
+      let size = imageShape.product
+      throw .notFinite(
+        path: file.path, example: place / size, place: imageShape.position(of: place % size))
+    }
     let given = arrays.first { !$0.isFloat && $0.shape == [count] }
     labels = given?.integers.map(Int.init) ?? []
     guard labels.allSatisfy({ (0..<100_000).contains($0) }) else {
@@ -81,5 +86,17 @@ package struct ImageArray: DatasetFormat, Dataset {
     source.withUnsafeBufferPointer { source in
       if let base = source.baseAddress { target.update(from: base + index * size, count: size) }
     }
+  }
+}
+
+extension [Int] {
+  /// The indices along the axes of a shape of an element that is counted row by row.
+  fileprivate func position(of element: Int) -> [Int] {
+    var (rest, result) = (element, self)
+    for axis in indices.reversed() {
+      result[axis] = rest % self[axis]
+      rest /= self[axis]
+    }
+    return result
   }
 }
