@@ -1,8 +1,8 @@
 #include "CNapDNN.h"
+#include "Clones.h"
 
 #include <dlfcn.h>
 
-#include <cstring>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <unordered_map>
@@ -174,25 +174,6 @@ pooling_v2_forward::primitive_desc pooling_hint(
           attributes(), cpu()};
 }
 
-inline float widen(uint16_t x) {
-  uint32_t bits = uint32_t(x) << 16;
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return value;
-}
-
-inline uint16_t narrow(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  return uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
-#if defined(__x86_64__)
-#define NAP_CLONES __attribute__((target_clones("avx512bw", "avx2", "default")))
-#else
-#define NAP_CLONES
-#endif
-
 NAP_CLONES void add_mask_f32(
     size_t n, const float *__restrict a, const float *__restrict b, const float *__restrict mask,
     float *out) {
@@ -208,7 +189,8 @@ NAP_CLONES void add_mask_bf16(
     size_t n, const uint16_t *__restrict a, const uint16_t *__restrict b,
     const int16_t *__restrict mask, uint16_t *__restrict out) {
   for (size_t i = 0; i < n; ++i) {
-    uint16_t sum = narrow(widen(a[i]) + widen(b[i]));
+    uint16_t sum;
+    narrow(widen(a[i]) + widen(b[i]), sum);
     out[i] = mask[i] > 0 ? sum : uint16_t(0);
   }
 }
@@ -254,12 +236,7 @@ struct Mask {
 
 void mask_part(void *pointer, int part, int parts) {
   auto m = static_cast<Mask *>(pointer);
-  // Parts end on multiples of 64 elements, so that no two threads share a cache line.
-  size_t blocks = (m->count + 63) / 64;
-  size_t from = blocks * part / parts * 64, to = blocks * (part + 1) / parts * 64;
-  if (to > m->count) to = m->count;
-  if (to <= from) return;
-  size_t n = to - from;
+  size_t from = part_begin(m->count, part, parts), n = part_begin(m->count, part + 1, parts) - from;
   if (m->type == NAP_FLOAT32) {
     auto a = (const float *)m->a + from, mask = (const float *)m->mask + from;
     auto out = (float *)m->out + from;
@@ -309,10 +286,32 @@ nap_layout *nap_layout_any(int rank, const int64_t *dims, int type) {
 }
 
 nap_layout *nap_layout_blocked(const int64_t *dims, int type) {
+  return nap_layout_images(4, dims, 16, type);
+}
+
+nap_layout *nap_layout_images(int rank, const int64_t *dims, int block, int type) {
+  using tag = memory::format_tag;
+  const tag last[] = {tag::acb, tag::acdb, tag::acdeb};
+  const tag by16[] = {tag::aBc16b, tag::aBcd16b, tag::aBcde16b};
+  const tag by8[] = {tag::aBc8b, tag::aBcd8b, tag::aBcde8b};
+  if (block == 1) return nap_layout_dense(rank, dims, type);
+  if (rank < 3 || rank > 5) return nullptr;
+  auto &tags = block == 0 ? last : block == 16 ? by16 : by8;
   return guarded([&] {
-    return new nap_layout{
-        memory::desc(dims_of(4, dims), data_type(type), memory::format_tag::aBcd16b)};
+    return new nap_layout{memory::desc(dims_of(rank, dims), data_type(type), tags[rank - 3])};
   });
+}
+
+int nap_layout_block(const nap_layout *layout) {
+  int64_t dims[DNNL_MAX_NDIMS];
+  nap_layout_dims(layout, dims);
+  for (int block : {1, 16, 8, 0}) {
+    auto other = nap_layout_images(nap_layout_rank(layout), dims, block, nap_layout_type(layout));
+    bool same = other && nap_layout_equal(layout, other);
+    nap_layout_free(other);
+    if (same) return block;
+  }
+  return -1;
 }
 
 void nap_layout_free(nap_layout *layout) { delete layout; }
@@ -521,19 +520,13 @@ nap_kernel *nap_softmax_backward(const nap_layout *data, int axis, int logarithm
 }
 
 nap_kernel *nap_binary(
-    const nap_layout *a, const nap_layout *b, const nap_layout *dst, int operation, int relu) {
+    const nap_layout *a, const nap_layout *b, const nap_layout *dst, int operation) {
   return guarded([&] {
-    auto attr = attributes();
-    if (relu) {
-      post_ops ops;
-      ops.append_eltwise(1.f, algorithm::eltwise_relu, 0.f, 0.f);
-      attr.set_post_ops(ops);
-    }
     auto alg = operation == NAP_ADD ? algorithm::binary_add
         : operation == NAP_SUB ? algorithm::binary_sub
         : operation == NAP_MUL ? algorithm::binary_mul : algorithm::binary_div;
     return kernel<binary>(
-        binary::primitive_desc({alg, a->desc, b->desc, dst->desc}, attr, cpu()));
+        binary::primitive_desc({alg, a->desc, b->desc, dst->desc}, attributes(), cpu()));
   });
 }
 

@@ -179,6 +179,12 @@ void multiply(
   }
 }
 
+// NaN stays NaN: such a number is neither below nor above another.
+NAP_INLINE lanes limited(lanes x, float lower, float upper) {
+  x = x < lanes(lower) ? lanes(lower) : x;
+  return x > lanes(upper) ? lanes(upper) : x;
+}
+
 template <class T, class S>
 void transform_outputs(
     const Sizes<S, float> &s, const float *m, int64_t first, int64_t count, const float *bias,
@@ -212,8 +218,7 @@ void transform_outputs(
             f[4 * i + j] += load(residual + corner + (i * c.ow + j) * kLanes);
       if (bounded)
         for (int i = 0; i < 16; ++i)
-          f[i] = __builtin_elementwise_min(
-              __builtin_elementwise_max(f[i], lanes(lower)), lanes(upper));
+          f[i] = limited(f[i], lower, upper);
       T *to = y + corner;
       if (rows == 4 && columns == 4) {
         for (int i = 0; i < 4; ++i) store_row(to + i * c.ow * kLanes, f + 4 * i, nearby);

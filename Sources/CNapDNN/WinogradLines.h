@@ -39,7 +39,8 @@ NAP_INLINE lanes load(const uint16_t *p) {
 
 NAP_INLINE void store(uint16_t *p, lanes x) {
   words w = (words)x;
-  w = (w + 0x7fff + ((w >> 16) & 1)) >> 16;
+  // Rounding could carry the bits of NaN over to zero.
+  w = x == x ? (w + 0x7fff + ((w >> 16) & 1)) >> 16 : words(0x7fc0);
   halves h = __builtin_convertvector(w, halves);
   std::memcpy(p, &h, sizeof h);
 }

@@ -32,6 +32,12 @@ package struct KroneckerFactors: Sendable {
     self.exactCurvature = exactCurvature
   }
 
+  /// Whether all numbers are finite; those beside a diagonal are no larger than those on it.
+  package var isFinite: Bool {
+    exactCurvature.isFinite
+      && groups.allSatisfy { $0.a.blocks.allSatisfy(\.trace.isFinite) && $0.g.trace.isFinite }
+  }
+
   /// Second moments of what some weights give, `W A Wᵀ` by group.
   ///
   /// - Parameter weights: `[out, in + 1]` by group.

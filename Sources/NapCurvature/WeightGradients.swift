@@ -16,6 +16,10 @@ package struct WeightGradients: Sendable {
   package var squares: [Matrix]
   /// `Σ_o W_oj ∂L_n/∂W_oj`: how every example's loss changes with a factor on each input.
   package var gates: Matrix
+
+  package var isFinite: Bool {
+    (means + squares + [gates]).allSatisfy { $0.elements.allSatisfy(\.isFinite) }
+  }
 }
 
 /// Collects `WeightGradients` of all affine layers of a network, batch by batch.

@@ -11,6 +11,7 @@ package enum DataError: RecoverableError, Equatable {
   case labels(path: String, array: String, found: String, count: Int)
   /// A class that one split has and the classes to be told apart have not.
   case unknownClass(path: String, name: String, known: [String])
+  case notFinite(path: String, example: Int, place: [Int])
   case undecodable(path: String, reason: String)
   case unreadable(path: String, reason: String)
   case file(FileError)
@@ -29,6 +30,8 @@ package enum DataError: RecoverableError, Equatable {
     case .unknownClass(let path, let name, let known):
       "'\(path)' has the class '\(name)', which is none of \(known.joined(separator: ", "))"
     case .undecodable(let path, let reason): "the data '\(path)' cannot be used: \(reason)"
+    case .notFinite(let path, let example, let place):
+      "example \(example) of '\(path)', counted from 0, is NaN or infinite at \(place)"
     case .unreadable(let path, let reason): "the file '\(path)' cannot be read: \(reason)"
     case .file(let error): error.problem
     }
@@ -41,6 +44,7 @@ package enum DataError: RecoverableError, Equatable {
       "nap reads \(Datasets.formats.map { $0.name }.joined(separator: ", "))"
     case .noSplit: "choose the other --split"
     case .truncated: "download the file again; it is incomplete or of another format"
+    case .notFinite: "repair the example, or leave it out"
     case .labels(_, _, _, let count):
       "labels are one array of \(count) integers that count from 0; leave all else out"
     case .unknownClass: "give both splits folders of the same names"

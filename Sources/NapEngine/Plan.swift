@@ -47,6 +47,10 @@ package final class Plan {
     set { statisticsUpdate.momentum = newValue }
   }
 
+  /// What the last `forward` of a plan that checks numbers has found.
+  package var firstBroken: BrokenNumber? { check.first }
+
+  private let check = NumberCheck()
   private let statisticsUpdate: StatisticsUpdate
   private final class TapBox { var call: ((CurvatureTap) -> Void)? }
   private let tapBox: TapBox
@@ -61,13 +65,15 @@ package final class Plan {
   /// - Parameters:
   ///   - parameters: weights that the caller goes on with; the graph's own where there are none.
   ///   - savesMemory: whether what can be computed again cheaply is not kept for the backward pass.
+  ///   - checksNumbers: whether every value is looked at, without any fusion: a kernel that applies a
+  ///     function on its way out may hide NaN.
   ///   - tapsAreDense: whether inputs are handed to taps dense always.
   /// - Throws: `GraphError` when shapes do not fit, `PlanError` when a node cannot be compiled,
   ///   `MemoryError` when it would take more memory than there is; none is taken then.
   package init(
     _ graph: Graph, parameters: Parameters? = nil, mode: PlanMode = .inference,
     scalar: Scalar = .float32, batch: Int, inputShapes: [[Int]]? = nil, savesMemory: Bool = false,
-    tapsAreDense: Bool = false
+    checksNumbers: Bool = false, tapsAreDense: Bool = false
   ) throws {
     let shapes = try graph.shapes(inputs: inputShapes ?? graph.inputShapes(batch: batch))
     if let shape = shapes.first(where: { $0.count > Layout.mostAxes }) {
@@ -85,7 +91,7 @@ package final class Plan {
     }
     builder.graphInputs = inputBuffers
     let nodes = Self.fusedNodes(
-      graph,
+      graph, checksNumbers ? [] : allFusions,
       FusionContext(
         kept: Set(graph.outputs.map(\.value)), mode: mode, shapes: shapes,
         isConstant: parameters.contains))
@@ -111,6 +117,7 @@ package final class Plan {
         return try PlainLowering.lower(node, into: builder)
       }
       backward.append((node.index, emit))
+      if checksNumbers { check.emit(node, builder) }
       if mode == .curvature, builder.hasFactors(node), builder.needsGradient(node.outputs[0]) {
         backward.append(
           (node.index, { try Self.emitTap(node, builder, box, isDense: tapsAreDense) }))
@@ -178,6 +185,7 @@ package final class Plan {
   /// Computes the outputs from the inputs.
   package func forward() {
     if mode == .training { prepare() }
+    check.first = nil
     run(steps[..<backwardStart])
   }
 
@@ -234,12 +242,14 @@ extension Plan {
 
 // MARK: Compilation
 extension Plan {
-  private static func fusedNodes(_ graph: Graph, _ context: FusionContext) -> [PlanNode] {
+  private static func fusedNodes(
+    _ graph: Graph, _ fusions: [any Fusion.Type], _ context: FusionContext
+  ) -> [PlanNode] {
     let nodes = graph.nodes.enumerated().map { index, node in
       PlanNode(
         index: index, name: node.name, op: node.op, inputs: node.inputs, outputs: node.outputs)
     }
-    return allFusions.reduce(nodes) { nodes, fusion in fusion.fused(nodes, context) }
+    return fusions.reduce(nodes) { nodes, fusion in fusion.fused(nodes, context) }
   }
 
   private static func located<R>(_ node: PlanNode, _ body: () throws -> R) throws -> R {

@@ -62,7 +62,8 @@ extension NodeDescription {
   package func float(_ key: String, default fallback: Float) throws(OperatorError) -> Float {
     switch attributes[key] {
     case nil: return fallback
-    case .float(let value): return value
+    case .float(let value) where !value.isNaN: return value
+    case .float: throw OperatorError("attribute '\(key)' is NaN")
     default: throw OperatorError("attribute '\(key)' is not a float")
     }
   }

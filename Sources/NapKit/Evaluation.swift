@@ -33,6 +33,10 @@ public struct Evaluation: Sendable {
     -> EvaluationReport
   {
     let data = try open(network.imageShape)
+    try network.graph.checkConstants()
+    let own = network.graph.trunk
+    try own.check(fits: data)
+    try own.checkValues(on: data, source.preset, examples: 0..<min(32, data.count))
     let clock = ContinuousClock()
     let start = clock.now
     func report(_ sum: LossSum) -> EvaluationReport {
@@ -41,10 +45,14 @@ public struct Evaluation: Sendable {
         imagesPerSecond: Double(sum.count) / max(1e-9, (clock.now - start) / .seconds(1)))
     }
     guard let teacher else {
-      return report(
-        try Self.measure(
-          network.graph.trunk, data, source.preset, precision.scalar, batchSize: batchSize,
-          progress: progress))
+      let sum = try Self.measure(
+        own, data, source.preset, precision.scalar, batchSize: batchSize, progress: progress)
+      if !sum.loss.isFinite {
+        try own.checkValues(on: data, source.preset, examples: 0..<data.count)
+        throw UsageError(
+          "the loss is not a number", recovery: "try --precision float32, and check the data")
+      }
+      return report(sum)
     }
     let recognition = try OutputRecognition(
       teacher.graph, data: data, preset: source.preset, said: outputs, seed: Seed(0))

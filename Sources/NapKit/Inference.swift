@@ -16,9 +16,9 @@ public struct Inference: Sendable {
   /// - Parameters:
   ///   - inputs: the `.npy` file of every input, by name.
   ///   - output: the `.npz` file to write the outputs to.
-  /// - Returns: the names and shapes of the outputs.
+  /// - Returns: the names and shapes of the outputs, and how many of their numbers are NaN or infinite.
   public func run(_ network: Network, inputs: [String: String], output: String) throws
-    -> [(name: String, shape: [Int])]
+    -> [(name: String, shape: [Int], notFinite: Int)]
   {
     let graph = network.graph
     let names = graph.inputs.map { graph.name(of: $0.value) }
@@ -35,9 +35,12 @@ public struct Inference: Sendable {
       return tensor.isFloat
         ? tensor : Tensor(shape: tensor.shape, floats: tensor.integers.map(Float.init))
     }
+    // What is not sound goes through kernels that keep NaN, as it would elsewhere.
+    let isSound =
+      graph.brokenConstant == nil && tensors.allSatisfy { $0.floats.allSatisfy(\.isFinite) }
     let plan = try Plan(
-      graph, scalar: precision.scalar,
-      batch: tensors.first?.shape.first ?? 1, inputShapes: tensors.map(\.shape))
+      graph, scalar: precision.scalar, batch: tensors.first?.shape.first ?? 1,
+      inputShapes: tensors.map(\.shape), checksNumbers: !isSound)
     for (buffer, tensor) in zip(plan.inputs, tensors) {
       buffer.update(from: tensor.floats, count: tensor.count)
     }
@@ -53,6 +56,8 @@ public struct Inference: Sendable {
       return (name: graph.name(of: port.value), tensor: tensor)
     }
     try NumPyFile.writeArchive(results, to: output)
-    return results.map { ($0.name, $0.tensor.shape) }
+    return results.map { name, tensor in
+      (name, tensor.shape, tensor.isFloat ? tensor.floats.count { !$0.isFinite } : 0)
+    }
   }
 }

@@ -25,6 +25,7 @@ package struct OutputRecognition {
     _ network: Graph, data: any Dataset, preset: Preset, said: [String: OutputChoice],
     temperatures: [Float] = [], seed: Seed
   ) throws {
+    try network.checkConstants()
     let names = network.outputs.map { network.name(of: $0.value) }
     if let unknown = said.keys.sorted().first(where: { !names.contains($0) }) {
       throw UsageError(
@@ -80,17 +81,18 @@ package struct OutputRecognition {
     let wanted = min(
       data.count, max(Self.fewest, min(Self.most, Self.mostNumbers / max(1, numbers))))
     let batch = trunk.batchSize(upTo: min(32, wanted))
-    let plan = try Plan(trunk, batch: batch)
+    let plan = try Plan(trunk, batch: batch, checksNumbers: true)
     var generator = seed.derived("outputs").generator()
-    let chosen = (0..<data.count).shuffled(using: &generator).prefix(wanted)
+    let chosen = Array((0..<data.count).shuffled(using: &generator).prefix(wanted))
     let epoch = Loader(
-      dataset: Subset(data, indices: Array(chosen)), preset: preset, batchSize: batch,
+      dataset: Subset(data, indices: chosen), preset: preset, batchSize: batch,
       shuffle: false, augment: false, dropLast: false, seed: seed
     ).epoch(0)
     var results = plan.outputs.map { _ in [Float]() }
     while let images = try epoch.next() {
       plan.inputs[0].update(from: images.pixels, count: images.count * data.imageShape.product)
       plan.forward()
+      try trunk.check(plan.firstBroken, of: images.sides.map { chosen[$0.index] })
       for (k, shape) in plan.outputShapes.enumerated() {
         let count = images.count * shape.dropFirst().product
         results[k] += UnsafeBufferPointer(start: plan.outputs[k], count: count)

@@ -271,10 +271,9 @@ public struct Pruning: Sendable {
 
   /// - Throws: `UsageError` when some weight is no number.
   private func check(_ graph: Graph) throws {
-    let broken = graph.constants.filter { !$0.value.floats.allSatisfy(\.isFinite) }.keys.min()
-    if let broken {
+    if let broken = graph.brokenConstant {
       throw UsageError(
-        "'\(graph.name(of: broken))' of the pruned network is not a number; nothing was written",
+        "'\(graph.name(of: broken))' of the pruned network is not finite; nothing was written",
         recovery: "ask for less, or give a larger --damping")
     }
   }

@@ -118,7 +118,10 @@ extension PruningSession {
         try best.consider(run)
       } catch let error as TrainingError where watch != nil && recipe.lowersRate {
         // No rate is small enough for it: what it began with is still there.
-        guard case .diverged = error else { throw error }
+        switch error {
+        case .diverged, .notFinite: break
+        default: throw error
+        }
         try progress(WorkProgress(stage: "fine-tuning", message: error.problem))
       }
     }

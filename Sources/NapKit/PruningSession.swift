@@ -135,7 +135,13 @@ extension PruningSession {
     try collect(batch: batch, seed: seed, stage: "collecting curvature") {
       estimator.add($0.pixels, weights: $1)
     }
-    return estimator.takeFactors()
+    let factors = estimator.takeFactors()
+    if let broken = factors.filter({ !$0.value.isFinite }).keys.min() {
+      throw UsageError(
+        "the curvature of layer '\(graph.nodes[broken].name)' is NaN or infinite",
+        recovery: "its inputs or gradients are too large: check its weights, the data and --preset")
+    }
+    return factors
   }
 
   /// Gradients of all weights, by node.
@@ -151,7 +157,13 @@ extension PruningSession {
     ) {
       collector.add($0.pixels, labels: training.isLabelled ? $0.labels : [], weights: $1)
     }
-    return collector.takeGradients()
+    let gradients = collector.takeGradients()
+    if let broken = gradients.filter({ !$0.value.isFinite }).keys.min() {
+      throw UsageError(
+        "the gradients of layer '\(graph.nodes[broken].name)' are NaN or infinite",
+        recovery: "its inputs or gradients are too large: check its weights, the data and --preset")
+    }
+    return gradients
   }
 
   /// Hands over batches of training images and what these count.
@@ -238,7 +250,7 @@ extension PruningSession {
     return try watch.loss(of: a) < watch.loss(of: b) ? a : b
   }
 
-  /// Whether two networks give the same outputs, to 1e-5 of the largest, on some images.
+  /// Whether two networks give the same finite outputs, to 1e-5 of the largest, on some images.
   private func agrees(_ a: Graph, _ b: Graph) throws -> Bool {
     let batch = a.batchSize(upTo: min(32, max(1, training.count)))
     let loader = Loader(
@@ -252,6 +264,7 @@ extension PruningSession {
       return plan.outputs(of: Array(UnsafeBufferPointer(start: images.pixels, count: size)))
     }
     return zip(results[0], results[1]).allSatisfy { a, b in
+      guard (a + b).allSatisfy(\.isFinite) else { return false }
       let largest = a.reduce(0) { max($0, abs($1)) }
       return zip(a, b).allSatisfy {
         abs($0 - $1) <= 1e-5 * max(largest, .leastNormalMagnitude)

@@ -105,7 +105,7 @@ public struct Timing: Sendable {
       plan.forward()
       if let optimizer {
         plan.backward()
-        optimizer.step(learningRate: 0)
+        _ = optimizer.step(learningRate: 0)
       }
     }
     for _ in 0..<2 { pass() }

@@ -129,6 +129,15 @@ public struct Training: Sendable {
     }
     let seconds = (clock.now - trainingStart) / .seconds(1)
     let result = trained()
+    do {
+      try result.graph.checkConstants()
+      try result.graph.trunk.checkValues(
+        on: data, source.preset, examples: 0..<min(32, data.count))
+    } catch let error as UsageError {
+      throw UsageError(
+        "training ended in numbers that are none: \(error.problem); nothing was written",
+        recovery: "give a smaller --learning-rate")
+    }
     let sum = try WorkStopped.keeping({ result }) {
       try test.map {
         try Evaluation.measure(

@@ -29,12 +29,9 @@ extension Add {
     let dense = Layout(dense: plan.shape(a), plan.scalar)
     let layout = plan.layout(first) == dense ? plan.layout(second) : plan.layout(first)
     let output = plan.define(y, layout)
-    plan.run(
-      try .binary(.add, layout, layout, destination: layout, relu: node.activation != nil), name,
-      [
-        (.source, try plan.converted(first, to: layout)),
-        (.source1, try plan.converted(second, to: layout)), (.destination, output),
-      ])
+    let terms = [try plan.converted(first, to: layout), try plan.converted(second, to: layout)]
+    plan.runLimited(
+      name, terms, node.activation?.limits ?? (-.infinity, .infinity), into: output)
     return {
       let operands = [a, b].filter(plan.needsGradient)
       guard !operands.isEmpty else { return }

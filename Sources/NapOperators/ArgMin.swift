@@ -15,5 +15,7 @@ package struct ArgMin: ExtremumPosition {
     self.prefersLast = prefersLast
   }
 
-  package static func precedes(_ a: Float, _ b: Float) -> Bool { a < b }
+  package static func precedes(_ a: Float, _ b: Float) -> Bool {
+    a.precedes(b, largestFirst: false)
+  }
 }

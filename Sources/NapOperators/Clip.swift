@@ -31,6 +31,9 @@ package struct Clip: KernelElementwiseOperator {
     guard tensor.count == 1 else {
       throw OperatorError("\(key) (input \(index)) is not one number")
     }
+    guard !tensor.floats[0].isNaN else {
+      throw OperatorError("\(key) (input \(index)) is NaN, which bounds nothing")
+    }
     return tensor.floats[0]
   }
 
@@ -55,6 +58,6 @@ package struct Clip: KernelElementwiseOperator {
 
   package var activation: Activation? {
     .clip(
-      lower: lower ?? -.greatestFiniteMagnitude, upper: upper ?? .greatestFiniteMagnitude)
+      lower: lower ?? -.infinity, upper: upper ?? .infinity)
   }
 }

@@ -4,7 +4,9 @@ package import NapKernels
 import NapTensor
 
 extension Conv: FoldingOperator {
-  package func fuses(_ activation: Activation, in mode: PlanMode) -> Bool { mode == .inference }
+  package func fuses(_ activation: Activation, in mode: PlanMode) -> Bool {
+    mode == .inference && activation.keepsNaN
+  }
 
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let (x, w) = (node.inputs[0], node.inputs[1])
@@ -19,7 +21,12 @@ extension Conv: FoldingOperator {
       (values.weights, values.shift) = plan.folded(
         values.weights, bias: values.shift, into: op, parameters.map(plan.parameter))
     }
-    if let winograd = winograd(.forward, values, plan), let range = Self.range(node.activation) {
+    values.areAlike = areAlike(
+      plan.parameters.pointer(w), outputs: plan.shape(w)[0],
+      size: plan.shape(w).dropFirst().product)
+    if values.areAlike, let winograd = winograd(.forward, values, plan),
+      let range = Self.range(node.activation)
+    {
       try runForward(winograd, values, residual: node.residual, range: range, plan)
     } else {
       try runForward(values, residual: node.residual, activation: node.activation, plan)
@@ -43,12 +50,9 @@ extension Conv: FoldingOperator {
 
   /// Activations that only limit numbers, as their limits.
   private static func range(_ activation: Activation?) -> ClosedRange<Float>? {
-    switch activation {
-    case nil: -.infinity ... .infinity
-    case .relu(slope: 0): 0 ... .infinity
-    case .clip(let lower, let upper) where lower <= 0 && upper >= 0: lower...upper
-    default: nil
-    }
+    guard let activation else { return -.infinity ... .infinity }
+    guard let limits = activation.limits, limits.lower <= 0, limits.upper >= 0 else { return nil }
+    return limits.lower...limits.upper
   }
 
   private struct Values {
@@ -59,6 +63,8 @@ extension Conv: FoldingOperator {
     /// Dense weights and bias: the parameters, or what they are together with a normalization.
     var weights: BufferID
     var shift: BufferID?
+    /// Whether Winograd's algorithm may compute outputs: by the weights that the plan is built with.
+    var areAlike = true
   }
 }
 
@@ -143,8 +149,8 @@ extension Conv {
       try .convolutionForward(
         source: images(plan.shape(x), plan), weights: any(view.shape, plan),
         bias: values.shift.map(plan.layout), destination: destination,
-        window: geometry(values, plan), training: plan.mode != .inference, sum: sum,
-        activation: activation)
+        window: geometry(values, plan), training: plan.mode != .inference,
+        isExact: !values.areAlike, sum: sum, activation: activation)
     }
     var prepared = try kernel(
       images(plan.shape(y), plan), sum: false, residual == nil ? activation : nil)
@@ -174,15 +180,13 @@ extension Conv {
       }
     }
     guard let residual, target == nil else { return }
-    let isRelu = activation == .relu(slope: 0)
+    let range = Self.range(activation)
     let sum = plan.define(y, layout)
-    plan.run(
-      try .binary(.add, layout, layout, destination: layout, relu: isRelu), "residual",
-      [
-        (.source, output), (.source1, try plan.converted(plan.buffer(residual), to: layout)),
-        (.destination, sum),
-      ])
-    guard let activation, !isRelu else { return }
+    let terms = [output, try plan.converted(plan.buffer(residual), to: layout)]
+    plan.runLimited(
+      "residual", terms, range.map { ($0.lowerBound, $0.upperBound) } ?? (-.infinity, .infinity),
+      into: sum)
+    guard let activation, range == nil else { return }
     plan.run(
       try .activationForward(activation, data: layout), "activation",
       [(.source, sum), (.destination, plan.define(y, layout))])

@@ -21,11 +21,14 @@ package struct Gemm: AffineOperator {
   }
 
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
-    let gemm = Gemm(
+    var gemm = Gemm(
       transA: try node.int("transA", default: 0) != 0,
       transB: try node.int("transB", default: 0) != 0,
       alpha: try node.float("alpha", default: 1), beta: try node.float("beta", default: 1))
-    return try ImportedOperator(gemm, first: node.hasInput(2) ? 3 : 2, of: node)
+    // A bias that counts 0 times is none: what it holds is not even read.
+    let hasBias = node.hasInput(2) && gemm.beta != 0
+    if !hasBias { gemm.beta = 1 }
+    return try ImportedOperator(gemm, first: hasBias ? 3 : 2, of: node)
   }
 
   package func exported() -> ExportedOperator {
@@ -139,7 +142,9 @@ extension Gemm: PositionMajorOperator {
   package var biasFactor: Float { beta }
 
   package func affineShape(_ inputs: [[Int]]) -> AffineShape? {
-    guard !transA, inputs.count == 2 || inputs[2] == [inputs[1][weightOutputAxis]] else {
+    // Weights that count 0 times compute nothing.
+    guard !transA, alpha != 0, inputs.count == 2 || inputs[2] == [inputs[1][weightOutputAxis]]
+    else {
       return nil
     }
     return AffineShape(

@@ -18,7 +18,7 @@ package struct GlobalMaxPool: PoolingOperator {
   package func window(over sizes: [Int]) -> Window { Window(kernel: sizes) }
 
   package func weights(_ values: [Float], at position: Int, over sizes: [Int]) -> [Double] {
-    let largest = values.indices.max { values[$0] < values[$1] }
+    let largest = values.extremum(largest: true)
     return values.indices.map { $0 == largest ? 1 : 0 }
   }
 

@@ -1,4 +1,5 @@
 package import NapGraph
+import NapTensor
 
 /// `min(1, max(0, slope · x + offset))`.
 package struct HardSigmoid: ElementwiseOperator {
@@ -24,6 +25,8 @@ package struct HardSigmoid: ElementwiseOperator {
     ExportedOperator(name, attributes: ["alpha": .float(slope), "beta": .float(offset)])
   }
 
-  package func value(_ x: Double) -> Double { min(1, max(0, Double(slope) * x + Double(offset))) }
+  package func value(_ x: Double) -> Double {
+    (Double(slope) * x + Double(offset)).limited(to: 0...1)
+  }
   package func derivative(_ x: Double, _ y: Double) -> Double { y > 0 && y < 1 ? Double(slope) : 0 }
 }

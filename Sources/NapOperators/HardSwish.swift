@@ -1,5 +1,6 @@
 package import NapGraph
 package import NapKernels
+import NapTensor
 
 /// `x · min(1, max(0, x / 6 + 1 / 2))`.
 package struct HardSwish: KernelElementwiseOperator {
@@ -11,7 +12,7 @@ package struct HardSwish: KernelElementwiseOperator {
     try ImportedOperator(HardSwish(), of: node)
   }
 
-  package func value(_ x: Double) -> Double { x * min(1, max(0, x / 6 + 0.5)) }
+  package func value(_ x: Double) -> Double { x * (x / 6 + 0.5).limited(to: 0...1) }
   package func derivative(_ x: Double, _ y: Double) -> Double {
     if x <= -3 { 0 } else if x >= 3 { 1 } else { x / 3 + 0.5 }
   }

@@ -15,7 +15,7 @@ package struct Max: BroadcastingOperator {
     }
   }
 
-  package static func value(_ a: Float, _ b: Float) -> Float { max(a, b) }
+  package static func value(_ a: Float, _ b: Float) -> Float { a > b || a.isNaN ? a : b }
   package static func value(_ a: Int64, _ b: Int64) -> Int64 { max(a, b) }
   package static func derivatives(_ a: Float, _ b: Float) -> (Float, Float) {
     a >= b ? (1, 0) : (0, 1)

@@ -28,7 +28,7 @@ package struct MaxPool: PoolingOperator {
   package func window(over sizes: [Int]) -> Window { window }
 
   package func weights(_ values: [Float], at position: Int, over sizes: [Int]) -> [Double] {
-    let largest = values.indices.max { values[$0] < values[$1] }
+    let largest = values.extremum(largest: true)
     return values.indices.map { $0 == largest ? 1 : 0 }
   }
 

@@ -15,7 +15,7 @@ package struct Min: BroadcastingOperator {
     }
   }
 
-  package static func value(_ a: Float, _ b: Float) -> Float { min(a, b) }
+  package static func value(_ a: Float, _ b: Float) -> Float { a < b || a.isNaN ? a : b }
   package static func value(_ a: Int64, _ b: Int64) -> Int64 { min(a, b) }
   package static func derivatives(_ a: Float, _ b: Float) -> (Float, Float) {
     a <= b ? (1, 0) : (0, 1)

@@ -3,11 +3,33 @@ import NapGraph
 import NapKernels
 
 extension PlanBuilder {
+  /// Without a backward pass, which oneDNN's kernel says the positions to.
+  private func runMaxPooling(
+    _ window: WindowGeometry, input x: ValueID, output y: ValueID, label: String
+  ) throws {
+    func pooling(_ source: BufferID) -> MaxPooling? {
+      MaxPooling(source: layout(source), destination: shape(y), window: window)
+    }
+    var source = try activation(x)
+    if pooling(source) == nil {
+      source = try converted(source, to: Layout(dense: shape(x), scalar))
+    }
+    guard let pooling = pooling(source) else { preconditionFailure("dense images can be pooled") }
+    let output = define(y, pooling.destination)
+    run(label, touching: [source, output], kernel: "max pool", output: output) { memory in
+      pooling.forward(memory[source], into: memory[output])
+    }
+  }
+
   /// A pool over windows of the spatial axes.
   func lowerPooling(
     _ kind: PoolingKind, _ window: WindowGeometry, input x: ValueID, output y: ValueID,
     label: String
   ) throws -> BackwardLowering {
+    if kind == .maximum, mode == .inference {
+      try runMaxPooling(window, input: x, output: y, label: label)
+      return {}
+    }
     let source = try activation(x)
     let kernel = try PreparedKernel.poolingForward(
       kind, source: layout(source), destination: Layout(any: shape(y), scalar), window: window,

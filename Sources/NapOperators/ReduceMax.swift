@@ -12,9 +12,11 @@ package struct ReduceMax: ReducingOperator {
     self.keepsAxes = keepsAxes
   }
 
-  package static func value(_ x: [Double]) -> Double { x.max() ?? 0 }
+  package static func value(_ x: [Double]) -> Double {
+    x.extremum(largest: true).map { x[$0] } ?? 0
+  }
   package static func derivatives(_ x: [Double], _ y: Double) -> [Double] {
-    let largest = x.firstIndex(of: x.max() ?? 0)
+    let largest = x.extremum(largest: true)
     return x.indices.map { $0 == largest ? 1 : 0 }
   }
 }

@@ -12,9 +12,11 @@ package struct ReduceMin: ReducingOperator {
     self.keepsAxes = keepsAxes
   }
 
-  package static func value(_ x: [Double]) -> Double { x.min() ?? 0 }
+  package static func value(_ x: [Double]) -> Double {
+    x.extremum(largest: false).map { x[$0] } ?? 0
+  }
   package static func derivatives(_ x: [Double], _ y: Double) -> [Double] {
-    let smallest = x.firstIndex(of: x.min() ?? 0)
+    let smallest = x.extremum(largest: false)
     return x.indices.map { $0 == smallest ? 1 : 0 }
   }
 }

@@ -92,6 +92,11 @@ extension SoftmaxOperator {
     plan.run(
       try .softmaxForward(data: layout, axis: own, logarithmic: isLogarithmic), name,
       [(.source, source), (.destination, output)])
+    // oneDNN gives zeros to the others of a line with NaN.
+    plan.run("\(name) of NaN", touching: [source, output]) { memory in
+      spreadNaN(
+        memory.floats(source), layout.shape, along: own, into: memory.floats(output))
+    }
     return {
       guard plan.needsGradient(x), let gradient = try plan.gradient(y, as: layout) else { return }
       let result = plan.makeBuffer(layout)
@@ -100,6 +105,27 @@ extension SoftmaxOperator {
         "\(name) gradient",
         [(.destination, output), (.destinationGradient, gradient), (.sourceGradient, result)])
       plan.contribute(result, to: x)
+    }
+  }
+}
+
+/// Makes the lines of `y` NaN along which `x` holds a NaN.
+private func spreadNaN(
+  _ x: UnsafePointer<Float>, _ shape: [Int], along axis: Int, into y: UnsafeMutablePointer<Float>
+) {
+  let (size, inner) = (shape[axis], shape[(axis + 1)...].product)
+  let outer = shape[..<axis].product
+  parallel { part, parts in
+    let (first, end) = (outer * part / parts, outer * (part + 1) / parts)
+    let count = (end - first) * size * inner
+    let start = first * size * inner
+    guard firstNotFinite(.float32, count: count, in: x + start, orInfinite: false) != nil else {
+      return
+    }
+    for line in first * inner..<end * inner {
+      let corner = line / inner * size * inner + line % inner
+      guard (0..<size).contains(where: { x[corner + $0 * inner].isNaN }) else { continue }
+      for k in 0..<size { y[corner + k * inner] = .nan }
     }
   }
 }

@@ -100,7 +100,8 @@ package struct TopK: PositionOperator {
     for (line, targets) in zip(x.shape.lines(along: own), shape.lines(along: own)) {
       let ranked = line.indices.sorted {
         let (a, b) = (x.floats[line[$0]], x.floats[line[$1]])
-        return a == b ? $0 < $1 : (a > b) == isLargest
+        if a.precedes(b, largestFirst: isLargest) { return true }
+        return !b.precedes(a, largestFirst: isLargest) && $0 < $1
       }
       for (position, target) in zip(ranked, targets) { body(line[position], target, position) }
     }

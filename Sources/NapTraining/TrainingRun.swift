@@ -48,6 +48,7 @@ package struct TrainingRecipe: Sendable {
 /// Why training stopped.
 package enum TrainingError: RecoverableError, Equatable {
   case diverged(step: Int, learningRate: Double)
+  case notFinite(name: String, step: Int, learningRate: Double)
   case classCount(network: Int, data: Int)
   case inputShape(network: [Int], data: [Int])
   case outputShape([Int])
@@ -59,6 +60,8 @@ package enum TrainingError: RecoverableError, Equatable {
     switch self {
     case .diverged(let step, let rate):
       "the loss is not a number, or grows out of hand, after \(step) steps at learning rate \(rate)"
+    case .notFinite(let name, let step, let rate):
+      "'\(name)', or its gradient, is NaN or infinite after \(step) steps at learning rate \(rate)"
     case .classCount(let network, let data):
       "the network distinguishes \(network) classes, but the data has \(data)"
     case .inputShape(let network, let data):
@@ -75,7 +78,8 @@ package enum TrainingError: RecoverableError, Equatable {
 
   package var recovery: String? {
     switch self {
-    case .diverged: "the last good state is kept; try a smaller --learning-rate"
+    case .diverged, .notFinite:
+      "the last good state is kept; try a smaller --learning-rate"
     case .classCount, .inputShape:
       "give the data set the network was trained on, or another --preset"
     case .outputShape: "only classifiers with one output can be trained on labels"
@@ -189,6 +193,8 @@ package final class TrainingRun {
   private var epochSum = LossSum()
   private var blends: Bool
   private var lastGood: [ValueID: Tensor] = [:]
+  /// What the last step has made infinite or NaN.
+  private var broken: ValueID?
   /// Of all batches so far.
   private var smallestLoss = Double.infinity
   /// By what the learning rate is multiplied.
@@ -254,8 +260,8 @@ package final class TrainingRun {
 
   /// Does one step; `nil` when the run is over.
   ///
-  /// - Throws: `TrainingError.diverged` when the loss is not finite, and the learning rate may not be
-  ///   lowered; the parameters are then those of the last completed epoch.
+  /// - Throws: `TrainingError.diverged` when the loss is not finite, `notFinite` when a weight is, and the
+  ///   learning rate may not be lowered; the parameters are then those of the last completed epoch.
   package func next() throws -> StepReport? {
     let progress = progress
     guard progress < 1 else { return nil }
@@ -269,15 +275,20 @@ package final class TrainingRun {
     plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
     let isBlended = blends && step % stepsPerEpoch % 2 == 1
     if isBlended { blend(batch) }
-    var sum = forward(batch, isBlended: isBlended)
-    let wentBack = isOutOfHand(sum)
-    while isOutOfHand(sum) {
-      try goBack(from: learningRate(at: progress))
+    var (sum, rate) = (LossSum(), 0.0)
+    var wentBack = false
+    while true {
       sum = forward(batch, isBlended: isBlended)
+      rate = learningRate(at: progress)
+      let isOutOfHand = isOutOfHand(sum)
+      if !isOutOfHand {
+        plan.backward()
+        broken = optimizer.step(learningRate: Float(rate))
+      }
+      guard isOutOfHand || broken != nil else { break }
+      wentBack = true
+      try goBack(from: rate)
     }
-    plan.backward()
-    let rate = learningRate(at: progress)
-    optimizer.step(learningRate: Float(rate))
     step += 1
     if !isBlended { epochSum.add(sum) }
     if agreement.count > 0 { epochSum.correct = agreement.score * Double(epochSum.count) }
@@ -306,8 +317,12 @@ package final class TrainingRun {
   private func goBack(from rate: Double) throws(TrainingError) {
     for (value, tensor) in lastGood { parameters.set(value, tensor) }
     guard recipe.lowersRate, slowdown > Self.smallestSlowdown else {
+      if let broken {
+        throw .notFinite(name: plan.graph.name(of: broken), step: step, learningRate: rate)
+      }
       throw .diverged(step: step, learningRate: rate)
     }
+    broken = nil
     slowdown /= 4
     optimizer.forget()
   }

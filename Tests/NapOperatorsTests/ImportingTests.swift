@@ -28,6 +28,23 @@ import Testing
     }
   }
 
+  /// Its NaN is not read, as 0 times NaN would be NaN.
+  @Test func aBiasThatCountsZeroTimesIsNone() throws {
+    let bias = Tensor(shape: [5], repeating: .nan)
+    let sample = OperatorSample(
+      "unused bias", Gemm(beta: 0), [.random([3, 4]), .random([5, 4], seed: 1), bias],
+      constantInputs: [1, 2])
+    let imported = try Gemm.importing(WrittenNode(sample).description)
+    #expect(imported.inputs == [0, 1])
+    #expect((imported.op as? Gemm)?.beta == 1)
+  }
+
+  @Test func attributesThatAreNaNAreRefused() {
+    #expect(throws: OperatorError("attribute 'alpha' is NaN")) {
+      try read(LeakyRelu.self, opset: 16, ["alpha": .float(.nan)])
+    }
+  }
+
   @Test func sliceHasAttributesOrInputs() throws {
     let old = try read(
       Slice.self, opset: 9, ["starts": .ints([1]), "ends": .ints([9]), "axes": .ints([1])])

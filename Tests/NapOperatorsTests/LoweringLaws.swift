@@ -18,6 +18,29 @@ import Testing
     }
   }
 
+  /// A large weight that sees zeros everywhere but at one pixel leaves other outputs as exact as they are
+  /// without it.
+  @Test(arguments: [1, 10, 30, 50, 100, 1000, 1e4, 1e6] as [Float])
+  func largeWeightsDoNotBlurTheirNeighbours(_ factor: Float) throws {
+    let window = Window(kernel: [3, 3], padding: .explicit(begin: [1, 1], end: [1, 1]))
+    var (x, w) = (
+      Tensor.random([2, 16, 8, 8]), Tensor.random([16, 16, 3, 3], in: -0.1...0.1, seed: 1)
+    )
+    for n in 0..<2 { for i in 0..<64 { x.floats[n * 16 * 64 + i] = 0 } }
+    x.floats[27] = 1
+    for o in 0..<16 { w.floats[o * 16 * 9 + 4] = 0.1 * factor }
+    let bench = try PlanBench(
+      OperatorSample("a large weight", Conv(window: window), [x, w], constantInputs: [1]))
+    let plan = try bench.plan(.inference)
+    plan.forward()
+    let expected = Conv(window: window).forward([x, w])[0].floats
+    let untouched = expected.indices.filter { $0 >= 16 * 64 || $0 % 64 != 27 }
+    let largest = untouched.reduce(0) { max($0, abs(expected[$1])) }
+    let found = bench.output(0, of: plan)
+    let error = untouched.reduce(0) { max($0, abs(found[$1] - expected[$1])) }
+    #expect(error < 5e-5 * largest)
+  }
+
   @Test(arguments: OperatorSample.trained)
   func trainingPlansAgreeWithThePullback(_ sample: OperatorSample) throws {
     try expectGradients(of: sample, .float32, within: 1e-4)

@@ -71,6 +71,20 @@ import Testing
     }
   }
 
+  /// A single step is enough for it, before any loss says so.
+  @Test func weightsThatAreNoLongerFiniteAreNamed() throws {
+    var wild = try recipe(epochs: 1)
+    wild.learningRate = 1e10
+    wild.optimizer.weightDecay = 1e38
+    let run = try TrainingRun(network.graph, data: data, preset: preset(), recipe: wild)
+    do {
+      while try run.next() != nil {}
+      Issue.record("nothing was thrown")
+    } catch TrainingError.notFinite(let name, _, _) {
+      #expect(network.graph.constants.keys.contains { network.graph.name(of: $0) == name })
+    }
+  }
+
   /// A linear network, whose error grows by a factor a step when the rate is too large.
   @Test func aRateThatIsTooLargeIsLowered() throws {
     struct Unlabelled: Dataset {
@@ -122,7 +136,7 @@ import Testing
     for (value, gradient) in plan.parameterGradients {
       gradient.update(repeating: 0, count: plan.parameters.count(value))
     }
-    optimizer.step(learningRate: 0.1)
+    #expect(optimizer.step(learningRate: 0.1) == nil)
     for value in plan.parameters.trained {
       let before = try #require(network.graph.constants[value]).floats
       let factor: Float = plan.parameters.roles[value] == .weight ? 0.95 : 1

@@ -70,6 +70,11 @@ nap_layout *nap_layout_any(int rank, const int64_t *dims, int type);
 nap_layout *nap_layout_strided(int rank, const int64_t *dims, const int64_t *strides, int type);
 // Images in blocks of 16 channels, aBcd16b.
 nap_layout *nap_layout_blocked(const int64_t *dims, int type);
+// Images [n, channels, ...], pixel after pixel: of one channel (`block` 1, dense), of blocks of 8 or 16
+// channels, or of all channels (0, channels last).
+nap_layout *nap_layout_images(int rank, const int64_t *dims, int block, int type);
+// The block of such a layout; -1 for others.
+int nap_layout_block(const nap_layout *layout);
 void nap_layout_free(nap_layout *layout);
 size_t nap_layout_bytes(const nap_layout *layout);
 int nap_layout_equal(const nap_layout *a, const nap_layout *b);
@@ -121,7 +126,7 @@ nap_kernel *nap_activation_backward(
 nap_kernel *nap_softmax_forward(const nap_layout *data, int axis, int logarithmic);
 nap_kernel *nap_softmax_backward(const nap_layout *data, int axis, int logarithmic);
 nap_kernel *nap_binary(
-    const nap_layout *a, const nap_layout *b, const nap_layout *dst, int operation, int relu);
+    const nap_layout *a, const nap_layout *b, const nap_layout *dst, int operation);
 nap_kernel *nap_pooling_forward(
     const nap_layout *src, const nap_layout *dst, const nap_window *window, int kind, int training);
 nap_kernel *nap_pooling_backward(
@@ -138,10 +143,28 @@ void nap_kernel_free(nap_kernel *kernel);
 // Loops over flat memory, parallel in oneDNN's own thread pool.
 // out = mask > 0 ? a + b : 0; b may be NULL; out may be a. Elements of `type`.
 void nap_add_mask(int type, size_t count, const void *a, const void *b, const void *mask, void *out);
+// out = min(max(a + b, lower), upper), NaN where a + b is; b may be NULL; out may be a or b.
+void nap_limit(
+    int type, size_t count, const void *a, const void *b, float lower, float upper, void *out);
+// Where the first NaN is, or the first infinite number too; -1 where there is none.
+int64_t nap_find_not_finite(int type, size_t count, const void *x, int infinite);
+// y = x where x is NaN.
+void nap_keep_nan(int type, size_t count, const void *x, void *y);
 // Runs body(context, part, parts) on every thread of oneDNN's pool and waits.
 void nap_parallel(void (*body)(void *context, int part, int parts), void *context);
 // How many parts that may be.
 int nap_max_threads(void);
+
+// A max pool over up to three axes, of planes of pixels that are `inner` numbers wide.
+typedef struct {
+  int type;
+  int64_t outer, inner;
+  int64_t in[3], out[3];
+  int64_t kernel[3], strides[3], dilations[3], pads[3];
+} nap_max_pool;
+
+// The largest number a window sees; NaN where it sees one.
+void nap_max_pool_forward(const nap_max_pool *p, const void *x, void *y);
 
 // A 3x3 convolution with stride 1, without groups, between images in blocks of 16 channels.
 typedef struct {

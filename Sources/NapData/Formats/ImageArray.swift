@@ -54,10 +54,9 @@ package struct ImageArray: DatasetFormat, Dataset {
     }
     (count, imageShape) = (images.shape[0], Array(images.shape.dropFirst()))
     if let place = images.firstNonfinite {
-      let example = place / imageShape.product
-      throw unusable(
-        "example \(example) holds \(images.floats(place..<place + 1)[0]), which is no finite number"
-      )
+      let size = imageShape.product
+      throw .notFinite(
+        path: file.path, example: place / size, place: imageShape.position(of: place % size))
     }
     labels = try Self.labels(in: arrays, count: count, of: file.path)
     classNames = labels.max().map { (0...$0).map(String.init) } ?? []
@@ -94,5 +93,17 @@ package struct ImageArray: DatasetFormat, Dataset {
   private func range(of index: Int) -> Range<Int> {
     let size = imageShape.product
     return index * size..<(index + 1) * size
+  }
+}
+
+extension [Int] {
+  /// The indices along the axes of a shape of an element that is counted row by row.
+  fileprivate func position(of element: Int) -> [Int] {
+    var (rest, result) = (element, self)
+    for axis in indices.reversed() {
+      result[axis] = rest % self[axis]
+      rest /= self[axis]
+    }
+    return result
   }
 }

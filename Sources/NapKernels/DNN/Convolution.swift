@@ -2,14 +2,16 @@ internal import CNapDNN
 
 extension PreparedKernel {
   /// Convolution; `sum` adds to what is already in the destination, before the activation.
+  ///
+  /// - Parameter isExact: whether the weights are too different for Winograd's algorithm.
   package static func convolutionForward(
     source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: WindowGeometry,
-    training: Bool, sum: Bool = false, activation: Activation? = nil
+    training: Bool, isExact: Bool = false, sum: Bool = false, activation: Activation? = nil
   ) throws(KernelError) -> PreparedKernel {
     let (kind, alpha, beta) = activation?.parameters ?? (Int32(NAP_NONE.rawValue), 0, 0)
     let shape = ConvolutionShape(source, weights, destination, window)
-    return try convolution("convolution", winograd: shape.favorsWinograd(training: training)) {
-      winograd in
+    let winograd = !isExact && shape.favorsWinograd(training: training)
+    return try convolution("convolution", winograd: winograd) { winograd in
       window.withC {
         nap_convolution_forward(
           source.handle, weights.handle, bias?.handle, destination.handle, $0, winograd,

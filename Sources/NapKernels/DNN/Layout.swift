@@ -38,6 +38,17 @@ package final class Layout: Equatable, CustomStringConvertible {
     self.init(owning: Self.made(nap_layout_blocked(shape.map(Int64.init), scalar.rawValue)))
   }
 
+  /// Images `[n, channels, …]`, pixel after pixel, in blocks of 1, 8 or 16 channels, or of all (0).
+  ///
+  /// - Returns: `nil` where images have no such layout.
+  convenience init?(images shape: [Int], block: Int32, _ scalar: Scalar) {
+    let dims = shape.map(Int64.init)
+    guard let handle = nap_layout_images(Int32(dims.count), dims, block, scalar.rawValue) else {
+      return nil
+    }
+    self.init(owning: handle)
+  }
+
   /// With gaps or transposed: `strides` count elements.
   package convenience init(_ shape: [Int], strides: [Int], _ scalar: Scalar = .float32) {
     self.init(
@@ -52,6 +63,9 @@ package final class Layout: Equatable, CustomStringConvertible {
   }
 
   package var bytes: Int { nap_layout_bytes(handle) }
+
+  /// Elements, with those that fill up blocks.
+  package var count: Int { bytes / (scalar == .float32 ? 4 : scalar == .bfloat16 ? 2 : 1) }
 
   package var scalar: Scalar { Scalar(rawValue: nap_layout_type(handle)) ?? .byte }
 

@@ -27,6 +27,18 @@ package enum Activation: Sendable, Hashable {
   case softRelu
   case squareRoot
 
+  /// What bounds numbers, where that is all it does.
+  package var limits: (lower: Float, upper: Float)? {
+    switch self {
+    case .relu(slope: 0): (0, .infinity)
+    case .clip(let lower, let upper): (lower, upper)
+    default: nil
+    }
+  }
+
+  /// Whether NaN stays NaN; oneDNN's exponential of it is infinite.
+  package var keepsNaN: Bool { self != .exponential }
+
   var parameters: (kind: Int32, alpha: Float, beta: Float) {
     switch self {
     case .relu(let slope): (Int32(NAP_RELU.rawValue), slope, 0)
@@ -205,13 +217,13 @@ extension PreparedKernel {
       "softmax, gradient", nap_softmax_backward(data.handle, Int32(axis), logarithmic ? 1 : 0))
   }
 
-  /// `a op b` elementwise, `b` broadcast along its axes of size 1, then optionally max(0, ·).
+  /// `a op b` elementwise, `b` broadcast along its axes of size 1.
   package static func binary(
-    _ operation: BinaryOperation, _ a: Layout, _ b: Layout, destination: Layout, relu: Bool = false
+    _ operation: BinaryOperation, _ a: Layout, _ b: Layout, destination: Layout
   ) throws(KernelError) -> PreparedKernel {
     try PreparedKernel(
       "elementwise operation",
-      nap_binary(a.handle, b.handle, destination.handle, operation.rawValue, relu ? 1 : 0))
+      nap_binary(a.handle, b.handle, destination.handle, operation.rawValue))
   }
 
   package static func poolingForward(

@@ -32,7 +32,7 @@ package struct Probabilities: OutputKind {
       if q > 0 { sum += Double(q) * log(Double(q) / Double(p)) }
       if let gradient { gradient[i] = factor * part * -q / p }
     }
-    return max(0, sum) * Double(part)
+    return sum.atLeast(0) * Double(part)
   }
 
   private static let least: Float = 1e-9

@@ -25,7 +25,7 @@ package struct TwoClassLogits: OutputKind {
       let (p, q) = (sigmoid(z), sigmoid(s))
       // `log p` and `log (1 - p)` from the logit, where the probability itself would be 0 or 1.
       let (yes, no) = (logSigmoid(s) - logSigmoid(z), logSigmoid(-s) - logSigmoid(-z))
-      sum += max(0, Double(q * yes + (1 - q) * no))
+      sum += Double(q * yes + (1 - q) * no).atLeast(0)
       if let gradient { gradient[i] = factor * part * temperature * (p - q) }
     }
     return sum * Double(part * temperature * temperature)

@@ -24,16 +24,15 @@ package struct TwoClassProbabilities: OutputKind {
     var sum = 0.0
     place.forEachNumber { i, _ in
       let (p, q) = (Self.inside(y[i]), Self.inside(t[i]))
-      sum += max(
-        0,
-        Double(q) * log(Double(q) / Double(p)) + Double(1 - q) * log(Double(1 - q) / Double(1 - p)))
+      let (yes, no) = (log(Double(q) / Double(p)), log(Double(1 - q) / Double(1 - p)))
+      sum += (Double(q) * yes + Double(1 - q) * no).atLeast(0)
       if let gradient { gradient[i] = factor * part * (p - q) / (p * (1 - p)) }
     }
     return sum * Double(part)
   }
 
   /// Away from 0 and 1, where nothing can be told any more.
-  private static func inside(_ p: Float) -> Float { min(max(p, 1e-7), 1 - 1e-6) }
+  private static func inside(_ p: Float) -> Float { p.limited(to: 1e-7...(1 - 1e-6)) }
 
   package func writeCotangent(
     of y: UnsafePointer<Float>, into g: UnsafeMutablePointer<Float>, at place: OutputPlace,
@@ -51,7 +50,7 @@ package struct TwoClassProbabilities: OutputKind {
   {
     var sum = 0.0
     place.forEachNumber { i, _ in sum += Double(y[i] * (1 - y[i])) }
-    return max(0, sum) / Double(max(1, place.positions))
+    return sum.atLeast(0) / Double(max(1, place.positions))
   }
 
   package func constant(of samples: OutputSamples, at place: OutputPlace, temperature: Float)

@@ -58,7 +58,6 @@ package struct CrossEntropy: Sendable {
     for (n, label) in labels.enumerated() {
       let z = logits + n * classes
       let logSum = softmax(z, classes, temperature: 1, into: &p)
-      if argmax(z, classes) == label { sum.correct += 1 }
       let meanLogit = (0..<classes).reduce(Float(0)) { $0 + z[$1] } / Float(classes)
       let target = (1 - labelSmoothing) * z[label] + labelSmoothing * meanLogit
       var loss = (1 - soft) * (logSum - target)
@@ -82,6 +81,7 @@ package struct CrossEntropy: Sendable {
           for k in 0..<classes { g[k] += soft * scale * temperature * (p[k] - q[k]) }
         }
       }
+      if loss.isFinite, argmax(z, classes) == label { sum.correct += 1 }
       sum.loss += Double(loss)
       sum.count += 1
     }

@@ -1,3 +1,4 @@
+import Foundation
 package import NapEngine
 package import NapGraph
 import NapKernels
@@ -76,22 +77,32 @@ package final class NesterovSGD {
     for slot in slots { slot.velocity.floats.update(repeating: 0, count: slot.count) }
   }
 
-  package func step(learningRate: Float) {
+  /// - Returns: the first trained constant that is not finite any more, because its gradient was not or
+  ///   its step went too far.
+  package func step(learningRate: Float) -> ValueID? {
     turnGradients()
+    let (lock, count) = (NSLock(), slots.count)
+    var broken = count
     parallel { part, parts in
-      for slot in self.slots {
+      for (index, slot) in self.slots.enumerated() {
         let range = slot.count * part / parts..<slot.count * (part + 1) / parts
         let (w, g, v) = (slot.weights, slot.gradient, slot.velocity.floats)
         let (decay, momentum) = (slot.decay, self.momentum)
+        // All bits of the exponent are set in NaN and infinity alone; the weights are at hand here.
+        var largest: UInt32 = 0
         for i in range {
           let d = g[i] + decay * w[i]
           let next = momentum * v[i] + d
           v[i] = next
-          w[i] -= learningRate * (d + momentum * next)
+          let weight = w[i] - learningRate * (d + momentum * next)
+          w[i] = weight
+          largest = max(largest, weight.magnitude.bitPattern)
         }
+        if largest >= Float.infinity.bitPattern { lock.withLock { broken = min(broken, index) } }
         Self.applyMask(slot, range)
       }
     }
+    return broken < count ? slots[broken].value : nil
   }
 
   /// Layer by layer, every thread some of them.

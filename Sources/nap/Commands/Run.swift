@@ -39,6 +39,9 @@ struct Run: ParsableCommand {
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), forArrays: files)
     let outputs = try Inference(precision: precision).run(network, inputs: files, output: output)
-    for (name, shape) in outputs { Terminal.write("\(name): \(described(shape))") }
+    for (name, shape, notFinite) in outputs {
+      let remark = notFinite > 0 ? ", \(notFinite) of them NaN or infinite" : ""
+      Terminal.write("\(name): \(described(shape))\(remark)")
+    }
   }
 }
