@@ -16,6 +16,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+/// oneDNN's `include` and `lib` folders are in this one, where not the system's are to be used.
+let oneDNN = Context.environment["NAP_ONEDNN"]
+
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -36,7 +39,12 @@ let package = Package(
     // Level 0
     .systemLibrary(name: "CNapBLAS"),
     .systemLibrary(name: "CNapImages"),
-    .target(name: "CNapDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+    .target(
+      name: "CNapDNN",
+      cxxSettings: oneDNN.map { [.unsafeFlags(["-I\($0)/include"])] } ?? [],
+      linkerSettings: (oneDNN.map {
+        [.unsafeFlags(["-L\($0)/lib", "-Xlinker", "-rpath", "-Xlinker", "\($0)/lib"])]
+      } ?? []) + [.linkedLibrary("dnnl")]),
     room("NapTensor", []),
     room("NapReport", []),
     // Level 1

@@ -75,13 +75,12 @@ extension NumPyArray {
       .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
     let shape = sizes.compactMap { Int($0) }
     let bytes = data.dropFirst(start)
-    var expected: Int? = element.width
-    for size in shape { expected = expected?.multiplied(by: size) }
-    guard shape.count == sizes.count, let expected, expected < 1 << 47 else {
+    guard shape.count == sizes.count, let count = shape.elementCount else {
       throw malformed("its shape (\(dimensions.1)) is impossible")
     }
-    guard bytes.count == expected else {
-      throw malformed("it holds \(bytes.count) bytes of numbers instead of \(expected)")
+    guard bytes.count == count * element.width else {
+      throw malformed(
+        "it holds \(bytes.count) bytes of numbers instead of \(count * element.width)")
     }
     self.shape = shape
     self.element = element
@@ -106,14 +105,6 @@ extension NumPyArray {
       }
     }
     return result
-  }
-}
-
-extension Int {
-  /// `nil` where the product is none that an `Int` holds.
-  fileprivate func multiplied(by other: Int) -> Int? {
-    let (product, overflow) = multipliedReportingOverflow(by: other)
-    return overflow ? nil : product
   }
 }
 

@@ -67,6 +67,11 @@ struct ZipArchive {
     case 8:
       // No stream of this kind unpacks to more: whatever the directory says, nothing else is believed.
       guard entry.size <= 1032 * entry.packed.count + 1024 else { fallthrough }
+      do {
+        try Memory.check(entry.size, for: "'\(entry.name)' of '\(path)'")
+      } catch {
+        throw FileError.unreadable(path: path, reason: error.problem)
+      }
       content = inflated(entry)
     default: content = nil
     }

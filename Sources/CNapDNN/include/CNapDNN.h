@@ -83,7 +83,8 @@ int nap_layout_rank(const nap_layout *layout);
 void nap_layout_dims(const nap_layout *layout, int64_t *dims);
 // The same physical arrangement for another element type.
 nap_layout *nap_layout_with_type(const nap_layout *layout, int type);
-void nap_layout_describe(const nap_layout *layout, char *text, size_t capacity);
+// The letters oneDNN uses, such as aBcd16b; "opaque" where it has none.
+const char *nap_layout_name(const nap_layout *layout);
 
 // Geometry of convolutions and pools, spatial axes only; dilation 1 means dense.
 typedef struct {

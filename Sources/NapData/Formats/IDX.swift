@@ -64,15 +64,17 @@ package struct IDX: DatasetFormat, Dataset {
     let sizes = (0..<axes).map { axis in
       (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * axis + $1]) }
     }
-    var expected = 1
-    for size in sizes {
-      let (product, overflow) = expected.multipliedReportingOverflow(by: size)
-      guard !overflow, product < 1 << 40 else {
-        throw .undecodable(path: file.path, reason: "sizes of \(sizes) are impossible")
-      }
-      expected = product
+    guard let count = sizes.elementCount else {
+      throw .undecodable(path: file.path, reason: "sizes of \(sizes) are impossible")
     }
-    expected += head
+    let expected = head + count
+    if file.pathExtension == "gz" {
+      do {
+        try Memory.check(expected, for: "'\(file.path)'")
+      } catch {
+        throw .unreadable(path: file.path, reason: error.problem)
+      }
+    }
     let data = try content(of: file, upTo: expected + 1)
     guard data.count == expected else {
       throw .truncated(path: file.path, bytes: data.count, expected: expected)

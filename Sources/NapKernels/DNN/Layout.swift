@@ -82,10 +82,7 @@ package final class Layout: Equatable, CustomStringConvertible {
 
   /// The letters oneDNN uses, such as `aBcd16b`, with the element type.
   package var description: String {
-    var text = [CChar](repeating: 0, count: 64)
-    nap_layout_describe(handle, &text, text.count)
-    let letters = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-    return String(decoding: letters, as: UTF8.self) + (scalar == .bfloat16 ? " bf16" : "")
+    String(cString: nap_layout_name(handle)) + (scalar == .bfloat16 ? " bf16" : "")
   }
 
   package static func == (a: Layout, b: Layout) -> Bool {
