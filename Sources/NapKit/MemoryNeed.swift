@@ -12,6 +12,9 @@ struct MemoryNeed: Hashable {
   /// Activations and gradients of one batch.
   private var activations = 0
 
+  /// What OpenBLAS takes when it is first used; where it is refused, it asks again for ever.
+  private static let library = 128 << 20
+
   init(_ graph: Graph, largestFactor: Int, granularity: Pruning.Granularity) throws {
     activations = try graph.activationBytes(batch: graph.curvatureBatch(of: .max))
     let shapes = try graph.shapes(batch: 1)
@@ -40,7 +43,7 @@ struct MemoryNeed: Hashable {
   func check() throws(MemoryError) {
     let (text, factors) = (Memory.text, Int(min(factors, 0x1p60)))
     try Memory.check(
-      factors + weights + activations,
+      factors + weights + activations + Self.library,
       for: """
         the curvature (\(text(factors)) for its factors, \(text(weights)) for weights, \
         \(text(activations)) for a batch of images)

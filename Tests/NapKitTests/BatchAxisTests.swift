@@ -26,22 +26,18 @@ import Testing
     ),
   ]
 
-  /// With an output more, or that one alone; batches of any size, or of one.
+  /// With an output more and batches of any size; with that one alone and batches of one size.
   private static func networks() throws -> [(what: Comment, network: Network)] {
     let whole = try #require(Network(architecture: "mlp", imageShape: [3, 32, 32], classes: 10))
     return odd.flatMap { name, add in
-      [false, true].flatMap { alone in
-        [nil, 16].map { batch in
-          var graph = whole.graph
-          let value = add(&graph)
-          if let batch { graph.inputs[0].dimensions[0] = .fixed(batch) }
-          let shape = (try? graph.shapes(batch: 16))?[value.index] ?? []
-          let port = Graph.Port(value: value, dimensions: shape.map { .fixed($0) })
-          graph.outputs = alone ? [port] : graph.outputs + [port]
-          return (
-            Comment(rawValue: "\(name), alone: \(alone), batch: \(batch ?? 0)"), Network(graph)
-          )
-        }
+      [false, true].map { alone in
+        var graph = whole.graph
+        let value = add(&graph)
+        if alone { graph.inputs[0].dimensions[0] = .fixed(16) }
+        let shape = (try? graph.shapes(batch: 16))?[value.index] ?? []
+        let port = Graph.Port(value: value, dimensions: shape.map { .fixed($0) })
+        graph.outputs = alone ? [port] : graph.outputs + [port]
+        return (Comment(rawValue: "\(name), alone: \(alone)"), Network(graph))
       }
     }
   }
