@@ -182,6 +182,7 @@ public struct Pruning: Sendable {
     original.frozenNodes = Set(frozenNodes)
     let (rest, heldOut) = all.split(
       holdingOut: Self.heldOutImages(of: all.count), seed: Seed(seed))
+    try teacher?.graph.checkConstants()
     let imitated = teacher.map { NetworkEnds($0.graph, like: ends).trunk }
     let (watched, others) = Watch.split(heldOut, outputs: outputs, seed: Seed(seed))
     // What the original has learned by heart, a smaller one has to learn too, or it is judged unfairly; but

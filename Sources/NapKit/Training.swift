@@ -101,6 +101,7 @@ public struct Training: Sendable {
     recipe.augments = augments
     recipe.seed = Seed(seed)
     recipe.scalar = precision.scalar
+    try teacher?.graph.checkConstants()
     let recognition = try OutputRecognition(
       network.graph, data: data, preset: source.preset, said: outputs,
       temperatures: [Float(temperature)], seed: Seed(seed))

@@ -37,7 +37,7 @@ package struct RoundedSelection: ChannelSelection {
     sets[index].time = model.removedUnits.count
     sets[index].worth = nil
     guard units.count > multiple else { return }
-    let scored = units.map { (max(0, criterion.score(of: model.units.units[$0], in: model)), $0) }
+    let scored = units.map { (criterion.loss(of: model.units.units[$0], in: model), $0) }
     let bundle = scored.sorted { $0 < $1 }.prefix(count)
     let chosen = bundle.map { model.units.units[$0.1] }
     guard model.mayRemove(chosen) else { return }

@@ -56,7 +56,7 @@ package struct UnitSelection: ChannelSelection {
     let unit = model.units.units[index]
     let saved = model.cost.saving(of: unit, cost)
     guard saved > 0 else { return nil }
-    return max(0, criterion.score(of: unit, in: model)) / min(saved, needed)
+    return criterion.loss(of: unit, in: model) / min(saved, needed)
   }
 
   package mutating func removeNext(saving needed: Double) -> Bool {
@@ -122,5 +122,13 @@ package struct UnitSelection: ChannelSelection {
       heap.swapAt(parent, smallest)
       parent = smallest
     }
+  }
+}
+
+extension Criterion {
+  /// The score, not negative; infinite where it is not a number: what cannot be told goes last.
+  func loss(of unit: PruningUnit, in model: PruningModel) -> Double {
+    let score = score(of: unit, in: model)
+    return score.isNaN ? .infinity : max(0, score)
   }
 }

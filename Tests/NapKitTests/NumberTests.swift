@@ -34,6 +34,16 @@ import Testing
       { _ = try Evaluation(source: source).run(Network(graph)) },
       { _ = try Training(source: source).run(Network(graph)) },
       { _ = try Pruning(source: source).run(Network(graph)) },
+      {
+        var training = Training(source: source)
+        training.teacher = Network(graph)
+        _ = try training.run(Network(network.graph))
+      },
+      {
+        var pruning = Pruning(source: source)
+        pruning.teacher = Network(graph)
+        _ = try pruning.run(Network(network.graph))
+      },
     ] {
       let error = #expect(throws: UsageError.self) { try work() }
       #expect(error?.problem.contains("'\(graph.name(of: weight))'") ?? false)
