@@ -137,9 +137,7 @@ extension PruningSession {
     }
     let factors = estimator.takeFactors()
     if let broken = factors.filter({ !$0.value.isFinite }).keys.min() {
-      throw UsageError(
-        "the curvature of layer '\(graph.nodes[broken].name)' is NaN or infinite",
-        recovery: "its inputs or gradients are too large: check its weights, the data and --preset")
+      throw notFinite("the curvature of layer '\(graph.nodes[broken].name)' is")
     }
     return factors
   }
@@ -159,11 +157,15 @@ extension PruningSession {
     }
     let gradients = collector.takeGradients()
     if let broken = gradients.filter({ !$0.value.isFinite }).keys.min() {
-      throw UsageError(
-        "the gradients of layer '\(graph.nodes[broken].name)' are NaN or infinite",
-        recovery: "its inputs or gradients are too large: check its weights, the data and --preset")
+      throw notFinite("the gradients of layer '\(graph.nodes[broken].name)' are")
     }
     return gradients
+  }
+
+  private func notFinite(_ what: String) -> UsageError {
+    UsageError(
+      "\(what) NaN or infinite",
+      recovery: "its inputs or gradients are too large: check its weights, the data and --preset")
   }
 
   /// Hands over batches of training images and what these count.

@@ -40,13 +40,15 @@ package struct PruningUnits: Sendable {
         }
       }
     }
+    let outputAxes = Set(weights.map { IndexAtoms.Place(value: $0.key, axis: $0.value[0]) })
     for root in order {
       guard let places = members[root], places.keys.contains(where: { weights[$0.value] != nil })
       else {
         continue
       }
-      let computed = weights.map { IndexAtoms.Place(value: $0.key, axis: $0.value[0]) }
-      let channels = computed.reduce(0) { greatestCommonDivisor($0, places[$1]?.count ?? 0) }
+      let channels = places.reduce(0) {
+        outputAxes.contains($1.key) ? greatestCommonDivisor($0, $1.value.count) : $0
+      }
       units.append(PruningUnit(index: units.count, places: places, channels: max(1, channels)))
     }
     for (weight, axes) in weights.sorted(by: { $0.key < $1.key }) {
