@@ -23,13 +23,16 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
+/// Made by `scripts/fuzz` alone, as it needs what libFuzzer brings.
+let fuzzer = Context.environment["NAP_FUZZER"] != nil
+
 let package = Package(
   name: "nap",
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "nap", targets: ["nap"]),
     .library(name: "NapKit", targets: ["NapKit"]),
-  ],
+  ] + (fuzzer ? [.library(name: "NapFuzzer", type: .static, targets: ["NapFuzzer"])] : []),
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
@@ -84,6 +87,15 @@ let package = Package(
       name: "NapTestSupport",
       dependencies: ["NapGraph", "NapOperators", "NapTensor"], path: "Tests/NapTestSupport",
       swiftSettings: strict),
+    .target(
+      name: "NapFuzzing",
+      dependencies: [
+        "NapData", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators", "NapTensor",
+        "NapTestSupport", protobuf,
+      ], path: "Tests/NapFuzzing", exclude: ["Corpus"], swiftSettings: strict),
+    tests(
+      "NapFuzzingTests",
+      ["NapData", "NapEngine", "NapFuzzing", "NapKit", "NapTensor", "NapTestSupport"]),
     tests("NapTensorTests", ["NapTensor", "NapTestSupport"]),
     tests("NapKernelsTests", ["NapKernels", "NapTensor", "NapTestSupport"]),
     tests("NapGraphTests", ["NapGraph", "NapOperators", "NapTensor", "NapTestSupport"]),
@@ -124,7 +136,14 @@ let package = Package(
         protobuf,
       ]),
     tests("napTests", ["nap", "NapData", "NapKit", "NapTensor", "NapTestSupport"]),
-  ],
+  ]
+    + (fuzzer
+      ? [
+        .target(
+          name: "NapFuzzer", dependencies: ["NapFuzzing", "NapTensor"], path: "Tests/NapFuzzer",
+          swiftSettings: strict)
+      ]
+      : []),
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )

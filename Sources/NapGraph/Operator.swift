@@ -69,6 +69,8 @@ package enum ParameterRole: String, Sendable, Hashable {
   case bias
   /// The scale of a normalization: trained, not decayed.
   case scale
+  /// What is divided by, or an exponent: trained, not decayed.
+  case divisor
   /// A running mean or variance: estimated, not trained.
   case statistic
 }

@@ -282,10 +282,13 @@ public struct Pruning: Sendable {
   /// - Throws: `UsageError` when a pattern of so many neighbours would leave every layer as it is.
   private func checkPattern(of size: Int, fits graph: Graph) throws {
     let layers = graph.affineLayers(shapes: try graph.shapes(batch: 1))
-    guard !layers.contains(where: { $0.inputFeatures % size == 0 }) else { return }
+    func fits(_ size: Int) -> Bool { layers.contains { $0.inputFeatures % size == 0 } }
+    guard !fits(size) else { return }
+    let smaller = (2..<size).last(where: fits)
     throw UsageError(
       "no layer has a multiple of \(size) input channels, which \(granularity) shares out",
-      recovery: "choose a smaller pattern, such as 2:4")
+      recovery: smaller.map { "choose a smaller pattern, such as \(max(1, $0 / 2)):\($0)" }
+        ?? "set single weights to zero: --granularity weights --sparsity 0.5")
   }
 
   private static let fewestExamples = 3

@@ -79,7 +79,11 @@ public final class RunDirectory {
     }
   }
 
+  /// - Throws: when there is no such network, or its name leads out of the directory.
   public func network(_ entry: Entry) throws -> Network {
-    try Network(contentsOf: "\(path)/\(entry.file)", sizes: entry.sizes ?? [:])
+    guard let file = FilePath.named(entry.file, in: path) else {
+      throw UsageError("'\(Self.list(path))' lists '\(entry.file)', which is outside of '\(path)'")
+    }
+    return try Network(contentsOf: file, sizes: entry.sizes ?? [:])
   }
 }

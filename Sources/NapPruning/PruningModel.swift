@@ -242,10 +242,12 @@ extension PruningModel {
     var masked = weighted()
     var gone = removed.mapValues { $0.sorted() }
     for (place, indices) in gone {
-      guard roles[place.value] != .statistic, let tensor = masked.constants[place.value],
-        tensor.isFloat
+      guard let role = roles[place.value], role != .statistic,
+        let tensor = masked.constants[place.value], tensor.isFloat
       else { continue }
-      masked.constants[place.value] = tensor.zeroing(indices, axis: place.axis)
+      // Zeros divided by zeros would be no numbers.
+      masked.constants[place.value] = tensor.setting(
+        indices, axis: place.axis, to: role == .divisor ? 1 : 0)
     }
     // A bias that compensation has added is cut like the output it is added to.
     let shapes = try graph.shapes(batch: 1)
@@ -256,21 +258,21 @@ extension PruningModel {
         let indices = gone[.output(of: node, layer.op, shapes)]
       else { continue }
       gone[IndexAtoms.Place(value: bias, axis: 0)] = indices
-      masked.constants[bias] = masked.constants[bias]?.zeroing(indices, axis: 0)
+      masked.constants[bias] = masked.constants[bias]?.setting(indices, axis: 0, to: 0)
     }
     return (masked, try masked.removing(gone))
   }
 }
 
 extension Tensor {
-  /// The tensor with zeros at some indices of an axis.
-  fileprivate func zeroing(_ indices: [Int], axis: Int) -> Tensor {
+  /// The tensor with a number at some indices of an axis.
+  fileprivate func setting(_ indices: [Int], axis: Int, to number: Float) -> Tensor {
     var numbers = floats
     let inner = shape[(axis + 1)...].product
     for outer in 0..<shape[..<axis].product {
       for index in indices {
         let start = (outer * shape[axis] + index) * inner
-        for i in start..<start + inner { numbers[i] = 0 }
+        for i in start..<start + inner { numbers[i] = number }
       }
     }
     return Tensor(shape: shape, floats: numbers)

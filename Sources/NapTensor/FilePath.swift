@@ -56,4 +56,17 @@ extension FilePath {
     guard let file = resolved, let folder = FilePath(folder).resolved else { return false }
     return file.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
   }
+
+  /// The file of a folder that another file of it names; `nil` where the name, or a link that it follows,
+  /// leaves the folder.
+  package static func named(_ name: String, in folder: String) -> String? {
+    let leaves = name.isEmpty || name.hasPrefix("/") || name.split(separator: "/").contains("..")
+    guard !leaves, !name.contains("\\"), !name.contains("\0") else { return nil }
+    let path = joined(folder, name)
+    // What is missing is said by what reads it.
+    guard FilePath(path).resolved == nil || FilePath(path).isInside(joined(folder, ".")) else {
+      return nil
+    }
+    return path
+  }
 }

@@ -6,21 +6,22 @@ package import NapTensor
 ///
 /// Weights are as large as He et al. 2015 draw them, so that signals live through many layers.
 package struct RandomNetwork {
-  package private(set) var graph = Graph()
+  package internal(set) var graph = Graph()
   /// What it is made of, for whoever looks into a failure.
   package private(set) var blocks: [String] = []
   private var random: SplitMix64
-  private var current: Image
+  var current: Image
   private var names = 0
 
   /// A value `[N, channels, size, size]`.
-  private struct Image {
+  struct Image {
     var value: ValueID
     var channels: Int
     var size: Int
   }
 
-  package init(seed: Seed) {
+  /// - Parameter hasRareOutputs: whether values of any shape may be outputs, in any order.
+  package init(seed: Seed, hasRareOutputs: Bool = false) {
     random = seed.generator()
     let x = graph.addValue("x")
     graph.inputs = [.init(value: x, dimensions: [.dynamic("N"), .fixed(3), .fixed(6), .fixed(6)])]
@@ -33,6 +34,9 @@ package struct RandomNetwork {
     }
     if let early { addOutput(early, "early") }
     addOutput(current, "late")
+    guard hasRareOutputs else { return }
+    for _ in 0..<number(in: 0...2) { addRareOutput() }
+    graph.outputs.shuffle(using: &random)
   }
 
   /// Some inputs for it.
@@ -55,6 +59,15 @@ extension RandomNetwork {
       ("shared", { $0.addShared() }),
       ("gated", { $0.addGate() }),
       ("attention", { $0.addAttention() }),
+      ("function", { $0.addFunction() }),
+      ("arithmetic", { $0.addArithmetic() }),
+      ("pool", { $0.addPool() }),
+      ("padding", { $0.addPadding() }),
+      ("normalization", { $0.addNormalization() }),
+      ("channels last", { $0.addChannelsLast() }),
+      ("selection", { $0.addSelection() }),
+      ("resolution", { $0.addResolution() }),
+      ("reduction", { $0.addReduction() }),
     ]
     let (name, add) = all[number(in: 0...all.count - 1)]
     blocks.append(name)
@@ -199,7 +212,7 @@ extension RandomNetwork {
 
 // MARK: Pieces
 extension RandomNetwork {
-  private mutating func number(in range: ClosedRange<Int>) -> Int {
+  mutating func number(in range: ClosedRange<Int>) -> Int {
     Int.random(in: range, using: &random)
   }
 
@@ -214,7 +227,13 @@ extension RandomNetwork {
     return "\(what)\(names)"
   }
 
-  private mutating func constant(_ tensor: Tensor) -> ValueID {
+  mutating func constant(_ shape: [Int], _ range: ClosedRange<Float>) -> ValueID {
+    let width = range.upperBound - range.lowerBound
+    let floats = (0..<shape.product).map { _ in range.lowerBound + width * random.uniform() }
+    return constant(Tensor(shape: shape, floats: floats))
+  }
+
+  mutating func constant(_ tensor: Tensor) -> ValueID {
     graph.addConstant(name("w"), tensor)
   }
 
@@ -224,7 +243,7 @@ extension RandomNetwork {
     graph.addNode(name(op.name), op, inputs, outputCount: outputCount)
   }
 
-  private mutating func apply(_ op: any Operator, _ inputs: [ValueID]) -> ValueID {
+  mutating func apply(_ op: any Operator, _ inputs: [ValueID]) -> ValueID {
     addNode(op, inputs)[0]
   }
 
@@ -244,7 +263,7 @@ extension RandomNetwork {
     return activated && number(in: 0...4) > 0 ? apply(Relu(), [y]) : y
   }
 
-  private mutating func conv(
+  mutating func conv(
     _ x: Image, to channels: Int? = nil, group: Int = 1, kernel: Int? = nil, activated: Bool = true
   ) -> Image {
     let channels = channels ?? 2 * number(in: 1...4)
@@ -257,16 +276,11 @@ extension RandomNetwork {
   }
 
   private mutating func normalized(_ x: ValueID, _ channels: Int) -> ValueID {
-    func numbers(_ network: inout RandomNetwork, _ range: ClosedRange<Float>) -> ValueID {
-      let width = range.upperBound - range.lowerBound
-      let floats = (0..<channels).map { _ in range.lowerBound + width * network.random.uniform() }
-      return network.constant(Tensor(shape: [channels], floats: floats))
-    }
-    let parameters = [0.5...1.5, -0.3...0.3, -0.3...0.3, 0.5...2].map { numbers(&self, $0) }
+    let parameters = [0.5...1.5, -0.3...0.3, -0.3...0.3, 0.5...2].map { constant([channels], $0) }
     return apply(BatchNormalization(), [x] + parameters)
   }
 
-  private mutating func linear(_ x: ValueID, _ inputs: Int, _ outputs: Int) -> ValueID {
+  mutating func linear(_ x: ValueID, _ inputs: Int, _ outputs: Int) -> ValueID {
     let y = apply(MatMul(), [x, constant(tensor([inputs, outputs], fanIn: inputs))])
     return number(in: 0...1) == 0
       ? y : apply(Add(), [y, constant(tensor([outputs], fanIn: 20))])

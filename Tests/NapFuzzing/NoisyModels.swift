@@ -1,24 +1,24 @@
-import Foundation
+package import Foundation
 import NapGraph
 import NapONNX
 import NapOperators
-import NapTensor
+package import NapTensor
 import NapTestSupport
 import SwiftProtobuf
 
 /// Files as a broken exporter, a bad disk or somebody hostile might write them: real ones with some
 /// fields changed.
-struct NoisyModels {
+package struct NoisyModels {
   private var random: SplitMix64
 
-  init(seed: Seed) { random = seed.generator() }
+  package init(seed: Seed) { random = seed.generator() }
 
   /// Sizes are either small, or larger than any memory: what lies between only takes time.
   private static let sizes: [Int64] = [
     0, 1, 2, 3, 4, 5, 7, 13, 300, -1, -2, 1 << 38, 1 << 40, 1 << 62, .max, .min,
   ]
 
-  private static let bases: [Graph] =
+  static let bases: [Graph] =
     (SmallNetwork.all + SmallNetwork.reshaping).map(\.network.graph) + [SmallNetwork.anySize.graph]
 
   private mutating func number(_ range: ClosedRange<Int>) -> Int {
@@ -38,15 +38,22 @@ struct NoisyModels {
   }
 
   /// The bytes of a file, most of which can be decoded.
-  mutating func file() throws -> Data {
+  package mutating func file() throws -> Data {
     let graph =
       chance(3)
       ? RandomNetwork(seed: Seed(UInt64(number(0...1_000_000)))).graph : any(Self.bases) ?? Graph()
-    var model = try ONNXModelProto(serializedBytes: ONNXWriter().bytes(of: graph) ?? Data())
-    for _ in 0..<number(1...3) { change(&model) }
-    var data: Data = try model.serializedData()
+    var data = try changed(ONNXWriter().bytes(of: graph) ?? Data())
     if chance(12) { for _ in 0..<number(1...6) { flip(&data) } }
     return data
+  }
+
+  /// The bytes of a file with some of its fields changed.
+  ///
+  /// - Throws: when they cannot be decoded.
+  package mutating func changed(_ bytes: Data) throws -> Data {
+    var model = try ONNXModelProto(serializedBytes: bytes)
+    for _ in 0..<number(1...3) { change(&model) }
+    return try model.serializedData()
   }
 
   private mutating func flip(_ data: inout Data) {

@@ -1,7 +1,7 @@
 import Foundation
 import NapData
 import NapEngine
-import NapGraph
+import NapFuzzing
 import NapKit
 import NapTensor
 import NapTestSupport
@@ -35,8 +35,9 @@ import Testing
         let network = try Network(contentsOf: path)
         read += 1
         _ = try network.profile()
-        guard try Self.isSmall(network.graph) else { continue }
-        try Self.run(network.graph, index)
+        guard try network.graph.isQuick else { continue }
+        let modes: [PlanMode] = [.inference, .inference, .training, .curvature]
+        try network.graph.run(modes[index % modes.count], on: Seed(32).derived(index))
         ran += 1
         if index % 8 == 0 { try Self.prune(network, in: folder, index) }
       } catch let error as any NapTensor.RecoverableError {
@@ -45,32 +46,6 @@ import Testing
     }
     // Of files that are all refused, nothing is learned.
     #expect(first > 0 || (read > 100 && ran > 100))
-  }
-
-  /// Whether running a network takes no time.
-  private static func isSmall(_ graph: Graph) throws -> Bool {
-    let shapes = try graph.shapes(batch: graph.batchSize(2))
-    return shapes.reduce(0) { $0 + $1.product } < 1 << 18
-      && graph.macsByNode(shapes: shapes).reduce(0, +) < 1 << 22
-  }
-
-  /// On noise, in one mode or another.
-  private static func run(_ graph: Graph, _ index: Int) throws {
-    let batch = graph.batchSize(2)
-    let modes: [PlanMode] = [.inference, .inference, .training, .curvature]
-    let mode = modes[index % modes.count]
-    let plan = try Plan(graph, mode: mode, batch: batch)
-    var random = Seed(32).derived(index).generator()
-    for (input, shape) in zip(plan.inputs, plan.inputShapes) {
-      for i in 0..<shape.product { input[i] = random.uniform() - 0.5 }
-    }
-    plan.forward()
-    if mode != .inference {
-      for (gradient, shape) in zip(plan.outputGradients, plan.outputShapes) {
-        for i in 0..<shape.product { gradient[i] = random.uniform() - 0.5 }
-      }
-      plan.backward()
-    }
   }
 
   /// By what a few examples of noise tell.
