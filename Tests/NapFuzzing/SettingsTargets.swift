@@ -6,7 +6,13 @@ extension FuzzTarget {
   /// Times of a small network's layers.
   static let latencyTable = FuzzTarget(
     name: "latency-table",
-    seeds: { [Data("node,inputs,outputs,milliseconds\na,3,4,0.5\nb,4,4,1e-3\nc,4,4,0\nclassifier,4,3,0.1\n".utf8)] }
+    seeds: {
+      [
+        Data(
+          "node,inputs,outputs,milliseconds\na,3,4,0.5\nb,4,4,1e-3\nc,4,4,0\nclassifier,4,3,0.1\n"
+            .utf8)
+      ]
+    }
   ) { bytes, folder in
     let network = Network(SmallNetwork.all[0].network.graph)
     _ = try Latency(contentsOf: folder.file("t.csv", bytes), for: network)

@@ -74,16 +74,19 @@ extension RandomNetwork {
   }
 
   mutating func addNormalization() {
+    // What pruning has made constant has no variance but of rounding, which must not be blown up.
     let x = conv(current, to: 2 * number(in: 1...4), activated: false)
     let (scale, bias) = (constant([x.channels], 0.5...1.5), constant([x.channels], -0.3...0.3))
     current = x
     switch number(in: 0...3) {
-    case 0: current.value = apply(GroupNormalization(groups: 2), [x.value, scale, bias])
-    case 1 where x.size > 1: current.value = apply(InstanceNormalization(), [x.value, scale, bias])
+    case 0:
+      current.value = apply(GroupNormalization(groups: 2, epsilon: 0.1), [x.value, scale, bias])
+    case 1 where x.size > 1:
+      current.value = apply(InstanceNormalization(epsilon: 0.1), [x.value, scale, bias])
     case 2: current.value = apply(LRN(size: 3, alpha: 0.1), [x.value])
     default:
       let turned = apply(Transpose(permutation: [0, 2, 3, 1]), [x.value])
-      let normalized = apply(LayerNormalization(axis: -1), [turned, scale, bias])
+      let normalized = apply(LayerNormalization(axis: -1, epsilon: 0.1), [turned, scale, bias])
       current.value = apply(Transpose(permutation: [0, 3, 1, 2]), [normalized])
     }
     current = conv(current)
