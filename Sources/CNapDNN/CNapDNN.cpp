@@ -1,48 +1,11 @@
 #include "CNapDNN.h"
-#include "Clones.h"
 
-#include <dlfcn.h>
 #include <oneapi/dnnl/dnnl_debug.h>
 
-#include <string>
-#include <unordered_map>
-
-#include "OneDNNVersion.h"
-
-using namespace dnnl;
-using onednn::cpu, onednn::describe, onednn::describe_gradient;
-
-struct nap_layout {
-  memory::desc desc;
-};
-
-struct nap_kernel {
-  primitive_desc_base description;
-  primitive work;
-  std::unordered_map<int, memory> arguments;
-  std::string name;
-};
+#include "Clones.h"
+#include "WeightGradients.h"
 
 namespace {
-
-thread_local std::string last_error;
-
-stream &queue() {
-  static stream value(cpu());
-  return value;
-}
-
-template <class Body>
-auto guarded(Body body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const error &e) {
-    last_error = std::string("oneDNN: ") + e.what();
-  } catch (const std::exception &e) {
-    last_error = e.what();
-  }
-  return {};
-}
 
 memory::data_type data_type(int type) {
   switch (type) {
@@ -51,8 +14,6 @@ memory::data_type data_type(int type) {
     default: return memory::data_type::f32;
   }
 }
-
-memory::dims dims_of(int rank, const int64_t *dims) { return memory::dims(dims, dims + rank); }
 
 memory::dims strides_of(int rank, const int64_t *dims) {
   memory::dims strides(rank, 1);
@@ -80,25 +41,6 @@ algorithm activation_algorithm(int activation) {
   }
 }
 
-// Scratch memory is planned by the engine, so that running allocates nothing.
-primitive_attr attributes() {
-  primitive_attr attr;
-  attr.set_scratchpad_mode(scratchpad_mode::user);
-  return attr;
-}
-
-template <class Primitive, class Description>
-nap_kernel *kernel(const Description &description) {
-  return new nap_kernel{description, Primitive(description), {}, description.impl_info_str()};
-}
-
-// oneDNN counts dilation from 0, ONNX from 1.
-memory::dims dilations_of(const nap_window *w) {
-  memory::dims result(w->rank);
-  for (int i = 0; i < w->rank; ++i) result[i] = w->dilations[i] - 1;
-  return result;
-}
-
 int argument_code(int argument) {
   switch (argument) {
     case NAP_SRC: return DNNL_ARG_SRC;
@@ -121,27 +63,6 @@ int argument_code(int argument) {
   }
 }
 
-algorithm convolution_algorithm(int winograd) {
-  return winograd ? algorithm::convolution_winograd : algorithm::convolution_direct;
-}
-
-convolution_forward::primitive_desc convolution_hint(
-    const memory::desc &src, const memory::desc &weights, const memory::desc *bias,
-    const memory::desc &dst, const nap_window *w, algorithm alg, prop_kind kind,
-    const primitive_attr &attr) {
-  auto strides = dims_of(w->rank, w->strides), begin = dims_of(w->rank, w->pads_begin),
-       end = dims_of(w->rank, w->pads_end), dilations = dilations_of(w);
-  if (bias)
-    return describe<convolution_forward>(
-        attr, kind, alg, src, weights, *bias, dst, strides, dilations, begin, end);
-  return describe<convolution_forward>(
-      attr, kind, alg, src, weights, dst, strides, dilations, begin, end);
-}
-
-memory::desc any_like(const memory::desc &d, memory::data_type type) {
-  return memory::desc(onednn::shape(d), type, memory::format_tag::any);
-}
-
 // Version 3 prefers batched products for gradients of strided convolutions. As measured with 3.2 and
 // 3.7, its older kernels, where they can, take a fifth to 0.7 of the time.
 template <class Describe>
@@ -154,22 +75,6 @@ auto without_batched_products(Describe describe) {
   while (found.next_impl())
     if (is("jit")) return found;
   return describe();
-}
-
-// The tag of a layout, by which it can be named and had for another element type: version 3 lets
-// nobody change one. Undef where it has none, as only layouts of weights may.
-dnnl_format_tag_t tag_of(const memory::desc &d) {
-  for (int i = dnnl_format_tag_any; i < dnnl_format_tag_last; ++i)
-    if (onednn::has_tag(d, memory::format_tag(i))) return dnnl_format_tag_t(i);
-  return dnnl_format_tag_undef;
-}
-
-inner_product_forward::primitive_desc inner_product_hint(
-    const memory::desc &src, const memory::desc &weights, const memory::desc *bias,
-    const memory::desc &dst) {
-  auto kind = prop_kind::forward_training;
-  if (bias) return describe<inner_product_forward>(attributes(), kind, src, weights, *bias, dst);
-  return describe<inner_product_forward>(attributes(), kind, src, weights, dst);
 }
 
 normalization_flags normalization_options(int global_statistics, int relu) {
@@ -241,24 +146,6 @@ NAP_CLONES void add_mask_bf16(
 
 NAP_CLONES void mask_bf16(size_t n, const uint16_t *a, const int16_t *__restrict mask, uint16_t *out) {
   for (size_t i = 0; i < n; ++i) out[i] = mask[i] > 0 ? a[i] : uint16_t(0);
-}
-
-// The OpenMP runtime that oneDNN was built with. Its entry points are looked up, not linked, so
-// that the loops below share oneDNN's threads where it uses OpenMP and run serially elsewhere.
-struct OpenMP {
-  using Parallel = void (*)(void (*)(void *), void *, unsigned, unsigned);
-  using Number = int (*)();
-  using SetNumber = void (*)(int);
-  Number most = (Number)dlsym(RTLD_DEFAULT, "omp_get_max_threads");
-  Parallel parallel = (Parallel)dlsym(RTLD_DEFAULT, "GOMP_parallel");
-  Number thread = (Number)dlsym(RTLD_DEFAULT, "omp_get_thread_num");
-  Number count = (Number)dlsym(RTLD_DEFAULT, "omp_get_num_threads");
-  SetNumber set = (SetNumber)dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-};
-
-const OpenMP &openmp() {
-  static OpenMP value;
-  return value;
 }
 
 struct Loop {
@@ -426,28 +313,6 @@ nap_kernel *nap_convolution_backward_data(
   });
 }
 
-nap_kernel *nap_convolution_backward_weights(
-    const nap_layout *src, const nap_layout *diff_weights, const nap_layout *diff_bias,
-    const nap_layout *diff_dst, const nap_window *w, int winograd) {
-  return guarded([&] {
-    auto type = onednn::type(src->desc);
-    auto alg = convolution_algorithm(winograd);
-    auto hint = convolution_hint(
-        any_like(src->desc, type), any_like(diff_weights->desc, type), nullptr,
-        any_like(diff_dst->desc, type), w, alg, prop_kind::forward_training, attributes());
-    auto strides = dims_of(w->rank, w->strides), begin = dims_of(w->rank, w->pads_begin),
-         end = dims_of(w->rank, w->pads_end), dilations = dilations_of(w);
-    using Backward = convolution_backward_weights;
-    return kernel<Backward>(
-        diff_bias ? describe_gradient<Backward>(
-                        attributes(), hint, alg, src->desc, diff_weights->desc, diff_bias->desc,
-                        diff_dst->desc, strides, dilations, begin, end)
-                  : describe_gradient<Backward>(
-                        attributes(), hint, alg, src->desc, diff_weights->desc, diff_dst->desc,
-                        strides, dilations, begin, end));
-  });
-}
-
 nap_kernel *nap_inner_product_forward(
     const nap_layout *src, const nap_layout *weights, const nap_layout *bias,
     const nap_layout *dst) {
@@ -466,24 +331,6 @@ nap_kernel *nap_inner_product_backward_data(
         any_like(diff_dst->desc, type));
     return kernel<inner_product_backward_data>(describe_gradient<inner_product_backward_data>(
         attributes(), hint, diff_src->desc, weights->desc, diff_dst->desc));
-  });
-}
-
-nap_kernel *nap_inner_product_backward_weights(
-    const nap_layout *src, const nap_layout *diff_weights, const nap_layout *diff_bias,
-    const nap_layout *diff_dst) {
-  return guarded([&] {
-    auto type = onednn::type(src->desc);
-    auto hint = inner_product_hint(
-        any_like(src->desc, type), any_like(diff_weights->desc, type), nullptr,
-        any_like(diff_dst->desc, type));
-    using Backward = inner_product_backward_weights;
-    return kernel<Backward>(
-        diff_bias ? describe_gradient<Backward>(
-                        attributes(), hint, src->desc, diff_weights->desc, diff_bias->desc,
-                        diff_dst->desc)
-                  : describe_gradient<Backward>(
-                        attributes(), hint, src->desc, diff_weights->desc, diff_dst->desc));
   });
 }
 
@@ -576,6 +423,8 @@ nap_kernel *nap_reorder(const nap_layout *src, const nap_layout *dst) {
 
 nap_layout *nap_kernel_layout(const nap_kernel *kernel, int argument) {
   return guarded([&] {
+    if (argument == NAP_SCRATCHPAD && kernel->shares)
+      return new nap_layout{kernel->shares->scratch()};
     return new nap_layout{
         kernel->description.query_md(query::exec_arg_md, argument_code(argument))};
   });
@@ -587,6 +436,10 @@ int nap_kernel_bind(nap_kernel *kernel, int argument, void *pointer) {
   bool bound = guarded([&] {
     int code = argument_code(argument);
     if (!onednn::takes(kernel->description, code)) return true;
+    if (kernel->shares) {
+      kernel->shares->bind(code, pointer);
+      return true;
+    }
     auto desc = kernel->description.query_md(query::exec_arg_md, code);
     kernel->arguments[code] = memory(desc, cpu(), pointer);
     return true;
@@ -595,6 +448,7 @@ int nap_kernel_bind(nap_kernel *kernel, int argument, void *pointer) {
 }
 
 int nap_kernel_run(nap_kernel *kernel) {
+  if (kernel->shares) return kernel->shares->run() ? 0 : 1;
   bool done = guarded([&] {
     kernel->work.execute(queue(), kernel->arguments);
     return true;

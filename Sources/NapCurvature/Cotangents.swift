@@ -1,7 +1,7 @@
 import NapEngine
 import NapGraph
 import NapKernels
-package import NapOutputs
+import NapOutputs
 import NapTensor
 
 /// Which gradients the curvature is the second moment of.

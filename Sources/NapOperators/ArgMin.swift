@@ -1,4 +1,4 @@
-package import NapGraph
+import NapGraph
 import NapTensor
 
 /// Where along an axis the smallest number is.
