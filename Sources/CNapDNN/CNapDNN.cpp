@@ -3,7 +3,8 @@
 #include <oneapi/dnnl/dnnl_debug.h>
 
 #include "Clones.h"
-#include "WeightGradients.h"
+#include "Kernel.h"
+#include "Normalization.h"
 
 namespace {
 
@@ -337,8 +338,11 @@ nap_kernel *nap_inner_product_backward_data(
 nap_kernel *nap_normalization_forward(
     const nap_layout *data, float epsilon, int global_statistics, int training, int relu) {
   return guarded([&] {
-    return kernel<batch_normalization_forward>(normalization_hint(
-        data->desc, epsilon, normalization_options(global_statistics, relu), training));
+    auto description = normalization_hint(
+        data->desc, epsilon, normalization_options(global_statistics, relu), training);
+    auto own = training ? normalization(data, {epsilon, !global_statistics, relu != 0, false}) : nullptr;
+    if (own) return new nap_kernel{description, {}, {}, "blocks of 16", own};
+    return kernel<batch_normalization_forward>(description);
   });
 }
 
@@ -346,9 +350,13 @@ nap_kernel *nap_normalization_backward(
     const nap_layout *data, const nap_layout *diff, float epsilon, int global_statistics, int relu) {
   return guarded([&] {
     auto flags = normalization_options(global_statistics, relu);
-    return kernel<batch_normalization_backward>(describe_gradient<batch_normalization_backward>(
+    auto description = describe_gradient<batch_normalization_backward>(
         attributes(), normalization_hint(data->desc, epsilon, flags, true), prop_kind::backward,
-        NAP_SOURCE_AND_DESTINATION(diff->desc), data->desc, epsilon, flags));
+        NAP_SOURCE_AND_DESTINATION(diff->desc), data->desc, epsilon, flags);
+    auto own = nap_layout_equal(data, diff)
+        ? normalization(data, {epsilon, !global_statistics, relu != 0, true}) : nullptr;
+    if (own) return new nap_kernel{description, {}, {}, "blocks of 16", own};
+    return kernel<batch_normalization_backward>(description);
   });
 }
 
@@ -423,10 +431,9 @@ nap_kernel *nap_reorder(const nap_layout *src, const nap_layout *dst) {
 
 nap_layout *nap_kernel_layout(const nap_kernel *kernel, int argument) {
   return guarded([&] {
-    if (argument == NAP_SCRATCHPAD && kernel->shares)
-      return new nap_layout{kernel->shares->scratch()};
-    return new nap_layout{
-        kernel->description.query_md(query::exec_arg_md, argument_code(argument))};
+    int code = argument_code(argument);
+    auto desc = kernel->description.query_md(query::exec_arg_md, code);
+    return new nap_layout{kernel->own ? kernel->own->layout(code, desc) : desc};
   });
 }
 
@@ -435,11 +442,11 @@ const char *nap_kernel_name(const nap_kernel *kernel) { return kernel->name.c_st
 int nap_kernel_bind(nap_kernel *kernel, int argument, void *pointer) {
   bool bound = guarded([&] {
     int code = argument_code(argument);
-    if (!onednn::takes(kernel->description, code)) return true;
-    if (kernel->shares) {
-      kernel->shares->bind(code, pointer);
+    if (kernel->own) {
+      kernel->own->bind(code, pointer);
       return true;
     }
+    if (!onednn::takes(kernel->description, code)) return true;
     auto desc = kernel->description.query_md(query::exec_arg_md, code);
     kernel->arguments[code] = memory(desc, cpu(), pointer);
     return true;
@@ -448,7 +455,7 @@ int nap_kernel_bind(nap_kernel *kernel, int argument, void *pointer) {
 }
 
 int nap_kernel_run(nap_kernel *kernel) {
-  if (kernel->shares) return kernel->shares->run() ? 0 : 1;
+  if (kernel->own) return kernel->own->run() ? 0 : 1;
   bool done = guarded([&] {
     kernel->work.execute(queue(), kernel->arguments);
     return true;

@@ -18,15 +18,22 @@ struct nap_layout {
   memory::desc desc;
 };
 
-struct Shares;
+// Work that a primitive of oneDNN's does not do, or not alone.
+struct Work {
+  virtual ~Work() = default;
+  // Of an argument, which oneDNN would have like this.
+  virtual memory::desc layout(int code, const memory::desc &theirs) const = 0;
+  virtual void bind(int code, void *pointer) = 0;
+  virtual bool run() = 0;
+};
 
 struct nap_kernel {
   primitive_desc_base description;
   primitive work;
   std::unordered_map<int, memory> arguments;
   std::string name;
-  // Where every thread computes a share of a gradient, see WeightGradients.cpp.
-  std::shared_ptr<Shares> shares;
+  // Instead of the primitive, which is empty then.
+  std::shared_ptr<Work> own;
 };
 
 inline thread_local std::string last_error;

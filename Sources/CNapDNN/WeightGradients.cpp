@@ -12,7 +12,7 @@ const int sums[] = {DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS};
 
 size_t lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-memory::desc layout(const Shares::Share &share, int code) {
+memory::desc layout_in(const Shares::Share &share, int code) {
   return share.description.query_md(query::exec_arg_md, code);
 }
 
@@ -67,28 +67,28 @@ NAP_CLONES void add(size_t n, const float *__restrict a, float *__restrict sum) 
   for (size_t i = 0; i < n; ++i) sum[i] += a[i];
 }
 
-struct Work {
+struct Run {
   Shares *shares;
   std::atomic<bool> failed{false};
 };
 
 void compute(void *pointer, int part, int parts) {
-  auto work = static_cast<Work *>(pointer);
-  auto &all = work->shares->all;
+  auto run = static_cast<Run *>(pointer);
+  auto &all = run->shares->all;
   for (size_t i = part; i < all.size(); i += parts) {
     bool done = guarded([&] {
       all[i].work.execute(queue(), all[i].arguments);
       return true;
     });
-    if (!done) work->failed = true;
+    if (!done) run->failed = true;
   }
 }
 
 void add_up(void *pointer, int part, int parts) {
-  auto &all = static_cast<Work *>(pointer)->shares->all;
+  auto &all = static_cast<Run *>(pointer)->shares->all;
   for (int code : sums) {
     if (!all[0].arguments.count(code)) continue;
-    size_t count = layout(all[0], code).get_size() / sizeof(float);
+    size_t count = layout_in(all[0], code).get_size() / sizeof(float);
     size_t from = part_begin(count, part, parts), n = part_begin(count, part + 1, parts) - from;
     auto sum = (float *)all[0].arguments[code].get_data_handle() + from;
     for (size_t i = 1; i < all.size(); ++i)
@@ -98,12 +98,13 @@ void add_up(void *pointer, int part, int parts) {
 
 }  // namespace
 
-memory::desc Shares::scratch() const {
+memory::desc Shares::layout(int code, const memory::desc &theirs) const {
+  if (code != DNNL_ARG_SCRATCHPAD) return theirs;
   size_t bytes = 0;
   for (auto &share : all) {
-    bytes += lines(layout(share, DNNL_ARG_SCRATCHPAD).get_size());
+    bytes += lines(layout_in(share, DNNL_ARG_SCRATCHPAD).get_size());
     if (share.first == 0) continue;
-    for (int code : sums) bytes += lines(layout(share, code).get_size());
+    for (int code : sums) bytes += lines(layout_in(share, code).get_size());
   }
   return memory::desc({int64_t(bytes)}, memory::data_type::u8, memory::format_tag::a);
 }
@@ -113,10 +114,10 @@ void Shares::bind(int code, void *pointer) {
   bool is_sum = code == sums[0] || code == sums[1];
   for (auto &share : all) {
     auto set = [&](int code, void *where) {
-      share.arguments[code] = memory(layout(share, code), cpu(), where);
+      share.arguments[code] = memory(layout_in(share, code), cpu(), where);
     };
     auto take = [&](int code) {
-      size_t bytes = layout(share, code).get_size();
+      size_t bytes = layout_in(share, code).get_size();
       if (bytes > 0) set(code, at);
       at += lines(bytes);
     };
@@ -127,16 +128,16 @@ void Shares::bind(int code, void *pointer) {
     } else if (is_sum) {
       if (share.first == 0) set(code, pointer);
     } else {
-      set(code, at + layout(share, code).get_size() / share.count * share.first);
+      set(code, at + layout_in(share, code).get_size() / share.count * share.first);
     }
   }
 }
 
 bool Shares::run() {
-  Work work{this};
-  nap_parallel(compute, &work);
-  nap_parallel(add_up, &work);
-  return !work.failed;
+  Run run{this};
+  nap_parallel(compute, &run);
+  nap_parallel(add_up, &run);
+  return !run.failed;
 }
 
 extern "C" {

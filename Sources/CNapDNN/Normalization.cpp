@@ -1,0 +1,342 @@
+// oneDNN's threads add up statistics in loops that never sleep while they wait for each other (see
+// WeightGradients.h), and its ReLU drops NaN. Here threads meet where OpenMP's do, and images are read once
+// for mean and variance.
+#include "Normalization.h"
+
+#include <cmath>
+#include <vector>
+
+#include "Clones.h"
+
+namespace {
+
+typedef float lanes __attribute__((ext_vector_type(16)));
+typedef uint16_t halves __attribute__((ext_vector_type(16)));
+typedef uint32_t words __attribute__((ext_vector_type(16)));
+
+#define NAP_INLINE __attribute__((always_inline)) inline
+
+NAP_INLINE void load(const float *p, lanes &x) { std::memcpy(&x, p, sizeof x); }
+
+NAP_INLINE void load(const uint16_t *p, lanes &x) {
+  halves h;
+  std::memcpy(&h, p, sizeof h);
+  x = (lanes)(__builtin_convertvector(h, words) << 16);
+}
+
+NAP_INLINE void store(float *p, const lanes &x) { std::memcpy(p, &x, sizeof x); }
+
+// To the nearest; NaN stays NaN.
+NAP_INLINE void store(uint16_t *p, const lanes &x) {
+  words bits = (words)x;
+  words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  words isNumber = (words)(x == x);
+  halves h = __builtin_convertvector((rounded & isNumber) | (0x7fc0 & ~isNumber), halves);
+  std::memcpy(p, &h, sizeof h);
+}
+
+constexpr int64_t kChannels = 16;
+// Positions of a block that stay in the cache while they are read twice.
+constexpr int64_t kPositions = 128;
+
+// Numbers of each channel of a block: mean and squared deviations from it, or two sums.
+struct Sums {
+  double count, first[kChannels], second[kChannels];
+};
+
+// What the numbers of a channel are multiplied by, and so on, of a block.
+struct Factors {
+  lanes mean, factor, shift, constant, slope;
+};
+
+// Chan, Golub & LeVeque 1979: mean and squared deviations of two sets together.
+NAP_INLINE void merge(double count, const double *mean, const double *squares, Sums &s) {
+  double total = s.count + count;
+  if (total == 0) return;
+  for (int c = 0; c < kChannels; ++c) {
+    double difference = mean[c] - s.first[c];
+    s.first[c] += difference * count / total;
+    s.second[c] += squares[c] + difference * difference * s.count * count / total;
+  }
+  s.count = total;
+}
+
+template <class T>
+NAP_INLINE void moments_of(const T *x, int64_t positions, Sums &s) {
+  for (int64_t from = 0; from < positions; from += kPositions) {
+    int64_t count = positions - from < kPositions ? positions - from : kPositions;
+    const T *p = x + from * kChannels;
+    lanes a = 0, b = 0, v, w;
+    int64_t i = 0;
+    for (; i + 2 <= count; i += 2) {
+      load(p + i * kChannels, v);
+      load(p + (i + 1) * kChannels, w);
+      a += v;
+      b += w;
+    }
+    if (i < count) {
+      load(p + i * kChannels, v);
+      a += v;
+    }
+    lanes mean = (a + b) / float(count);
+    a = b = 0;
+    for (i = 0; i + 2 <= count; i += 2) {
+      load(p + i * kChannels, v);
+      load(p + (i + 1) * kChannels, w);
+      v -= mean;
+      w -= mean;
+      a += v * v;
+      b += w * w;
+    }
+    if (i < count) {
+      load(p + i * kChannels, v);
+      v -= mean;
+      a += v * v;
+    }
+    a += b;
+    double means[kChannels], squares[kChannels];
+    for (int c = 0; c < kChannels; ++c) {
+      means[c] = mean[c];
+      squares[c] = a[c];
+    }
+    merge(double(count), means, squares, s);
+  }
+}
+
+NAP_INLINE void relu_gradient(const Factors &f, const lanes &x, lanes &dy) {
+  lanes y = (x - f.mean) * f.factor + f.shift;
+  dy = y > 0 ? dy : 0;
+}
+
+template <class T>
+NAP_INLINE void sums_of(
+    const T *x, const T *dy, int64_t positions, const Factors &f, bool has_relu, Sums &s) {
+  for (int64_t from = 0; from < positions; from += kPositions) {
+    int64_t end = from + kPositions < positions ? from + kPositions : positions;
+    lanes a = 0, b = 0, v, g;
+    for (int64_t i = from; i < end; ++i) {
+      load(x + i * kChannels, v);
+      load(dy + i * kChannels, g);
+      if (has_relu) relu_gradient(f, v, g);
+      a += g;
+      b += g * (v - f.mean);
+    }
+    for (int c = 0; c < kChannels; ++c) {
+      s.first[c] += a[c];
+      s.second[c] += b[c];
+    }
+  }
+}
+
+template <class T>
+NAP_INLINE void normalize(const T *x, int64_t positions, const Factors &f, bool has_relu, T *y) {
+  for (int64_t i = 0; i < positions; ++i) {
+    lanes v;
+    load(x + i * kChannels, v);
+    v = (v - f.mean) * f.factor + f.shift;
+    if (has_relu) v = v < 0 ? 0 : v;
+    store(y + i * kChannels, v);
+  }
+}
+
+template <class T>
+NAP_INLINE void gradient(
+    const T *x, const T *dy, int64_t positions, const Factors &f, bool has_relu, T *dx) {
+  for (int64_t i = 0; i < positions; ++i) {
+    lanes v, g;
+    load(x + i * kChannels, v);
+    load(dy + i * kChannels, g);
+    if (has_relu) relu_gradient(f, v, g);
+    g = f.factor * (g - f.constant - (v - f.mean) * f.slope);
+    store(dx + i * kChannels, g);
+  }
+}
+
+#define NAP_OF_BOTH_TYPES(name, parameters, arguments)                 \
+  NAP_CLONES void name##_f32 parameters(float) { name arguments; } \
+  NAP_CLONES void name##_bf16 parameters(uint16_t) { name arguments; }
+
+#define NAP_MOMENTS(T) (const T *x, int64_t n, Sums &s)
+#define NAP_SUMS(T) (const T *x, const T *dy, int64_t n, const Factors &f, bool r, Sums &s)
+#define NAP_NORMALIZE(T) (const T *x, int64_t n, const Factors &f, bool r, T *y)
+#define NAP_GRADIENT(T) (const T *x, const T *dy, int64_t n, const Factors &f, bool r, T *dx)
+
+NAP_OF_BOTH_TYPES(moments_of, NAP_MOMENTS, (x, n, s))
+NAP_OF_BOTH_TYPES(sums_of, NAP_SUMS, (x, dy, n, f, r, s))
+NAP_OF_BOTH_TYPES(normalize, NAP_NORMALIZE, (x, n, f, r, y))
+NAP_OF_BOTH_TYPES(gradient, NAP_GRADIENT, (x, dy, n, f, r, dx))
+
+struct Normalization : Work {
+  NormalizationOptions options;
+  bool is_bfloat16;
+  // A block is all positions of 16 channels of an example.
+  int64_t channels, rows, positions, blocks;
+  std::vector<Sums> sums;
+  std::vector<Factors> factors;
+  const void *x = nullptr, *dy = nullptr;
+  const float *scale = nullptr, *shift = nullptr;
+  void *result = nullptr;
+  float *mean = nullptr, *variance = nullptr, *scale_gradient = nullptr, *shift_gradient = nullptr;
+  int parts = nap_max_threads();
+
+  memory::desc layout(int code, const memory::desc &theirs) const override {
+    bool is_needed = code != DNNL_ARG_SCRATCHPAD && code != DNNL_ARG_WORKSPACE;
+    return is_needed ? theirs : memory::desc();
+  }
+
+  void bind(int code, void *pointer) override {
+    auto numbers = static_cast<float *>(pointer);
+    switch (code) {
+      case DNNL_ARG_SRC: x = pointer; break;
+      case DNNL_ARG_DIFF_DST: dy = pointer; break;
+      case DNNL_ARG_DST: case DNNL_ARG_DIFF_SRC: result = pointer; break;
+      case DNNL_ARG_MEAN: mean = numbers; break;
+      case DNNL_ARG_VARIANCE: variance = numbers; break;
+      case DNNL_ARG_SCALE: scale = numbers; break;
+      case DNNL_ARG_SHIFT: shift = numbers; break;
+      case DNNL_ARG_DIFF_SCALE: scale_gradient = numbers; break;
+      case DNNL_ARG_DIFF_SHIFT: shift_gradient = numbers; break;
+    }
+  }
+
+  bool run() override {
+    if (options.is_gradient) settle_factors();
+    if (options.is_gradient || options.uses_batch) {
+      sums.assign(sums.size(), Sums{});
+      each(&Normalization::sum_up);
+      if (options.is_gradient) settle_gradient();
+      else settle_moments();
+    }
+    if (!options.is_gradient) settle_factors();
+    each(&Normalization::write);
+    return true;
+  }
+
+ private:
+  using Step = void (Normalization::*)(int64_t row, int64_t block, Sums *sums);
+
+  struct Call {
+    Normalization *self;
+    Step step;
+  };
+
+  // Every thread, or what stands for it, takes neighbouring rows.
+  void each(Step step) {
+    Call call{this, step};
+    nap_parallel(
+        [](void *pointer, int thread, int threads) {
+          auto &call = *static_cast<Call *>(pointer);
+          auto &self = *call.self;
+          for (int part = thread; part < self.parts; part += threads) {
+            int64_t from = self.rows * part / self.parts, to = self.rows * (part + 1) / self.parts;
+            Sums *sums = self.sums.data() + part * self.blocks;
+            for (int64_t row = from; row < to; ++row)
+              (self.*call.step)(row, row % self.blocks, sums);
+          }
+        },
+        &call);
+  }
+
+  template <class T>
+  const T *at(const void *pointer, int64_t row) const {
+    return static_cast<const T *>(pointer) + row * positions * kChannels;
+  }
+
+  void sum_up(int64_t row, int64_t block, Sums *sums) {
+    auto &s = sums[block];
+    auto &f = factors[block];
+    bool relu = options.has_relu;
+    if (!options.is_gradient) {
+      if (is_bfloat16) moments_of_bf16(at<uint16_t>(x, row), positions, s);
+      else moments_of_f32(at<float>(x, row), positions, s);
+    } else if (is_bfloat16) {
+      sums_of_bf16(at<uint16_t>(x, row), at<uint16_t>(dy, row), positions, f, relu, s);
+    } else {
+      sums_of_f32(at<float>(x, row), at<float>(dy, row), positions, f, relu, s);
+    }
+  }
+
+  void write(int64_t row, int64_t block, Sums *) {
+    auto &f = factors[block];
+    bool relu = options.has_relu;
+    if (is_bfloat16) {
+      auto to = const_cast<uint16_t *>(at<uint16_t>(result, row));
+      if (!options.is_gradient) normalize_bf16(at<uint16_t>(x, row), positions, f, relu, to);
+      else gradient_bf16(at<uint16_t>(x, row), at<uint16_t>(dy, row), positions, f, relu, to);
+    } else {
+      auto to = const_cast<float *>(at<float>(result, row));
+      if (!options.is_gradient) normalize_f32(at<float>(x, row), positions, f, relu, to);
+      else gradient_f32(at<float>(x, row), at<float>(dy, row), positions, f, relu, to);
+    }
+  }
+
+  double deviation(int64_t channel) const {
+    return std::sqrt(double(variance[channel]) + double(options.epsilon));
+  }
+
+  // Lanes without a channel stay zero.
+  template <class Body>
+  void each_channel(Body body) {
+    for (int64_t channel = 0; channel < channels; ++channel)
+      body(channel, channel / kChannels, int(channel % kChannels));
+  }
+
+  void settle_factors() {
+    each_channel([&](int64_t channel, int64_t block, int lane) {
+      auto &f = factors[block];
+      f.mean[lane] = mean[channel];
+      f.factor[lane] = float(double(scale[channel]) / deviation(channel));
+      f.shift[lane] = shift[channel];
+    });
+  }
+
+  void settle_moments() {
+    for (int part = 1; part < parts; ++part)
+      for (int64_t block = 0; block < blocks; ++block) {
+        auto &s = sums[part * blocks + block];
+        merge(s.count, s.first, s.second, sums[block]);
+      }
+    each_channel([&](int64_t channel, int64_t block, int lane) {
+      auto &s = sums[block];
+      mean[channel] = float(s.first[lane]);
+      variance[channel] = float(s.second[lane] / s.count);
+    });
+  }
+
+  void settle_gradient() {
+    double count = double(rows / blocks * positions);
+    each_channel([&](int64_t channel, int64_t block, int lane) {
+      double first = 0, second = 0;
+      for (int part = 0; part < parts; ++part) {
+        first += sums[part * blocks + block].first[lane];
+        second += sums[part * blocks + block].second[lane];
+      }
+      double d = deviation(channel);
+      if (scale_gradient) scale_gradient[channel] = float(second / d);
+      if (shift_gradient) shift_gradient[channel] = float(first);
+      if (!options.uses_batch) return;
+      factors[block].constant[lane] = float(first / count);
+      factors[block].slope[lane] = float(second / (d * d * count));
+    });
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<Work> normalization(const nap_layout *data, NormalizationOptions options) {
+  int type = nap_layout_type(data);
+  if (nap_layout_block(data) != kChannels || (type != NAP_FLOAT32 && type != NAP_BFLOAT16))
+    return nullptr;
+  auto shape = onednn::shape(data->desc);
+  auto result = std::make_shared<Normalization>();
+  result->options = options;
+  result->is_bfloat16 = type == NAP_BFLOAT16;
+  result->channels = shape[1];
+  result->blocks = (shape[1] + kChannels - 1) / kChannels;
+  result->rows = shape[0] * result->blocks;
+  result->positions = 1;
+  for (size_t axis = 2; axis < shape.size(); ++axis) result->positions *= shape[axis];
+  result->sums.resize(result->parts * result->blocks);
+  result->factors.resize(result->blocks, Factors{0, 0, 0, 0, 0});
+  return result;
+}
