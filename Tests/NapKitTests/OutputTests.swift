@@ -253,6 +253,32 @@ import Testing
     #expect(trained.outputs[0].agreement >= cut.outputs[0].agreement - 1e-6)
   }
 
+  /// A classifier with normalizations that steps which are far too long ruin.
+  @Test func stepsThatAreTooLongRuinNothing() throws {
+    let (source, folder) = try Self.data(192)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var network = SmallNetwork(seed: 6)
+    let a = network.normalization(
+      network.conv(network.input([3, 4, 4]), [12, 3, 3, 3], "a"), 12, "a.bn")
+    let b = network.conv(network.apply(Relu(), a, name: "a.relu"), [12, 12, 3, 3], "b")
+    let pooled = network.apply(
+      GlobalAveragePool(), network.apply(Relu(), b, name: "b.relu"), name: "p")
+    let weight = network.graph.addConstant("w", network.tensor([4, 12]))
+    let flat = network.apply(Flatten(), pooled, name: "f")
+    network.output(network.apply(Gemm(), flat, weight, name: "y"), [4])
+    var pruning = Pruning(source: source)
+    pruning.outputs = ["y": try OutputChoice("logits")]
+    pruning.goal = .macs(0.8)
+    pruning.rounds = 1
+    pruning.learningRate = 1
+    pruning.optimizer = .sgd
+    let agreements = try [0, 2].map { epochs in
+      pruning.epochs = epochs
+      return try pruning.run(Network(network.graph)).report.outputs[0].agreement
+    }
+    #expect(agreements[1] >= agreements[0], "\(agreements)")
+  }
+
   @Test func numbersThatAreNoneAreRefused() throws {
     let (source, folder) = try Self.data(in: .infinity)
     defer { try? FileManager.default.removeItem(at: folder) }
