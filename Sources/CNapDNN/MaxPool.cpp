@@ -1,6 +1,7 @@
 // Max pools that keep NaN, which oneDNN's drop.
 #include "CNapDNN.h"
 #include "Clones.h"
+#include "Pixels.h"
 
 #include <algorithm>
 #include <limits>
@@ -8,33 +9,9 @@
 
 namespace {
 
-typedef float pixels __attribute__((ext_vector_type(16)));
-typedef uint16_t halves __attribute__((ext_vector_type(16)));
-typedef uint32_t words __attribute__((ext_vector_type(16)));
-
-__attribute__((always_inline)) inline void load(const float *p, pixels &x) {
-  std::memcpy(&x, p, sizeof x);
-}
-
-__attribute__((always_inline)) inline void load(const uint16_t *p, pixels &x) {
-  halves h;
-  std::memcpy(&h, p, sizeof h);
-  x = (pixels)(__builtin_convertvector(h, words) << 16);
-}
-
-__attribute__((always_inline)) inline void store(float *p, const pixels &x) {
-  std::memcpy(p, &x, sizeof x);
-}
-
-// What has been read as bfloat16 is one.
-__attribute__((always_inline)) inline void store(uint16_t *p, const pixels &x) {
-  halves h = __builtin_convertvector((words)x >> 16, halves);
-  std::memcpy(p, &h, sizeof h);
-}
-
 // The larger number of each pair; NaN where either is.
 template <class X>
-__attribute__((always_inline)) inline void take_larger(const X &x, X &most) {
+NAP_INLINE void take_larger(const X &x, X &most) {
   most = ((x > most) | (x != x)) ? x : most;
 }
 
@@ -67,7 +44,7 @@ struct Pool {
 
 // Calls `body` with every pixel that the window at three positions sees.
 template <class T, class Body>
-__attribute__((always_inline)) inline void for_each_tap(
+NAP_INLINE void for_each_tap(
     const nap_max_pool &p, const T *x, const Taps &d, const Taps &h, const Taps &w,
     const Body &body) {
   for (int64_t i = d.first; i < d.last; ++i)
@@ -79,7 +56,7 @@ __attribute__((always_inline)) inline void for_each_tap(
 }
 
 template <class T>
-__attribute__((always_inline)) inline void pool_plane(const Pool &pool, const T *x, T *y) {
+NAP_INLINE void pool_plane(const Pool &pool, const T *x, T *y) {
   const nap_max_pool &p = *pool.p;
   const float lowest = -std::numeric_limits<float>::infinity();
   for (int64_t i = 0; i < p.out[0]; ++i)
@@ -89,7 +66,7 @@ __attribute__((always_inline)) inline void pool_plane(const Pool &pool, const T 
         // A vector of channels stays in a register while the window is looked at.
         int64_t c = 0;
         for (; c + 16 <= p.inner; c += 16) {
-          pixels most = lowest, one;
+          lanes most = lowest, one;
           for_each_tap(p, x + c, d, h, w, [&](const T *from) __attribute__((always_inline)) {
             load(from, one);
             take_larger(one, most);
