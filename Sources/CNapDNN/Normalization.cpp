@@ -128,30 +128,34 @@ NAP_INLINE void gradient(
   }
 }
 
-#define NAP_OF_BOTH_TYPES(name, parameters, arguments)                 \
-  NAP_CLONES void name##_f32 parameters(float) { name arguments; } \
-  NAP_CLONES void name##_bf16 parameters(uint16_t) { name arguments; }
+// The loops above, compiled for several processors.
+#define NAP_LOOPS(T)                                                                               \
+  NAP_CLONES void moments(const T *x, int64_t n, Sums &s) { moments_of(x, n, s); }                 \
+  NAP_CLONES void add_sums(                                                                        \
+      const T *x, const T *dy, int64_t n, const Factors &f, bool has_relu, Sums &s) {              \
+    sums_of(x, dy, n, f, has_relu, s);                                                             \
+  }                                                                                                \
+  NAP_CLONES void write_normalized(const T *x, int64_t n, const Factors &f, bool has_relu, T *y) { \
+    normalize(x, n, f, has_relu, y);                                                               \
+  }                                                                                                \
+  NAP_CLONES void write_gradient(                                                                  \
+      const T *x, const T *dy, int64_t n, const Factors &f, bool has_relu, T *dx) {                \
+    gradient(x, dy, n, f, has_relu, dx);                                                           \
+  }
 
-#define NAP_MOMENTS(T) (const T *x, int64_t n, Sums &s)
-#define NAP_SUMS(T) (const T *x, const T *dy, int64_t n, const Factors &f, bool r, Sums &s)
-#define NAP_NORMALIZE(T) (const T *x, int64_t n, const Factors &f, bool r, T *y)
-#define NAP_GRADIENT(T) (const T *x, const T *dy, int64_t n, const Factors &f, bool r, T *dx)
+NAP_LOOPS(float)
+NAP_LOOPS(uint16_t)
 
-NAP_OF_BOTH_TYPES(moments_of, NAP_MOMENTS, (x, n, s))
-NAP_OF_BOTH_TYPES(sums_of, NAP_SUMS, (x, dy, n, f, r, s))
-NAP_OF_BOTH_TYPES(normalize, NAP_NORMALIZE, (x, n, f, r, y))
-NAP_OF_BOTH_TYPES(gradient, NAP_GRADIENT, (x, dy, n, f, r, dx))
-
+template <class T>
 struct Normalization : Work {
   NormalizationOptions options;
-  bool is_bfloat16;
   // A block is all positions of 16 channels of an example.
   int64_t channels, rows, positions, blocks;
   std::vector<Sums> sums;
   std::vector<Factors> factors;
-  const void *x = nullptr, *dy = nullptr;
+  const T *x = nullptr, *dy = nullptr;
   const float *scale = nullptr, *shift = nullptr;
-  void *result = nullptr;
+  T *result = nullptr;
   float *mean = nullptr, *variance = nullptr, *scale_gradient = nullptr, *shift_gradient = nullptr;
   int parts = nap_max_threads();
 
@@ -163,9 +167,9 @@ struct Normalization : Work {
   void bind(int code, void *pointer) override {
     auto numbers = static_cast<float *>(pointer);
     switch (code) {
-      case DNNL_ARG_SRC: x = pointer; break;
-      case DNNL_ARG_DIFF_DST: dy = pointer; break;
-      case DNNL_ARG_DST: case DNNL_ARG_DIFF_SRC: result = pointer; break;
+      case DNNL_ARG_SRC: x = static_cast<const T *>(pointer); break;
+      case DNNL_ARG_DIFF_DST: dy = static_cast<const T *>(pointer); break;
+      case DNNL_ARG_DST: case DNNL_ARG_DIFF_SRC: result = static_cast<T *>(pointer); break;
       case DNNL_ARG_MEAN: mean = numbers; break;
       case DNNL_ARG_VARIANCE: variance = numbers; break;
       case DNNL_ARG_SCALE: scale = numbers; break;
@@ -213,37 +217,18 @@ struct Normalization : Work {
         &call);
   }
 
-  template <class T>
-  const T *at(const void *pointer, int64_t row) const {
-    return static_cast<const T *>(pointer) + row * positions * kChannels;
-  }
-
   void sum_up(int64_t row, int64_t block, Sums *sums) {
-    auto &s = sums[block];
-    auto &f = factors[block];
-    bool relu = options.has_relu;
-    if (!options.is_gradient) {
-      if (is_bfloat16) moments_of_bf16(at<uint16_t>(x, row), positions, s);
-      else moments_of_f32(at<float>(x, row), positions, s);
-    } else if (is_bfloat16) {
-      sums_of_bf16(at<uint16_t>(x, row), at<uint16_t>(dy, row), positions, f, relu, s);
-    } else {
-      sums_of_f32(at<float>(x, row), at<float>(dy, row), positions, f, relu, s);
-    }
+    int64_t at = row * positions * kChannels;
+    if (options.is_gradient)
+      add_sums(x + at, dy + at, positions, factors[block], options.has_relu, sums[block]);
+    else moments(x + at, positions, sums[block]);
   }
 
   void write(int64_t row, int64_t block, Sums *) {
-    auto &f = factors[block];
-    bool relu = options.has_relu;
-    if (is_bfloat16) {
-      auto to = const_cast<uint16_t *>(at<uint16_t>(result, row));
-      if (!options.is_gradient) normalize_bf16(at<uint16_t>(x, row), positions, f, relu, to);
-      else gradient_bf16(at<uint16_t>(x, row), at<uint16_t>(dy, row), positions, f, relu, to);
-    } else {
-      auto to = const_cast<float *>(at<float>(result, row));
-      if (!options.is_gradient) normalize_f32(at<float>(x, row), positions, f, relu, to);
-      else gradient_f32(at<float>(x, row), at<float>(dy, row), positions, f, relu, to);
-    }
+    int64_t at = row * positions * kChannels;
+    if (options.is_gradient)
+      write_gradient(x + at, dy + at, positions, factors[block], options.has_relu, result + at);
+    else write_normalized(x + at, positions, factors[block], options.has_relu, result + at);
   }
 
   double deviation(int64_t channel) const {
@@ -297,16 +282,11 @@ struct Normalization : Work {
   }
 };
 
-}  // namespace
-
-std::shared_ptr<Work> normalization(const nap_layout *data, NormalizationOptions options) {
-  int type = nap_layout_type(data);
-  if (nap_layout_block(data) != kChannels || (type != NAP_FLOAT32 && type != NAP_BFLOAT16))
-    return nullptr;
+template <class T>
+std::shared_ptr<Work> make(const nap_layout *data, NormalizationOptions options) {
   auto shape = onednn::shape(data->desc);
-  auto result = std::make_shared<Normalization>();
+  auto result = std::make_shared<Normalization<T>>();
   result->options = options;
-  result->is_bfloat16 = type == NAP_BFLOAT16;
   result->channels = shape[1];
   result->blocks = (shape[1] + kChannels - 1) / kChannels;
   result->rows = shape[0] * result->blocks;
@@ -315,4 +295,15 @@ std::shared_ptr<Work> normalization(const nap_layout *data, NormalizationOptions
   result->sums.resize(result->parts * result->blocks);
   result->factors.resize(result->blocks, Factors{0, 0, 0, 0, 0});
   return result;
+}
+
+}  // namespace
+
+std::shared_ptr<Work> normalization(const nap_layout *data, NormalizationOptions options) {
+  if (nap_layout_block(data) != kChannels) return nullptr;
+  switch (nap_layout_type(data)) {
+    case NAP_FLOAT32: return make<float>(data, options);
+    case NAP_BFLOAT16: return make<uint16_t>(data, options);
+    default: return nullptr;
+  }
 }

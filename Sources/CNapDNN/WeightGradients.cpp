@@ -16,10 +16,15 @@ memory::desc layout_in(const Shares::Share &share, int code) {
   return share.description.query_md(query::exec_arg_md, code);
 }
 
-// The layout of other examples, as many as there are; empty where those do not lie one behind another.
-memory::desc with_examples(const memory::desc &d, int64_t count) {
+// The tag of a layout whose examples lie one behind another; else undef.
+dnnl_format_tag_t tag_of_examples(const memory::desc &d) {
   auto tag = tag_of(d);
-  if (tag == dnnl_format_tag_undef || dnnl_fmt_tag2str(tag)[0] != 'a') return {};
+  bool is_first = tag != dnnl_format_tag_undef && dnnl_fmt_tag2str(tag)[0] == 'a';
+  return is_first ? tag : dnnl_format_tag_undef;
+}
+
+// The layout of other examples, as many as there are.
+memory::desc with_examples(const memory::desc &d, dnnl_format_tag_t tag, int64_t count) {
   auto shape = onednn::shape(d);
   shape[0] = count;
   return memory::desc(shape, onednn::type(d), memory::format_tag(tag));
@@ -35,20 +40,21 @@ std::shared_ptr<Shares> shares_of(const Description &whole, Describe describe) {
   bool pays = (threads - 1) * weights.get_size() <= src.get_size() + dst.get_size();
   if (threads < 2 || examples < threads || !pays || onednn::type(weights) != memory::data_type::f32)
     return nullptr;
+  auto src_tag = tag_of_examples(src), dst_tag = tag_of_examples(dst);
+  if (src_tag == dnnl_format_tag_undef || dst_tag == dnnl_format_tag_undef) return nullptr;
   auto result = std::make_shared<Shares>();
   // The number of threads is settled when a kernel is prepared.
-  openmp().set(1);
+  nap_dnn_set_threads(1);
   bool made = guarded([&] {
     for (int i = 0; i < threads; ++i) {
       int64_t first = examples * i / threads, count = examples * (i + 1) / threads - first;
-      auto a = with_examples(src, count), b = with_examples(dst, count);
-      if (a.get_size() == 0 || b.get_size() == 0) return false;
-      auto description = describe(a, weights, b);
+      auto description =
+          describe(with_examples(src, src_tag, count), weights, with_examples(dst, dst_tag, count));
       result->all.push_back({description, Primitive(description), {}, first, count});
     }
     return true;
   });
-  openmp().set(threads);
+  nap_dnn_set_threads(threads);
   return made ? result : nullptr;
 }
 
