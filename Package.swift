@@ -85,7 +85,8 @@ let package = Package(
     // Tests mirror the sources.
     .target(
       name: "NapTestSupport",
-      dependencies: ["NapGraph", "NapOperators", "NapTensor"], path: "Tests/NapTestSupport",
+      dependencies: ["NapEngine", "NapGraph", "NapOperators", "NapTensor"],
+      path: "Tests/NapTestSupport",
       swiftSettings: strict),
     .target(
       name: "NapFuzzing",

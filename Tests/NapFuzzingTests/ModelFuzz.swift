@@ -16,18 +16,14 @@ import Testing
 @Suite(.serialized) struct ModelFuzz {
   private static let current = Atomic<Int>(0)
 
-  private static func number(_ variable: String, _ otherwise: Int) -> Int {
-    ProcessInfo.processInfo.environment[variable].flatMap { Int($0) } ?? otherwise
-  }
-
   @Test func noFileTraps() throws {
     Self.nameFileOnTrap()
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
     let path = folder.appending(path: "model.onnx").path
-    let first = Self.number("NAP_FUZZ_FIRST", 0)
+    let first = setting("NAP_FUZZ_FIRST", otherwise: 0)
     var (read, ran) = (0, 0)
-    for index in first..<first + Self.number("NAP_FUZZ_GRAPHS", 1000) {
+    for index in first..<first + setting("NAP_FUZZ_GRAPHS", otherwise: 1000) {
       Self.current.store(index, ordering: .relaxed)
       var models = NoisyModels(seed: Seed(31).derived(index))
       try models.file().write(to: URL(fileURLWithPath: path))

@@ -12,10 +12,6 @@ import Testing
 ///
 /// `NAP_RANDOM_GRAPHS` says how many, `NAP_RANDOM_SEED` which; without, only every fourth is pruned.
 @Suite(.serialized) struct RandomGraphTests {
-  private static func number(_ variable: String, _ otherwise: Int) -> Int {
-    ProcessInfo.processInfo.environment[variable].flatMap { Int($0) } ?? otherwise
-  }
-
   private static let goals: [(Pruning.Granularity, Pruning.Goal)] = [
     (.channels, .macs(0.6)), (.channels, .parameters(0.6)), (.weights, .sparsity(0.6)),
     (.channels, .macs(0.9)), (.pattern(kept: 2, size: 4), .macs(1)), (.channels, .maxDrop(5)),
@@ -25,11 +21,11 @@ import Testing
   @Test func graphsComeThroughWhole() throws {
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
-    let wanted = Self.number("NAP_RANDOM_GRAPHS", 0)
+    let wanted = setting("NAP_RANDOM_GRAPHS", otherwise: 0)
     let (count, step) = wanted > 0 ? (wanted, 1) : (1000, 4)
     var pruned = 0
     for index in 0..<count {
-      let seed = Seed(UInt64(Self.number("NAP_RANDOM_SEED", 41))).derived(index)
+      let seed = Seed(UInt64(setting("NAP_RANDOM_SEED", otherwise: 41))).derived(index)
       var random = RandomNetwork(seed: seed, hasRareOutputs: true)
       let what: Comment = "\(index): \(random.blocks.joined(separator: ", "))"
       let x = random.inputs(3)

@@ -14,16 +14,12 @@ import Testing
 ///
 /// `NAP_RANDOM_NETWORKS` says how many, `NAP_RANDOM_SEED` which.
 @Suite struct RandomNetworkTests {
-  private static func number(_ variable: String, _ otherwise: UInt64) -> UInt64 {
-    ProcessInfo.processInfo.environment[variable].flatMap { UInt64($0) } ?? otherwise
-  }
-
   @Test func prunedNetworksComputeWhatTheyAreMeantTo() throws {
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
     var untouched = 0
-    for index in 0..<Self.number("NAP_RANDOM_NETWORKS", 60) {
-      let seed = Seed(Self.number("NAP_RANDOM_SEED", 1)).derived(Int(index))
+    for index in 0..<setting("NAP_RANDOM_NETWORKS", otherwise: 60) {
+      let seed = Seed(UInt64(setting("NAP_RANDOM_SEED", otherwise: 1))).derived(index)
       var network = RandomNetwork(seed: seed)
       let what: Comment = "\(index): \(network.blocks.joined(separator: ", "))"
       let x = network.inputs(6)
@@ -41,24 +37,13 @@ import Testing
       guard SharedFiles.python != nil else { continue }
       let name = folder.appending(path: "\(index)").path
       try ONNXWriter().write(cut, to: "\(name).onnx")
-      let tensors = try outputs(cut, x).enumerated().map { (name: "y\($0)", tensor: $1) }
+      let tensors = try cut.outputs(of: x).enumerated().map { (name: "y\($0)", tensor: $1) }
       try NumPyFile.writeArchive([(name: "x", tensor: x)] + tensors, to: "\(name).npz")
     }
     #expect(untouched == 0)
     guard SharedFiles.python != nil else { return }
     let check = try SharedFiles.runCrossCheck("compare_all.py", [folder.path])
     #expect(check.status == 0, "\(check.output)")
-  }
-
-  private func outputs(_ graph: Graph, _ x: Tensor) throws -> [Tensor] {
-    let plan = try Plan(graph, batch: x.shape[0])
-    plan.inputs[0].update(from: x.floats, count: x.count)
-    plan.forward()
-    return plan.outputShapes.enumerated().map { n, shape in
-      Tensor(
-        shape: shape,
-        floats: Array(UnsafeBufferPointer(start: plan.outputs[n], count: shape.product)))
-    }
   }
 
   /// Of the outputs that stay, as those that go are no matter of the weights beside them.

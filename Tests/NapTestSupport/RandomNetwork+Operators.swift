@@ -8,10 +8,8 @@ extension RandomNetwork {
   mutating func addFunction() {
     let functions: [any Operator] = [
       Abs(), Celu(alpha: 0.7), Clip(lower: -0.5, upper: 1), Clip(upper: 0.5), Dropout(), Elu(),
-      Erf(),
-      Gelu(), Gelu(isApproximate: true), HardSigmoid(), HardSwish(), Identity(),
-      LeakyRelu(slope: 0.2),
-      Mish(), Neg(), Selu(), Sigmoid(), Softplus(), Softsign(), Tanh(),
+      Erf(), Gelu(), Gelu(isApproximate: true), HardSigmoid(), HardSwish(), Identity(),
+      LeakyRelu(slope: 0.2), Mish(), Neg(), Selu(), Sigmoid(), Softplus(), Softsign(), Tanh(),
     ]
     let x = conv(current, activated: false)
     current = x
@@ -74,7 +72,7 @@ extension RandomNetwork {
   }
 
   mutating func addNormalization() {
-    // What pruning has made constant has no variance but of rounding, which must not be blown up.
+    // Epsilons are large: what pruning has made constant varies by rounding alone, not to be blown up.
     let x = conv(current, to: 2 * number(in: 1...4), activated: false)
     let (scale, bias) = (constant([x.channels], 0.5...1.5), constant([x.channels], -0.3...0.3))
     current = x
@@ -160,37 +158,29 @@ extension RandomNetwork {
     let x = conv(current, to: number(in: 2...4), activated: false)
     let (channels, positions) = (x.channels, x.size * x.size)
     let tokens = apply(Reshape(target: [0, channels, positions]), [x.value])
-    func output(_ network: inout RandomNetwork, _ value: ValueID, _ sizes: [Int]) {
-      network.graph.outputs.append(
-        .init(value: value, dimensions: [.dynamic("N")] + sizes.map { .fixed($0) }))
-    }
-    switch number(in: 0...7) {
-    case 0:
-      let value = tokens
-      output(&self, value, [channels, positions])
-    case 1:
-      let value = apply(Transpose(permutation: [0, 2, 1]), [tokens])
-      output(&self, value, [positions, channels])
-    case 2:
-      let value = apply(ReduceMean(axes: [1, 2, 3], keepsAxes: false), [x.value])
-      output(&self, value, [])
-    case 3:
-      let value = apply(ReduceMax(axes: [1], keepsAxes: true), [x.value])
-      output(&self, value, [1, x.size, x.size])
-    case 4:
-      let value = apply(Softmax(axis: 1), [x.value])
-      output(&self, value, [channels, x.size, x.size])
-    case 5:
-      let value = apply(Sigmoid(), [tokens])
-      output(&self, value, [channels, positions])
-    case 6:
-      let value = apply(ArgMax(axis: 1), [x.value])
-      output(&self, value, [1, x.size, x.size])
-    default:
-      // The batch last.
-      let turned = apply(Transpose(permutation: [1, 2, 0]), [tokens])
-      graph.outputs.append(
-        .init(value: turned, dimensions: [.fixed(channels), .fixed(positions), .dynamic("N")]))
-    }
+    let any = Dimension.dynamic("N")
+    let side = Dimension.fixed(x.size)
+    let (value, dimensions): (ValueID, [Dimension]) =
+      switch number(in: 0...7) {
+      case 0: (tokens, [any, .fixed(channels), .fixed(positions)])
+      case 1:
+        (
+          apply(Transpose(permutation: [0, 2, 1]), [tokens]),
+          [any, .fixed(positions), .fixed(channels)]
+        )
+      case 2: (apply(ReduceMean(axes: [1, 2, 3], keepsAxes: false), [x.value]), [any])
+      case 3:
+        (apply(ReduceMax(axes: [1], keepsAxes: true), [x.value]), [any, .fixed(1), side, side])
+      case 4: (apply(Softmax(axis: 1), [x.value]), [any, .fixed(channels), side, side])
+      case 5: (apply(Sigmoid(), [tokens]), [any, .fixed(channels), .fixed(positions)])
+      case 6: (apply(ArgMax(axis: 1), [x.value]), [any, .fixed(1), side, side])
+      default:
+        // The batch last.
+        (
+          apply(Transpose(permutation: [1, 2, 0]), [tokens]),
+          [.fixed(channels), .fixed(positions), any]
+        )
+      }
+    graph.outputs.append(.init(value: value, dimensions: dimensions))
   }
 }
