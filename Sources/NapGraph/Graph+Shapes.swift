@@ -1,4 +1,4 @@
-package import NapTensor
+import NapTensor
 
 extension Graph {
   /// Shapes of the inputs with every dynamic dimension set to `batch`.
@@ -67,24 +67,5 @@ extension Graph {
         inputs: node.inputs.map { shapes[$0.index] }, outputs: node.outputs.map { shapes[$0.index] }
       )
     }
-  }
-
-  /// Evaluates the graph with the plain specification of its operators.
-  package func evaluate(_ given: [Tensor]) -> [Tensor] {
-    var values = [Tensor?](repeating: nil, count: valueNames.count)
-    for (port, tensor) in zip(inputs, given) { values[port.value.index] = tensor }
-    for (value, tensor) in constants { values[value.index] = tensor }
-    for node in nodes {
-      let results = node.op.forward(node.inputs.map { value($0, in: values) })
-      for (output, tensor) in zip(node.outputs, results) { values[output.index] = tensor }
-    }
-    return outputs.map { value($0.value, in: values) }
-  }
-
-  private func value(_ id: ValueID, in values: [Tensor?]) -> Tensor {
-    guard let tensor = values[id.index] else {
-      preconditionFailure("value '\(name(of: id))' is used before it is computed")
-    }
-    return tensor
   }
 }

@@ -22,37 +22,17 @@ import Testing
 
   /// Inputs, labels and per-example gradients of every value, by the operators' pullbacks.
   private func gradients(_ graph: Graph, _ x: Tensor, _ label: Int) -> (
-    values: [Tensor?], cotangents: [Tensor?]
+    values: [Tensor?], gradients: [Tensor?]
   ) {
-    var values = [Tensor?](repeating: nil, count: graph.valueNames.count)
-    var cotangents = values
-    values[graph.inputs[0].value.index] = x
-    for (value, tensor) in graph.constants { values[value.index] = tensor }
-    for node in graph.nodes {
-      values[node.outputs[0].index] =
-        node.op.forward(node.inputs.compactMap { values[$0.index] })[0]
+    graph.gradients([x]) { outputs in
+      let logits = outputs[0].floats
+      let total = logits.reduce(0) { $0 + exp($1) }
+      let p = logits.map { exp($0) / total }
+      return [
+        Tensor(
+          shape: [1, logits.count], floats: p.enumerated().map { $1 - ($0 == label ? 1 : 0) })
+      ]
     }
-    let logits = values[graph.outputs[0].value.index]?.floats ?? []
-    let total = logits.reduce(0) { $0 + exp($1) }
-    let p = logits.map { exp($0) / total }
-    cotangents[graph.outputs[0].value.index] = Tensor(
-      shape: [1, logits.count], floats: p.enumerated().map { $1 - ($0 == label ? 1 : 0) })
-    for node in graph.nodes.reversed() {
-      guard let output = values[node.outputs[0].index],
-        let cotangent = cotangents[node.outputs[0].index]
-      else {
-        continue
-      }
-      let pulled = node.op.pullback(
-        node.inputs.compactMap { values[$0.index] }, [output], [cotangent])
-      for (input, gradient) in zip(node.inputs, pulled) {
-        guard let gradient else { continue }
-        let old = cotangents[input.index]?.floats ?? [Float](repeating: 0, count: gradient.count)
-        cotangents[input.index] = Tensor(
-          shape: gradient.shape, floats: zip(old, gradient.floats).map(+))
-      }
-    }
-    return (values, cotangents)
   }
 
   @Test(arguments: SmallNetwork.all.map(\.name), [Int.max, 7])
