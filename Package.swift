@@ -23,6 +23,13 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
+/// What is built: for `nap --version`, and for those who package it outside of a repository.
+let commit =
+  Context.environment["NAP_COMMIT"]
+  ?? Context.gitInformation.map {
+    $0.currentCommit.prefix(9) + ($0.hasUncommittedChanges ? "+" : "")
+  } ?? ""
+
 /// Made by `scripts/fuzz` alone, as it needs what libFuzzer brings.
 let fuzzer = Context.environment["NAP_FUZZER"] != nil
 
@@ -40,20 +47,28 @@ let package = Package(
   ],
   targets: [
     // Level 0
-    .systemLibrary(name: "CNapBLAS"),
-    .systemLibrary(name: "CNapImages"),
+    .systemLibrary(
+      name: "CNapBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"]), .yum(["openblas-devel"]), .brew(["openblas"])]),
+    .systemLibrary(
+      name: "CNapJPEG", pkgConfig: "libturbojpeg",
+      providers: [.apt(["libturbojpeg0-dev"]), .yum(["turbojpeg-devel"]), .brew(["jpeg-turbo"])]),
+    .systemLibrary(
+      name: "CNapPNG", pkgConfig: "libpng",
+      providers: [.apt(["libpng-dev"]), .yum(["libpng-devel"]), .brew(["libpng"])]),
     .target(
       name: "CNapDNN",
       cxxSettings: oneDNN.map { [.unsafeFlags(["-I\($0)/include"])] } ?? [],
       linkerSettings: (oneDNN.map {
         [.unsafeFlags(["-L\($0)/lib", "-Xlinker", "-rpath", "-Xlinker", "\($0)/lib"])]
       } ?? []) + [.linkedLibrary("dnnl")]),
+    .target(name: "CNapVersion", cSettings: [.define("NAP_COMMIT", to: "\"\(commit)\"")]),
     room("NapTensor", []),
     room("NapReport", []),
     // Level 1
     room("NapKernels", ["NapTensor", "CNapBLAS", "CNapDNN"]),
     room("NapGraph", ["NapTensor"]),
-    room("NapData", ["NapTensor", "CNapImages"]),
+    room("NapData", ["NapTensor", "CNapJPEG", "CNapPNG"]),
     // Level 2
     room("NapEngine", ["NapGraph", "NapKernels", "NapTensor"]),
     room("NapOutputs", ["NapKernels", "NapTensor"]),
@@ -74,9 +89,9 @@ let package = Package(
     room(
       "NapKit",
       [
-        "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels", "NapONNX",
-        "NapOperators", "NapOutputs", "NapPruning", "NapReport", "NapSearch", "NapTensor",
-        "NapTraining",
+        "CNapVersion", "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels",
+        "NapONNX", "NapOperators", "NapOutputs", "NapPruning", "NapReport", "NapSearch",
+        "NapTensor", "NapTraining",
       ]),
     // Level 7
     .executableTarget(

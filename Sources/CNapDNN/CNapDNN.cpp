@@ -196,9 +196,23 @@ int nap_dnn_has_bfloat16(void) {
   return (isa & needed) == needed;
 }
 
-void nap_dnn_set_threads(int count) {
-  if (openmp().set) openmp().set(count);
+void nap_use_threads(int count) {
+  wanted_threads() = count;
+  follow_threads();
 }
+
+int nap_has_threads(void) { return openmp().isThere(); }
+
+const char *nap_dnn_version(void) {
+  static const std::string text = [] {
+    const dnnl_version_t *v = dnnl_version();
+    return std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
+           std::to_string(v->patch);
+  }();
+  return text.c_str();
+}
+
+const char *nap_dnn_instructions(void) { return dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa()); }
 
 nap_layout *nap_layout_strided(int rank, const int64_t *dims, const int64_t *strides, int type) {
   return guarded([&] {
@@ -455,6 +469,7 @@ int nap_kernel_bind(nap_kernel *kernel, int argument, void *pointer) {
 }
 
 int nap_kernel_run(nap_kernel *kernel) {
+  follow_threads();
   if (kernel->own) return kernel->own->run() ? 0 : 1;
   bool done = guarded([&] {
     kernel->work.execute(queue(), kernel->arguments);
@@ -466,18 +481,17 @@ int nap_kernel_run(nap_kernel *kernel) {
 void nap_kernel_free(nap_kernel *kernel) { delete kernel; }
 
 void nap_parallel(void (*body)(void *, int, int), void *context) {
-  auto &omp = openmp();
   if (nap_max_threads() > 1) {
     Loop loop{body, context};
-    omp.parallel(enter, &loop, 0, 0);
+    openmp().parallel(enter, &loop, 0, 0);
   } else {
     body(context, 0, 1);
   }
 }
 
 int nap_max_threads(void) {
-  auto &omp = openmp();
-  return omp.parallel && omp.thread && omp.count && omp.most ? omp.most() : 1;
+  follow_threads();
+  return openmp().isThere() ? openmp().most() : 1;
 }
 
 void nap_add_mask(

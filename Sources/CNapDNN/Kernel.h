@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -43,8 +44,44 @@ inline stream &queue() {
   return value;
 }
 
+// The OpenMP runtime that oneDNN was built with. Its entry points are looked up, not linked, so
+// that the loops below share oneDNN's threads where it uses OpenMP and run serially elsewhere.
+struct OpenMP {
+  using Parallel = void (*)(void (*)(void *), void *, unsigned, unsigned);
+  using Number = int (*)();
+  using SetNumber = void (*)(int);
+  Number most = (Number)dlsym(RTLD_DEFAULT, "omp_get_max_threads");
+  Parallel parallel = (Parallel)dlsym(RTLD_DEFAULT, "GOMP_parallel");
+  Number thread = (Number)dlsym(RTLD_DEFAULT, "omp_get_thread_num");
+  Number count = (Number)dlsym(RTLD_DEFAULT, "omp_get_num_threads");
+  SetNumber set = (SetNumber)dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+
+  bool isThere() const { return most && parallel && thread && count && set; }
+};
+
+inline const OpenMP &openmp() {
+  static OpenMP value;
+  return value;
+}
+
+// How many threads are asked for; 0 for as many as OpenMP takes by itself.
+inline std::atomic<int> &wanted_threads() {
+  static std::atomic<int> value{0};
+  return value;
+}
+
+// OpenMP keeps the number for every thread that calls it apart: what was asked on one is to hold on all.
+inline void follow_threads() {
+  static thread_local int followed = 0;
+  int wanted = wanted_threads().load(std::memory_order_relaxed);
+  if (wanted == followed) return;
+  followed = wanted;
+  if (openmp().isThere()) openmp().set(wanted);
+}
+
 template <class Body>
 auto guarded(Body body) -> decltype(body()) {
+  follow_threads();
   try {
     return body();
   } catch (const error &e) {
@@ -111,24 +148,6 @@ inline inner_product_forward::primitive_desc inner_product_hint(
   auto kind = prop_kind::forward_training;
   if (bias) return describe<inner_product_forward>(attributes(), kind, src, weights, *bias, dst);
   return describe<inner_product_forward>(attributes(), kind, src, weights, dst);
-}
-
-// The OpenMP runtime that oneDNN was built with. Its entry points are looked up, not linked, so
-// that the loops below share oneDNN's threads where it uses OpenMP and run serially elsewhere.
-struct OpenMP {
-  using Parallel = void (*)(void (*)(void *), void *, unsigned, unsigned);
-  using Number = int (*)();
-  using SetNumber = void (*)(int);
-  Number most = (Number)dlsym(RTLD_DEFAULT, "omp_get_max_threads");
-  Parallel parallel = (Parallel)dlsym(RTLD_DEFAULT, "GOMP_parallel");
-  Number thread = (Number)dlsym(RTLD_DEFAULT, "omp_get_thread_num");
-  Number count = (Number)dlsym(RTLD_DEFAULT, "omp_get_num_threads");
-  SetNumber set = (SetNumber)dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-};
-
-inline const OpenMP &openmp() {
-  static OpenMP value;
-  return value;
 }
 
 #endif

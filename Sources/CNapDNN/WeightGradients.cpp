@@ -44,7 +44,7 @@ std::shared_ptr<Shares> shares_of(const Description &whole, Describe describe) {
   if (src_tag == dnnl_format_tag_undef || dst_tag == dnnl_format_tag_undef) return nullptr;
   auto result = std::make_shared<Shares>();
   // The number of threads is settled when a kernel is prepared.
-  nap_dnn_set_threads(1);
+  openmp().set(1);
   bool made = guarded([&] {
     for (int i = 0; i < threads; ++i) {
       int64_t first = examples * i / threads, count = examples * (i + 1) / threads - first;
@@ -54,7 +54,7 @@ std::shared_ptr<Shares> shares_of(const Description &whole, Describe describe) {
     }
     return true;
   });
-  nap_dnn_set_threads(threads);
+  openmp().set(threads);
   return made ? result : nullptr;
 }
 

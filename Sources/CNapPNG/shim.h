@@ -1,7 +1,6 @@
-#ifndef CNAPIMAGES_SHIM_H
-#define CNAPIMAGES_SHIM_H
+#ifndef CNAPPNG_SHIM_H
+#define CNAPPNG_SHIM_H
 #include <png.h>
 #include <string.h>
-#include <turbojpeg.h>
 #include <zlib.h>
 #endif

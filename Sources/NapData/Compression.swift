@@ -1,4 +1,4 @@
-internal import CNapImages
+internal import CNapPNG
 package import Foundation
 
 extension Data {

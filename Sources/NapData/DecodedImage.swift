@@ -1,4 +1,5 @@
-internal import CNapImages
+internal import CNapJPEG
+internal import CNapPNG
 import Foundation
 
 /// A JPEG or PNG image in memory: rows of red, green and blue bytes.

@@ -1,4 +1,4 @@
-internal import CNapImages
+internal import CNapPNG
 import Foundation
 import NapTensor
 

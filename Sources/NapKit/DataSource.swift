@@ -7,12 +7,15 @@ public struct DataSource: Sendable {
   public var path: String
   package var preset: Preset
 
+  /// The names of all presets.
+  public static var presets: [String] { Preset.all.map(\.name) }
+
   /// - Throws: when there is no preset of that name.
   public init(path: String, preset name: String) throws {
     guard let preset = Preset.named(name) else {
       throw UsageError(
         "there is no preset '\(name)'",
-        recovery: "choose one of \(Preset.all.map(\.name).joined(separator: ", "))")
+        recovery: "choose one of \(Self.presets.joined(separator: ", "))")
     }
     self.path = path
     self.preset = preset

@@ -1,4 +1,4 @@
-package import NapTensor
+import NapTensor
 
 /// What one output of a network is: which of its numbers say what, and how much they count.
 ///

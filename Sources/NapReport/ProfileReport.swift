@@ -1,5 +1,7 @@
 /// What a network consists of: sizes and costs by layer, and what may be removed.
 public struct ProfileReport: Report, Sendable, Equatable {
+  public static let isComputed = false
+
   /// One node of the network.
   public struct Layer: Codable, Sendable, Equatable {
     public var name: String

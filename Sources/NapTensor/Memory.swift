@@ -9,10 +9,12 @@ package enum Memory {
   /// its limits (`ulimit -v`, `-d`) leave; `nil` where nothing tells, as on macOS.
   ///
   /// - Parameter root: the folder that stands for `/`.
-  package static func available(in root: String = "") -> Int? {
-    let files = SystemFiles(root: root)
-    return ([files.ofMachine] + files.ofLimits + files.ofControlGroups).compactMap { $0 }.min()
-      .map { max(0, $0 - reserve) }
+  package static func available(in root: String = "") -> Int? { least(in: root)?.left }
+
+  /// What can still be taken, and of what it is the rest.
+  package static func least(in root: String = "") -> (left: Int, of: String)? {
+    SystemFiles(root: root).memory.min { $0.left < $1.left }
+      .map { (max(0, $0.left - reserve), $0.of) }
   }
 
   /// For libraries, threads and what is too small to ask.
@@ -87,62 +89,37 @@ extension [Int] {
   }
 }
 
-/// What the files of a Linux system say of memory, in bytes.
-private struct SystemFiles {
-  let root: String
+/// What the system says of memory, in bytes.
+extension SystemFiles {
+  fileprivate typealias Room = (left: Int, of: String)
 
-  private func text(_ path: String) -> String? {
-    try? String(contentsOfFile: root + path, encoding: .utf8)
+  fileprivate var memory: [Room] { [ofMachine].compactMap { $0 } + ofLimits + ofControlGroups }
+
+  private var ofMachine: Room? {
+    number("MemAvailable", in: "/proc/meminfo").map { (1024 * $0, "the machine") }
   }
-
-  private func number(_ path: String) -> Int? {
-    text(path).flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
-  }
-
-  /// The first number of the line with a key, such as `MemAvailable:`.
-  private func number(_ key: String, in path: String) -> Int? {
-    let line = text(path)?.split(separator: "\n").first {
-      $0.hasPrefix(key + ":") || $0.hasPrefix(key + " ")
-    }
-    return line?.dropFirst(key.count + 1).split(whereSeparator: \.isWhitespace).first.flatMap {
-      Int($0)
-    }
-  }
-
-  var ofMachine: Int? { number("MemAvailable", in: "/proc/meminfo").map { 1024 * $0 } }
 
   /// Of addresses and of data.
-  var ofLimits: [Int?] {
-    [("Max address space", "VmSize"), ("Max data size", "VmData")].map { limit, used in
+  private var ofLimits: [Room] {
+    let limits = [
+      ("Max address space", "VmSize", "ulimit -v"), ("Max data size", "VmData", "ulimit -d"),
+    ]
+    return limits.compactMap { limit, used, name in
       guard let limit = number(limit, in: "/proc/self/limits"),
         let used = number(used, in: "/proc/self/status")
       else { return nil }
-      return limit - 1024 * used
+      return (limit - 1024 * used, name)
     }
   }
 
-  /// Of the process's own group and all above it, in both versions.
-  var ofControlGroups: [Int?] {
-    (text("/proc/self/cgroup") ?? "").split(separator: "\n").flatMap { line -> [Int?] in
-      let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-      guard fields.count == 3 else { return [] }
-      // In a container the path may be the machine's: then the files are those of the top.
-      var path = String(fields[2])
-      var found: [Int?] = []
-      while true {
-        let group = path == "/" ? "" : path
-        if fields[1].isEmpty {
-          found.append(
-            left(of: "/sys/fs/cgroup\(group)", "memory.max", "memory.current", "inactive_file"))
-        } else if fields[1].split(separator: ",").contains("memory") {
-          found.append(
-            left(
-              of: "/sys/fs/cgroup/memory\(group)", "memory.limit_in_bytes",
-              "memory.usage_in_bytes", "total_inactive_file"))
-        }
-        if group.isEmpty { return found }
-        path = FilePath(path).folder
-      }
+  private var ofControlGroups: [Room] {
+    controlGroups(of: "memory").compactMap { group in
+      let left =
+        group.version == 2
+        ? left(of: group.path, "memory.max", "memory.current", "inactive_file")
+        : left(
+          of: group.path, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+      return left.map { ($0, "control group '\(group.path)'") }
     }
   }
 

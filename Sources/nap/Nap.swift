@@ -19,17 +19,20 @@ struct Nap: ParsableCommand {
       Results go to standard output, everything else to standard error. Exit status: 0 done, \
       1 failed, 2 wrong usage, 130 interrupted.
       """,
-    version: "0.1.0",
+    version: "nap \(Runtime.versionWithCommit)\n\(Runtime.libraries.joined(separator: ", "))",
     subcommands: [
       Prune.self, Pick.self, Compare.self, Sensitivity.self, Train.self, Eval.self, Run.self,
-      Profile.self, Operators.self,
+      Profile.self, Operators.self, Doctor.self,
     ])
 
   static func main() {
-    Runtime.prepareProcess()
+    Restart.withShortWaits()
     Interruption.install()
     do {
       var command = try parseAsRoot()
+      if let computing = command as? any ComputingCommand {
+        Runtime.prepare(threads: computing.threadOptions.threads)
+      }
       try command.run()
     } catch {
       Foundation.exit(status(of: error))

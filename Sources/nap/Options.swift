@@ -50,10 +50,12 @@ struct DataOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The data: a folder in CIFAR-10's binary or MNIST's IDX layout, of images by class or without labels, a NumPy file of images, or 'synthetic'.",
-      discussion: "Default: the environment variable NAP_DATA.", valueName: "dir"))
+      discussion: "Default: the environment variable NAP_DATA.", valueName: "dir"),
+    completion: .file())
   var data: String?
 
-  @Option(help: "How images become numbers: cifar10, imagenet, mnist or plain.")
+  @Option(
+    help: "How images become numbers: cifar10, imagenet, mnist or plain.", completion: .presets)
   var preset = "cifar10"
 
   func source() throws -> DataSource {

@@ -105,7 +105,9 @@ final class Terminal {
   }
 
   static func print(_ report: some Report, asJSON json: Bool) throws {
-    try print(json ? try report.renderedAsJSON() : report.renderedAsText())
+    let printed = PrintedReport(
+      report, Circumstances(version: Runtime.versionWithCommit, threads: Runtime.threads))
+    try print(json ? try printed.renderedAsJSON() : printed.renderedAsText())
   }
 
   /// Writes a result to standard output.

@@ -67,18 +67,11 @@ import Testing
 
   @Test(arguments: limits.indices) func theLeastCounts(_ index: Int) throws {
     let (what, files, left) = Self.limits[index]
-    let root = try SharedFiles.makeTemporaryFolder()
-    defer { try? FileManager.default.removeItem(at: root) }
-    for (name, text) in files.merging(
-      ["proc/meminfo": "MemTotal: 99 kB\nMemAvailable:    8388608 kB\n"], uniquingKeysWith: { $1 })
-    {
-      let file = root.appending(path: name)
-      try FileManager.default.createDirectory(
-        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try Data(text.utf8).write(to: file)
+    let machine = ["proc/meminfo": "MemTotal: 99 kB\nMemAvailable:    8388608 kB\n"]
+    try SharedFiles.withFiles(machine.merging(files) { $1 }) { root in
+      // A little is kept for what does not ask.
+      #expect(Memory.available(in: root) == left - 64 << 20, Comment(rawValue: what))
     }
-    // A little is kept for what does not ask.
-    #expect(Memory.available(in: root.path) == left - 64 << 20, Comment(rawValue: what))
   }
 
   @Test func whatIsTooMuchIsRefusedWithNumbers() throws {

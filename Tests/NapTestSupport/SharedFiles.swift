@@ -43,4 +43,19 @@ package enum SharedFiles {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     return folder
   }
+
+  /// A folder with files of these texts, by their paths in it, for as long as `body` runs.
+  package static func withFiles(_ files: [String: String], _ body: (_ root: String) throws -> Void)
+    throws
+  {
+    let root = try makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: root) }
+    for (name, text) in files {
+      let file = root.appending(path: name)
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data(text.utf8).write(to: file)
+    }
+    try body(root.path)
+  }
 }

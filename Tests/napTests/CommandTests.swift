@@ -5,59 +5,50 @@ import Testing
 
 /// The program as a user meets it: exit status, sentences, and what is left on the disk.
 @Suite(.serialized) struct CommandTests {
-  struct Result {
-    var status: Int32
-    var output: String
-    var errors: String
-  }
+  private func nap(_ arguments: String...) throws -> Program.Result { try run(arguments) }
 
-  /// The program lies beside the tests.
-  static let program: URL = {
-    let build = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    let own = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-    let beside = own.appending(path: "nap")
-    return FileManager.default.isExecutableFile(atPath: beside.path)
-      ? beside : build.appending(path: "../../.build/release/nap").standardizedFileURL
-  }()
-
-  private func nap(_ arguments: String...) throws -> Result { try run(arguments) }
-
-  private func run(_ arguments: [String]) throws -> Result {
-    let process = Process()
-    process.executableURL = Self.program
-    process.arguments = arguments
-    let (output, errors) = (Pipe(), Pipe())
-    process.standardOutput = output
-    process.standardError = errors
-    var environment = ProcessInfo.processInfo.environment
-    environment["NAP_DATA"] = nil
-    process.environment = environment
-    try process.run()
-    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    let words = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    #expect(process.terminationReason == .exit, "\(arguments) trapped")
-    return Result(status: process.terminationStatus, output: text, errors: words)
-  }
-
-  private func withFolder(_ body: (URL) throws -> Void) throws {
-    let folder = try SharedFiles.makeTemporaryFolder()
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try body(folder)
-  }
-
-  private func model(_ folder: URL, _ architecture: String = "mlp") throws -> String {
-    let path = folder.appending(path: "\(architecture).onnx").path
-    try #require(Network(architecture: architecture, imageShape: [3, 32, 32], classes: 10)).write(
-      to: path)
-    return path
-  }
+  private func run(_ arguments: [String]) throws -> Program.Result { try Program.run(arguments) }
 
   @Test func helpAndVersionSucceed() throws {
     for arguments in ["--help", "--version"] { #expect(try nap(arguments).status == 0) }
+    let version = try nap("--version").output
+    #expect(version.hasPrefix("nap \(Runtime.version)") && version.contains("oneDNN "))
     let help = try nap("prune", "--help")
     #expect(help.status == 0 && help.output.contains("--max-drop"))
     #expect(try nap("operators").output.contains("BatchNormalization"))
+  }
+
+  /// Told by the option, by the environment, and by the limits of the process; said in every report.
+  @Test func threadsAreTakenAsAsked() throws {
+    try withFolder { folder in
+      let model = try model(folder)
+      func threads(_ arguments: [String], _ shell: String) throws -> Int? {
+        let result = try Program.run(
+          ["eval", model, "--data", "synthetic", "--preset", "synthetic", "--json"] + arguments,
+          shell: shell)
+        let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
+        return (object as? [String: Any])?["threads"] as? Int
+      }
+      let plain = "unset OMP_NUM_THREADS; exec \"$@\""
+      #expect(try threads(["--threads", "3"], plain) == 3)
+      #expect(try threads([], "OMP_NUM_THREADS=2,1 exec \"$@\"") == 2)
+      #expect(try threads([], "unset OMP_NUM_THREADS; exec taskset -c 0 \"$@\"") == 1)
+      for count in ["0", "1025", "many"] {
+        let refused = try nap(
+          "eval", model, "--data", "synthetic", "--preset", "synthetic", "--threads", count)
+        #expect(refused.status == 2 && refused.errors.contains("--threads"), "\(refused)")
+      }
+    }
+  }
+
+  @Test func aSoundMachineIsWell() throws {
+    let result = try nap("doctor", "--quiet")
+    #expect(result.status == 0, "\(result)")
+    for part in ["oneDNN", "gradients", "images/s trained", "Nothing is wrong"] {
+      #expect(result.output.contains(part), "\(result.output)")
+    }
+    let wrong = try Program.run(["doctor", "-q"], shell: "NAP_DATA=/nowhere exec \"$@\"")
+    #expect(wrong.status == 1 && wrong.output.contains("NAP_DATA names '/nowhere'"))
   }
 
   @Test func wrongUsageIsExitTwo() throws {
@@ -110,19 +101,11 @@ import Testing
     try withFolder { folder in
       let model = try model(folder, "resnet20")
       for mode in ["inference", "training", "curvature"] {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = [
-          "-c", "ulimit -v 4000000; exec \"$@\"", "sh", Self.program.path, "profile", model,
-          "--time", mode, "--batch-size", "65536",
-        ]
-        let errors = Pipe()
-        process.standardError = errors
-        try process.run()
-        let words = String(
-          decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationReason == .exit && process.terminationStatus == 1, "\(words)")
+        let process = try Program.run(
+          ["profile", model, "--time", mode, "--batch-size", "65536"],
+          shell: "ulimit -v 4000000; exec \"$@\"")
+        let words = process.errors
+        #expect(process.status == 1, "\(words)")
         #expect(words.contains("GiB are free; give a smaller --batch-size"), "\(words)")
       }
     }
@@ -231,7 +214,10 @@ import Testing
         try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
       #expect(
         Set(try #require(object).keys)
-          == ["accuracy", "loss", "count", "images_per_second", "measure", "outputs"])
+          == [
+            "accuracy", "loss", "count", "images_per_second", "measure", "outputs", "nap",
+            "threads",
+          ])
       let profile = try nap("profile", model, "--json")
       let keys = try JSONSerialization.jsonObject(with: Data(profile.output.utf8)) as? [String: Any]
       #expect(Set(try #require(keys).keys) == ["parameters", "macs", "layers", "units", "frozen"])

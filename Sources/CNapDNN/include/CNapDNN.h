@@ -62,7 +62,14 @@ enum nap_pooling { NAP_MAX, NAP_AVERAGE_INCLUDE_PADDING, NAP_AVERAGE_EXCLUDE_PAD
 
 const char *nap_dnn_error(void);
 int nap_dnn_has_bfloat16(void);
-void nap_dnn_set_threads(int count);
+// How many threads kernels use from now on, on whatever thread they are made and run.
+void nap_use_threads(int count);
+// Whether there is a pool of threads to share with oneDNN; without, nap's own loops are serial.
+int nap_has_threads(void);
+// Such as 3.7.2.
+const char *nap_dnn_version(void);
+// The best set of instructions that oneDNN knows of this processor's, as it is called there.
+const char *nap_dnn_instructions(void);
 
 // Layouts
 nap_layout *nap_layout_dense(int rank, const int64_t *dims, int type);

@@ -145,13 +145,23 @@ extension Matrix {
   package var inverseOfPositiveDefinite: Matrix? {
     precondition(rows == columns)
     guard rows > 0 else { return self }
-    var result = self
-    let n = Int32(rows)
-    // Row-major "L" is the transposed upper triangle: of a symmetric matrix, either will do.
-    guard LAPACKE_dpotrf(NAP_ROW_MAJOR, 76, n, &result.elements, n) == 0,
-      LAPACKE_dpotri(NAP_ROW_MAJOR, 76, n, &result.elements, n) == 0
-    else { return nil }
+    guard var result = choleskyFactor() else { return nil }
+    var (n, status) = (Int32(rows), Int32(0))
+    dpotri_("U", &n, &result.elements, &n, &status, 1)
+    guard status == 0 else { return nil }
     result.mirrorLowerTriangle()
+    return result
+  }
+
+  /// `L` of `L · Lᵀ` in the lower triangle, what was there in the upper; `nil` when the matrix is not positive
+  /// definite, or not of numbers.
+  private func choleskyFactor() -> Matrix? {
+    var result = self
+    var (n, status) = (Int32(rows), Int32(0))
+    // The lower triangle by rows is the upper one by columns, as LAPACK reads it.
+    dpotrf_("U", &n, &result.elements, &n, &status, 1)
+    // NaN anywhere in it reaches the diagonal, and OpenBLAS goes on with it.
+    guard status == 0, (0..<rows).allSatisfy({ result[$0, $0].isFinite }) else { return nil }
     return result
   }
 
@@ -159,14 +169,14 @@ extension Matrix {
   package func solvingPositiveDefinite(_ right: Matrix) -> Matrix? {
     precondition(rows == columns && right.rows == rows)
     guard rows > 0, right.columns > 0 else { return right }
-    var factor = elements
+    guard let factor = choleskyFactor() else { return nil }
     var result = right
-    let n = Int32(rows)
-    guard LAPACKE_dpotrf(NAP_ROW_MAJOR, 76, n, &factor, n) == 0,
-      LAPACKE_dpotrs(
-        NAP_ROW_MAJOR, 76, n, Int32(right.columns), factor, n, &result.elements,
-        Int32(right.columns)) == 0
-    else { return nil }
+    let (n, columns) = (Int32(rows), Int32(right.columns))
+    for transposition in [CblasNoTrans, CblasTrans] {
+      cblas_dtrsm(
+        CblasRowMajor, CblasLeft, CblasLower, transposition, CblasNonUnit, n, columns, 1,
+        factor.elements, n, &result.elements, columns)
+    }
     return result
   }
 

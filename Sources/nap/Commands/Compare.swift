@@ -4,7 +4,7 @@ import NapKit
 import NapReport
 import NapTensor
 
-struct Compare: ParsableCommand {
+struct Compare: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Prunes a network under several criteria and shows what is left of its accuracy.",
     discussion: """
@@ -19,7 +19,7 @@ struct Compare: ParsableCommand {
       \(Pruning.criteria.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
       """)
 
-  @Argument(help: "The trained network, an ONNX file.")
+  @Argument(help: "The trained network, an ONNX file.", completion: .network)
   var model: String
 
   @OptionGroup var dataOptions: DataOptions
@@ -27,7 +27,8 @@ struct Compare: ParsableCommand {
   @OptionGroup var shapeOptions: ShapeOptions
 
   @Option(
-    help: ArgumentHelp("Criteria, separated by commas (default: all).", valueName: "names"))
+    help: ArgumentHelp("Criteria, separated by commas (default: all).", valueName: "names"),
+    completion: .criteria)
   var criteria: String?
 
   @Option(
@@ -42,13 +43,17 @@ struct Compare: ParsableCommand {
   @Option(help: "Epochs of fine-tuning in every job.")
   var epochs: Int?
 
-  @Option(help: ArgumentHelp("Where to write a plot (SVG).", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Where to write a plot (SVG).", valueName: "file"),
+    completion: .file(extensions: ["svg"]))
   var plot: String?
 
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
   @OptionGroup var outputsOptions: OutputsOptions
+
+  @OptionGroup var threadOptions: ThreadOptions
 
   @OptionGroup var outputOptions: OutputOptions
 

@@ -2,7 +2,7 @@ import ArgumentParser
 import NapKit
 import NapReport
 
-struct Eval: ParsableCommand {
+struct Eval: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures loss and accuracy of a network on a data set.",
     discussion: """
@@ -14,7 +14,7 @@ struct Eval: ParsableCommand {
         nap eval small.onnx --teacher model.onnx --data photos.npy --preset plain
       """)
 
-  @Argument(help: "The network, an ONNX file.")
+  @Argument(help: "The network, an ONNX file.", completion: .network)
   var model: String
 
   @OptionGroup var dataOptions: DataOptions
@@ -24,12 +24,14 @@ struct Eval: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "A network (ONNX) to agree with, instead of labels: the one that the model was made from, say.",
-      valueName: "file"))
+      valueName: "file"), completion: .network)
   var teacher: String?
 
   @OptionGroup var outputsOptions: OutputsOptions
 
-  @Option(help: "Which part of the data: test or train (default: test).")
+  @Option(
+    help: "Which part of the data: test or train (default: test).",
+    completion: .list(["test", "train"]))
   var split: String?
 
   @Option(
@@ -38,6 +40,8 @@ struct Eval: ParsableCommand {
 
   @Option(help: "Images that go through the network at once.")
   var batchSize = 200
+
+  @OptionGroup var threadOptions: ThreadOptions
 
   @OptionGroup var output: OutputOptions
 

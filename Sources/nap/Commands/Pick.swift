@@ -17,10 +17,10 @@ struct Pick: ParsableCommand {
         nap pick night --macs 0.4 -o another.onnx
       """)
 
-  @Argument(help: ArgumentHelp("The run directory.", valueName: "run"))
+  @Argument(help: ArgumentHelp("The run directory.", valueName: "run"), completion: .folder)
   var directory: String
 
-  @Option(name: [.short, .long], help: "Where to write the network (ONNX).")
+  @Option(name: [.short, .long], help: "Where to write the network (ONNX).", completion: .network)
   var output: String?
 
   @Option(

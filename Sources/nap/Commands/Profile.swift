@@ -4,7 +4,7 @@ import NapKit
 import NapReport
 import NapTensor
 
-struct Profile: ParsableCommand {
+struct Profile: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Shows what a network consists of, what it costs, and what may be removed.",
     discussion: """
@@ -18,7 +18,7 @@ struct Profile: ParsableCommand {
       needs fewer, and may show more than the machine can do. Steps without a kernel are loops.
       """)
 
-  @Argument(help: "The network, an ONNX file.")
+  @Argument(help: "The network, an ONNX file.", completion: .network)
   var model: String
 
   @OptionGroup var shapeOptions: ShapeOptions
@@ -38,8 +38,10 @@ struct Profile: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Write how long a single image takes in every layer, at several widths (CSV), for nap prune --latency.",
-      valueName: "file"))
+      valueName: "file"), completion: .table)
   var latencyTable: String?
+
+  @OptionGroup var threadOptions: ThreadOptions
 
   @Flag(help: "Print exactly one JSON object on standard output.")
   var json = false

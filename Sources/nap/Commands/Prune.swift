@@ -4,7 +4,7 @@ import NapKit
 import NapReport
 import NapTensor
 
-struct Prune: ParsableCommand {
+struct Prune: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Makes a trained network smaller and faster.",
     discussion: """
@@ -24,10 +24,11 @@ struct Prune: ParsableCommand {
       \(Pruning.criteria.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
       """)
 
-  @Argument(help: "The trained network, an ONNX file.")
+  @Argument(help: "The trained network, an ONNX file.", completion: .network)
   var model: String
 
-  @Option(name: [.short, .long], help: "Where to write the smaller network (ONNX).")
+  @Option(
+    name: [.short, .long], help: "Where to write the smaller network (ONNX).", completion: .network)
   var output: String
 
   @OptionGroup var dataOptions: DataOptions
@@ -56,7 +57,7 @@ struct Prune: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Times of the layers on the target device (CSV); nap profile --latency-table writes one to fill in.",
-      valueName: "file"))
+      valueName: "file"), completion: .table)
   var latencyTable: String?
 
   @Option(help: ArgumentHelp("Set this share of the weights to zero.", valueName: "share"))
@@ -90,14 +91,14 @@ struct Prune: ParsableCommand {
       A network to imitate in fine-tuning, such as a larger one for the same classes (default: the model itself). \
       Where the preset mirrors images, and there are labels, the mean of what it says of both sides is imitated.
       """,
-      valueName: "model"))
+      valueName: "model"), completion: .network)
   var teacher: String?
 
   @Option(
     name: .customLong("run"),
     help: ArgumentHelp(
       "A new directory for the networks on the way and the result; nap pick takes one from it.",
-      valueName: "dir"))
+      valueName: "dir"), completion: .folder)
   var runDirectory: String?
 
   @Flag(
@@ -106,7 +107,9 @@ struct Prune: ParsableCommand {
     ))
   var sparse = false
 
-  @Option(help: "How channels are scored: \(Pruning.criteria.map(\.name).joined(separator: ", ")).")
+  @Option(
+    help: "How channels are scored: \(Pruning.criteria.map(\.name).joined(separator: ", ")).",
+    completion: .criteria)
   var criterion = "nap"
 
   @Option(
@@ -153,6 +156,8 @@ struct Prune: ParsableCommand {
   var restoreNormalization = true
 
   @OptionGroup var outputsOptions: OutputsOptions
+
+  @OptionGroup var threadOptions: ThreadOptions
 
   @OptionGroup var outputOptions: OutputOptions
 

@@ -3,21 +3,23 @@ import NapKit
 import NapReport
 import NapTensor
 
-struct Run: ParsableCommand {
+struct Run: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Runs a network on arrays and writes its outputs.",
     discussion: "Example: nap run model.onnx --input image=x.npy --output out.npz")
 
-  @Argument(help: "The network, an ONNX file.")
+  @Argument(help: "The network, an ONNX file.", completion: .network)
   var model: String
 
   @Option(
     name: .customLong("input"), parsing: .singleValue,
-    help: ArgumentHelp("An input, as a NumPy file (may be repeated).", valueName: "name=file.npy"))
+    help: ArgumentHelp("An input, as a NumPy file (may be repeated).", valueName: "name=file.npy"),
+    completion: .file())
   var inputs: [String] = []
 
   @Option(
-    name: [.short, .long], help: ArgumentHelp("Where to write the outputs.", valueName: "file.npz"))
+    name: [.short, .long], help: ArgumentHelp("Where to write the outputs.", valueName: "file.npz"),
+    completion: .file(extensions: ["npz"]))
   var output: String
 
   @Option(
@@ -25,6 +27,8 @@ struct Run: ParsableCommand {
   var precision = Precision.float32
 
   @OptionGroup var shapeOptions: ShapeOptions
+
+  @OptionGroup var threadOptions: ThreadOptions
 
   func run() throws {
     var files: [String: String] = [:]

@@ -2,7 +2,7 @@ import ArgumentParser
 import NapKit
 import NapReport
 
-struct Sensitivity: ParsableCommand {
+struct Sensitivity: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Shows which channels matter, and how well criteria know it.",
     discussion: """
@@ -14,7 +14,7 @@ struct Sensitivity: ParsableCommand {
         nap sensitivity model.onnx --data DIR --preset cifar10 --criteria nap,taylor,l1
       """)
 
-  @Argument(help: "The trained network, an ONNX file.")
+  @Argument(help: "The trained network, an ONNX file.", completion: .network)
   var model: String
 
   @OptionGroup var dataOptions: DataOptions
@@ -23,7 +23,8 @@ struct Sensitivity: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Criteria to look at, separated by commas (default: all).", valueName: "names"))
+      "Criteria to look at, separated by commas (default: all).", valueName: "names"),
+    completion: .criteria)
   var criteria: String?
 
   @Option(help: "Channels that are tried of each set that goes together.")
@@ -40,6 +41,8 @@ struct Sensitivity: ParsableCommand {
   var seed: UInt64 = 0
 
   @OptionGroup var outputsOptions: OutputsOptions
+
+  @OptionGroup var threadOptions: ThreadOptions
 
   @OptionGroup var outputOptions: OutputOptions
 

@@ -3,7 +3,7 @@ import NapKit
 import NapReport
 import NapTensor
 
-struct Train: ParsableCommand {
+struct Train: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Trains a network, from a file or from nothing.",
     discussion: """
@@ -15,10 +15,11 @@ struct Train: ParsableCommand {
       \(Network.architectures.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
       """)
 
-  @Argument(help: "An ONNX file, or an architecture.")
+  @Argument(help: "An ONNX file, or an architecture.", completion: .networkOrArchitecture)
   var model: String
 
-  @Option(name: [.short, .long], help: "Where to write the trained network (ONNX).")
+  @Option(
+    name: [.short, .long], help: "Where to write the trained network (ONNX).", completion: .network)
   var output: String
 
   @OptionGroup var dataOptions: DataOptions
@@ -40,7 +41,9 @@ struct Train: ParsableCommand {
     help: "The peak learning rate (default: 0.1, less where the loss is no longer a number).")
   var learningRate: Double?
 
-  @Option(help: "How the learning rate goes down: \(Training.schedules.joined(separator: " or ")).")
+  @Option(
+    help: "How the learning rate goes down: \(Training.schedules.joined(separator: " or ")).",
+    completion: .list(Training.schedules))
   var schedule = "cosine"
 
   @Option(help: "Epochs over which the learning rate rises from 0; half of the run at most.")
@@ -56,7 +59,8 @@ struct Train: ParsableCommand {
   var labelSmoothing = 0.0
 
   @Option(
-    help: ArgumentHelp("A network whose outputs are imitated (distillation).", valueName: "onnx"))
+    help: ArgumentHelp("A network whose outputs are imitated (distillation).", valueName: "onnx"),
+    completion: .network)
   var teacher: String?
 
   @Option(help: "The weight of the teacher against the labels.")
@@ -74,6 +78,8 @@ struct Train: ParsableCommand {
   @OptionGroup var engineOptions: EngineOptions
 
   @OptionGroup var outputsOptions: OutputsOptions
+
+  @OptionGroup var threadOptions: ThreadOptions
 
   @OptionGroup var outputOptions: OutputOptions
 
