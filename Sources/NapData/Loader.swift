@@ -65,14 +65,18 @@ package final class Loader {
   }
 
   /// Starts preparing the batches of an epoch.
-  package func epoch(_ number: Int) -> LoaderEpoch { LoaderEpoch(self, number) }
+  ///
+  /// - Parameter first: the batch to begin with.
+  package func epoch(_ number: Int, from first: Int = 0) -> LoaderEpoch {
+    LoaderEpoch(self, number, first)
+  }
 }
 
 /// The batches of one epoch, in order.
 package final class LoaderEpoch {
   private let queue: BatchQueue
 
-  fileprivate init(_ loader: Loader, _ epoch: Int) {
+  fileprivate init(_ loader: Loader, _ epoch: Int, _ first: Int) {
     let imageSize = loader.dataset.imageShape.product
     queue = BatchQueue(ringSize: 4, elements: loader.batchSize * imageSize)
     var order = Array(0..<loader.dataset.count)
@@ -82,7 +86,7 @@ package final class LoaderEpoch {
     }
     let filler = BatchFiller(
       dataset: loader.dataset, preset: loader.preset, augments: loader.augment, seed: loader.seed,
-      epoch: epoch, order: order, batchSize: loader.batchSize, batches: loader.batchesPerEpoch)
+      epoch: epoch, order: order, batchSize: loader.batchSize, batches: first..<max(first, loader.batchesPerEpoch))
     let thread = Thread { [queue] in filler.fill(queue) }
     thread.stackSize = 1 << 20
     thread.start()
@@ -180,7 +184,7 @@ private struct BatchFiller: Sendable {
   let epoch: Int
   let order: [Int]
   let batchSize: Int
-  let batches: Int
+  let batches: Range<Int>
 
   func fill(_ queue: BatchQueue) {
     let shape = dataset.imageShape
@@ -189,7 +193,7 @@ private struct BatchFiller: Sendable {
     let tables = shape.count == 3 ? (0..<shape[0]).map(preset.table) : []
     let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: imageSize)
     defer { bytes.deallocate() }
-    for batch in 0..<batches {
+    for batch in batches {
       guard let memory = queue.acquire() else { return }
       let indices = order[batch * batchSize..<min(order.count, (batch + 1) * batchSize)]
       var sides = indices.map { ImageSide(index: $0, isMirrored: false) }

@@ -1,3 +1,4 @@
+package import Foundation
 package import NapGraph
 import NapKernels
 package import NapTensor
@@ -55,6 +56,23 @@ package final class Parameters {
     precondition(tensor.count == count(value))
     tensor.floats.withUnsafeBufferPointer { source in
       if let base = source.baseAddress { pointer(value).update(from: base, count: source.count) }
+    }
+  }
+
+  /// All values with the very bits that they have.
+  package var bits: [ValueID: Data] {
+    get {
+      Dictionary(
+        uniqueKeysWithValues: buffers.map { value, buffer in
+          (value, Data(bytes: buffer.floats, count: 4 * count(value)))
+        })
+    }
+    set {
+      for (value, data) in newValue where contains(value) {
+        precondition(data.count == 4 * count(value))
+        data.copyBytes(
+          to: UnsafeMutableRawBufferPointer(start: pointer(value), count: data.count))
+      }
     }
   }
 

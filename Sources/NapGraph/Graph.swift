@@ -1,7 +1,7 @@
 package import NapTensor
 
 /// Names one value (an edge) of a graph.
-package struct ValueID: Sendable, Hashable, Comparable {
+package struct ValueID: Codable, Sendable, Hashable, Comparable {
   package let index: Int
   package init(_ index: Int) { self.index = index }
   package static func < (a: ValueID, b: ValueID) -> Bool { a.index < b.index }
@@ -9,7 +9,7 @@ package struct ValueID: Sendable, Hashable, Comparable {
 
 /// One size of a graph input or output: a number, or a name for "any" (a dynamic batch axis, or in
 /// files any other).
-package enum Dimension: Sendable, Hashable {
+package enum Dimension: Codable, Sendable, Hashable {
   case fixed(Int)
   case dynamic(String)
 }
@@ -34,7 +34,7 @@ package struct Node: Sendable {
 /// A graph is a value: transforms return another graph, the old one stays valid.
 package struct Graph: Sendable {
   /// An input or output.
-  package struct Port: Sendable, Hashable {
+  package struct Port: Codable, Sendable, Hashable {
     package var value: ValueID
     package var dimensions: [Dimension]
     /// The dimensions to write to a file.
@@ -58,7 +58,7 @@ package struct Graph: Sendable {
   /// Weights and other values known before running.
   package var constants: [ValueID: Tensor] = [:]
   /// The name of every value, by `ValueID.index`.
-  package private(set) var valueNames: [String] = []
+  package internal(set) var valueNames: [String] = []
   /// Metadata properties of the file, in order.
   package var metadata: [(key: String, value: String)] = []
   package var documentation = ""

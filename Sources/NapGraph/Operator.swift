@@ -4,8 +4,8 @@ package import NapTensor
 ///
 /// Conforming types live one to a file in `NapOperators`, named as in ONNX. What an operator takes
 /// as *attributes* here may be inputs in ONNX (pads, axes, target shapes): importing turns constant
-/// inputs into attributes, exporting turns them back.
-package protocol Operator: Sendable {
+/// inputs into attributes, exporting turns them back. Coding is exact, for jobs that are stopped and go on.
+package protocol Operator: Codable, Sendable {
   /// The ONNX operator type, such as `Gemm`.
   static var name: String { get }
   /// Other ONNX types that are read as this operator, such as what older opsets call it.

@@ -18,14 +18,15 @@ enum TrainingLength: Hashable {
 struct Budget {
   /// Of the whole job, in seconds.
   let seconds: Double
-  private let clock = ContinuousClock()
-  private let start: ContinuousClock.Instant
+  private let journal: Journal
+  /// When the job began, by the journal.
+  private let start: Double
   /// Kept for measuring the result.
   private let reserve: Double
 
   /// - Parameter reserve: seconds that measuring the result takes.
   /// - Throws: `UsageError` when that leaves no time for anything else.
-  init(seconds: Double, since start: ContinuousClock.Instant, reserve: Double) throws {
+  init(seconds: Double, of journal: Journal, since start: Double, reserve: Double) throws {
     guard 3 * reserve < seconds else {
       throw UsageError(
         String(
@@ -34,12 +35,13 @@ struct Budget {
         recovery: "give more --time")
     }
     self.seconds = seconds
+    self.journal = journal
     self.start = start
     self.reserve = reserve
   }
 
   /// Seconds that are left to work with.
-  var left: Double { max(0, seconds - reserve - (clock.now - start) / .seconds(1)) }
+  var left: Double { max(0, seconds - reserve - (journal.elapsed - start)) }
 
   var rest: TrainingLength { .seconds(left) }
 
@@ -57,7 +59,7 @@ struct Budget {
   /// the network is evaluated on: it takes about 25 times as long, with the images that these are
   /// drawn from and with trying removals.
   func imagesOfCurvature(_ evaluatedPerSecond: Double) -> Double {
-    0.05 * left * evaluatedPerSecond / 25
+    0.05 * left * min(evaluatedPerSecond, 1e9) / 25
   }
 
   /// Of what is left, for curvature and choosing.

@@ -14,9 +14,14 @@ public struct Comparison: Sendable {
     self.macs = macs
   }
 
-  public func run(_ network: Network, progress: @escaping ProgressHandler = { _ in }) throws
-    -> ComparisonReport
-  {
+  /// - Parameter directory: where what is done is kept, to go on when it was stopped.
+  public func run(
+    _ network: Network, in directory: RunDirectory? = nil,
+    progress: @escaping ProgressHandler = { _ in }
+  ) throws -> ComparisonReport {
+    let journal = directory?.journal ?? Journal()
+    let progress = directory?.recording(progress) ?? progress
+    var before: Pruning.Before?
     var report = ComparisonReport(accuracyBefore: 0, curves: [])
     for criterion in criteria {
       var curve = ComparisonReport.Curve(criterion: criterion, points: [])
@@ -24,14 +29,20 @@ public struct Comparison: Sendable {
         var pruning = pruning
         pruning.criterion = criterion
         pruning.goal = .macs(share)
-        let result = try pruning.run(network, progress: progress).report
+        let start = journal.elapsed
+        let result = try journal.step("\(criterion) at \(share)") {
+          try pruning.run(
+            network, journal: journal, directory: nil, before: before, progress: progress
+          ).report
+        }
+        before = before ?? Pruning.Before(accuracy: result.accuracyBefore, seconds: 0)
         report.accuracyBefore = result.accuracyBefore
         report.measure = result.measure
         curve.points.append(
           ComparisonReport.Point(
             macs: Double(result.macsAfter) / Double(max(1, result.macsBefore)),
             parameters: Double(result.parametersAfter) / Double(max(1, result.parametersBefore)),
-            accuracy: result.accuracyAfter, seconds: result.seconds))
+            accuracy: result.accuracyAfter, seconds: journal.elapsed - start))
         try progress(
           WorkProgress(
             stage: "comparing",

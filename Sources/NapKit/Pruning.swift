@@ -72,8 +72,6 @@ public struct Pruning: Sendable {
   public var seconds: Double?
   /// A network whose outputs fine-tuning imitates, such as a larger one; `nil` for the original.
   public var teacher: Network?
-  /// A new directory in which networks on the way are kept.
-  public var runDirectory: String?
   /// The name of the criterion.
   public var criterion = "nap"
   public var seed: UInt64 = 0
@@ -132,12 +130,30 @@ public struct Pruning: Sendable {
 
   /// Prunes a network; the test split serves the report only.
   ///
+  /// - Parameter directory: where networks on the way are kept, and what is done, to go on when it was stopped.
   /// - Throws: `WorkStopped` when training has to stop; it holds the last good state.
-  public func run(_ network: Network, progress: @escaping ProgressHandler = { _ in }) throws
-    -> (network: Network, report: PruningReport)
-  {
-    let clock = ContinuousClock()
-    let start = clock.now
+  public func run(
+    _ network: Network, in directory: RunDirectory? = nil,
+    progress: @escaping ProgressHandler = { _ in }
+  ) throws -> (network: Network, report: PruningReport) {
+    let progress = directory?.recording(progress) ?? progress
+    return try run(
+      network, journal: directory?.journal ?? Journal(), directory: directory, progress: progress)
+  }
+
+  /// What was measured of the network as it came, and how long that took.
+  struct Before: Codable {
+    /// In percent.
+    var accuracy: Double
+    var seconds: Double
+  }
+
+  /// - Parameter before: where it is known.
+  func run(
+    _ network: Network, journal: Journal, directory: RunDirectory?, before: Before? = nil,
+    progress: @escaping ProgressHandler
+  ) throws -> (network: Network, report: PruningReport) {
+    let start = journal.elapsed
     let criterion = try Self.criterion(criterion)
     guard granularity == .channels || criterion.scoresWeights else {
       throw UsageError(
@@ -195,19 +211,24 @@ public struct Pruning: Sendable {
     if criterion.evidence.contains(.factors) {
       try MemoryNeed(original, largestFactor: largestFactor, granularity: granularity).check()
     }
-    let directory = try runDirectory.map { try RunDirectory(creating: $0) }
     let restored = try RestoredNormalizations(
       original, if: restoresNormalizations, data: all, preset: source.preset, seed: Seed(seed))
-    func accuracy(_ graph: Graph) throws -> Double {
-      try Evaluation.measure(
-        graph, test ?? heldOut, source.preset, .float32, teacher: original, outputs: outputs,
-        progress: progress
-      ).accuracy
+    func accuracy(_ graph: Graph, _ step: String) throws -> Double {
+      try journal.step(step) {
+        try Evaluation.measure(
+          graph, test ?? heldOut, source.preset, .float32, teacher: original, outputs: outputs,
+          progress: progress
+        ).accuracy
+      }
     }
-    var before = 0.0
-    let measuring = try timed { before = try accuracy(original) }
+    var (accuracyBefore, measuring) = (before?.accuracy ?? 0, before?.seconds ?? 0)
+    if before == nil {
+      measuring = try journal.timed {
+        accuracyBefore = try accuracy(original, "measuring the original")
+      }
+    }
     let budget = try self.seconds.map {
-      try Budget(seconds: $0, since: start, reserve: Self.reserve * measuring)
+      try Budget(seconds: $0, of: journal, since: start, reserve: Self.reserve * measuring)
     }
     let affordable = budget.map {
       max(64, Int($0.imagesOfCurvature(Double((test ?? heldOut).count) / measuring)))
@@ -223,8 +244,9 @@ public struct Pruning: Sendable {
         scalar: precision.scalar,
         seed: Seed(seed)),
       criterion: criterion, settings: self, budget: budget,
-      affordableImages: affordable, latencies: try latencies(network, progress),
-      directory: directory, folded: restored.fold,
+      affordableImages: affordable,
+      latencies: try journal.step("timing layers") { try latencies(network, progress) },
+      directory: directory, journal: journal, folded: restored.fold,
       finished: { Network(ends.restore(restored.fold($0))) },
       progress: progress)
     if let budget {
@@ -247,13 +269,15 @@ public struct Pruning: Sendable {
     let smaller = restored.fold(outcome.state.graph)
     let result = Network(ends.restore(smaller))
     try check(result.graph)
-    let after = try WorkStopped.keeping({ result }) { try accuracy(smaller) }
+    let after = try WorkStopped.keeping({ result }) {
+      try accuracy(smaller, "measuring the result")
+    }
     var report = PruningReport(
-      accuracyBefore: before, accuracyAfter: after, macsBefore: network.macs,
+      accuracyBefore: accuracyBefore, accuracyAfter: after, macsBefore: network.macs,
       macsAfter: result.macs,
       parametersBefore: network.parameters, parametersAfter: result.parameters,
       nonzeroAfter: result.nonzeroParameters, layers: Self.layers(network.graph, result.graph),
-      curve: outcome.curve, seconds: (clock.now - start) / .seconds(1),
+      curve: outcome.curve, seconds: journal.elapsed - start,
       verified: outcome.state.isVerified && Self.keepsZeros(outcome.state),
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
@@ -369,10 +393,10 @@ public struct Pruning: Sendable {
   /// Whether every weight that was removed is zero.
   private static func keepsZeros(_ state: PruningSession.State) -> Bool {
     state.masks.allSatisfy { weight, mask in
-      guard let tensor = state.graph.constants[weight], tensor.count == mask.count else {
+      guard let tensor = state.graph.constants[weight], tensor.count == mask.isKept.count else {
         return false
       }
-      return zip(tensor.floats, mask).allSatisfy { $1 || $0 == 0 }
+      return zip(tensor.floats, mask.isKept).allSatisfy { $1 || $0 == 0 }
     }
   }
 

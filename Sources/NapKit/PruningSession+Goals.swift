@@ -16,7 +16,7 @@ struct PruningOutcome {
 }
 
 /// What single weights are thinned to.
-enum Thinning: Hashable {
+enum Thinning: Hashable, Codable {
   /// A share of all weights, the others zero.
   case density(Double)
   case pattern(WeightPattern)
@@ -48,7 +48,7 @@ extension PruningSession {
       round += 1
       level *= pow(share / level, 1 / Double(left))
       let next = left == 1 ? target : Int(level * Double(whole))
-      let seconds = try timed {
+      let seconds = try journal.timed {
         outcome.state = try cut(outcome.state, cost: cost, downTo: next, round: round)
       }
       left = min(left - 1, budget?.affordable(seconds) ?? left)
@@ -79,36 +79,62 @@ extension PruningSession {
       return PruningOutcome(state: state)
     }
     let recipe = sparseRecipe(length)
-    let run = try TrainingRun(
-      original, data: trainable, preset: preset, recipe: recipe, teacher: teacher, outputs: outputs)
-    var round = 0
-    try announce(run, stage: "training")
-    // Of the networks that have lost all they are to lose.
-    var best: Best?
-    try WorkStopped.keeping({ Network(best?.graph ?? run.parameters.graph) }) {
-      while true {
-        let share = Self.pruningShare * Double(round) / Double(max(1, levels.count - 1))
-        if round < levels.count, run.progress >= share {
-          round += 1
-          state.graph = run.parameters.graph
-          let seconds = try timed {
-            state = try thin(
-              state, to: levels[round - 1], round: round, refreshingStatistics: false)
-          }
+    return PruningOutcome(
+      state: try journal.step("training", saving: GradualTraining.self) { loop in
+        let run = try TrainingRun(
+          original, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
+          outputs: outputs)
+        var round = 0
+        // Of the networks that have lost all they are to lose.
+        var best: Best?
+        if let restored = loop.restored {
+          (state, levels, round) = (restored.state, restored.levels, restored.round)
+          best = restored.best.map { Best($0, watch) }
           take(state, into: run)
-          if round == levels.count { best = try Best(state.graph, watch) }
-          try progress(WorkProgress(stage: "training", message: levels[round - 1].description))
-          if let budget, round == 1 {
-            levels = [levels[0]] + levels.dropFirst().spread(over: budget.affordable(seconds))
-          }
+          run.restore(restored.run)
+        } else {
+          try announce(run, stage: "training")
         }
-        guard let report = try step(run, stage: "training") else { break }
-        if report.endsEpoch { try best?.consider(run) }
-      }
-      try best?.consider(run)
-    }
-    state.graph = best?.graph ?? run.parameters.graph
-    return PruningOutcome(state: state)
+        try WorkStopped.keeping({ Network(best?.found.graph ?? run.parameters.graph) }) {
+          while true {
+            let share = Self.pruningShare * Double(round) / Double(max(1, levels.count - 1))
+            if round < levels.count, run.progress >= share {
+              round += 1
+              state.graph = run.parameters.graph
+              let seconds = try journal.timed {
+                state = try thin(
+                  state, to: levels[round - 1], round: round, refreshingStatistics: false)
+              }
+              take(state, into: run)
+              if round == levels.count { best = try Best(state.graph, watch) }
+              try progress(WorkProgress(stage: "training", message: levels[round - 1].description))
+              if let budget, round == 1 {
+                levels = [levels[0]] + levels.dropFirst().spread(over: budget.affordable(seconds))
+              }
+            }
+            guard let report = try step(run) else { break }
+            if report.endsEpoch { try best?.consider(run) }
+            try loop.end(
+              GradualTraining(
+                run: run.state, state: state, levels: levels, round: round, best: best?.found)
+            ) {
+              try progress(WorkProgress(report, of: run, stage: "training"))
+            }
+          }
+          try best?.consider(run)
+        }
+        state.graph = best?.found.graph ?? run.parameters.graph
+        return state
+      })
+  }
+
+  /// Between two steps of a training while single weights go.
+  private struct GradualTraining: Codable {
+    var run: TrainingRun.State
+    var state: State
+    var levels: [Thinning]
+    var round: Int
+    var best: Best.Found?
   }
 
   /// The steps to a goal: by a cubic schedule, or one weight of every group at a time.
@@ -164,7 +190,7 @@ extension PruningSession {
     for (value, tensor) in state.graph.constants where run.parameters.contains(value) {
       run.parameters.set(value, tensor)
     }
-    for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
+    for (weight, mask) in state.masks { run.optimizer.setMask(mask.isKept, of: weight) }
   }
 
   /// Epochs of fine-tuning where the user gives none.

@@ -102,44 +102,57 @@ extension PruningSession {
   }
 
   /// The best on the way of one training.
-  private func best(from state: State, recipe: TrainingRecipe) throws -> Best {
-    let run = try TrainingRun(
-      state.graph, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
-      outputs: outputs)
-    for (weight, mask) in state.masks { run.optimizer.setMask(mask, of: weight) }
-    try announce(run, stage: "fine-tuning")
-    var best = try Best(state.graph, watch)
-    let start = best.loss
-    try WorkStopped.keeping({ Network(best.graph) }) {
-      do {
-        while let report = try step(run, stage: "fine-tuning") {
-          if report.endsEpoch { try best.consider(run) }
+  private func best(from state: State, recipe: TrainingRecipe) throws -> Best.Found {
+    try journal.step("fine-tuning", saving: FineTuning.self) { loop in
+      let run = try TrainingRun(
+        state.graph, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
+        outputs: outputs)
+      for (weight, mask) in state.masks { run.optimizer.setMask(mask.isKept, of: weight) }
+      if loop.restored == nil { try announce(run, stage: "fine-tuning") }
+      var best = try loop.restored.map { Best($0.best, watch) } ?? Best(state.graph, watch)
+      let start = loop.restored?.start ?? best.found.loss
+      if let restored = loop.restored { run.restore(restored.run) }
+      try WorkStopped.keeping({ Network(best.found.graph) }) {
+        do {
+          while let report = try step(run) {
+            if report.endsEpoch { try best.consider(run) }
+            try loop.end(FineTuning(run: run.state, best: best.found, start: start)) {
+              try progress(WorkProgress(report, of: run, stage: "fine-tuning"))
+            }
+          }
+          try best.consider(run)
+        } catch let error as TrainingError where watch != nil && recipe.lowersRate {
+          // No rate is small enough for it: what it began with is still there.
+          switch error {
+          case .diverged, .notFinite: break
+          default: throw error
+          }
+          try progress(WorkProgress(stage: "fine-tuning", message: error.problem))
         }
-        try best.consider(run)
-      } catch let error as TrainingError where watch != nil && recipe.lowersRate {
-        // No rate is small enough for it: what it began with is still there.
-        switch error {
-        case .diverged, .notFinite: break
-        default: throw error
-        }
-        try progress(WorkProgress(stage: "fine-tuning", message: error.problem))
       }
+      let reached = best.found.loss
+      try progress(
+        WorkProgress(
+          stage: "fine-tuning",
+          message: reached < start
+            ? String(format: "the loss on held-out images fell from %.4g to %.4g", start, reached)
+            : String(format: "training did not lower the held-out loss of %.4g", start)))
+      return best.found
     }
-    try progress(
-      WorkProgress(
-        stage: "fine-tuning",
-        message: best.loss < start
-          ? String(format: "the loss on held-out images fell from %.4g to %.4g", start, best.loss)
-          : String(format: "training did not lower the held-out loss of %.4g", start)))
-    return best
+  }
+
+  /// Between two steps of a training.
+  private struct FineTuning: Codable {
+    var run: TrainingRun.State
+    var best: Best.Found
+    /// The loss that training began with.
+    var start: Double
   }
 
   /// Does one step of a training; `nil` where there was none to do.
-  func step(_ run: TrainingRun, stage: String) throws -> StepReport? {
+  func step(_ run: TrainingRun) throws -> StepReport? {
     try precondition(run)
-    guard let report = try run.next() else { return nil }
-    try progress(WorkProgress(report, of: run, stage: stage))
-    return report
+    return try run.next()
   }
 
   /// Points the steps of a training where the curvature says that the minimum is, wherever that costs
@@ -210,9 +223,11 @@ extension PruningSession {
 
   /// Loss and accuracy on some images, or agreement with the original where they have no labels.
   func measure(_ graph: Graph, on data: any Dataset) throws -> LossSum {
-    try Evaluation.measure(
-      graph, data, preset, scalar, teacher: original, outputs: outputs, stage: "validating",
-      progress: progress)
+    try journal.step("validating") {
+      try Evaluation.measure(
+        graph, data, preset, scalar, teacher: original, outputs: outputs, stage: "validating",
+        progress: progress)
+    }
   }
 }
 
@@ -240,24 +255,30 @@ extension TrainingRecipe {
 
 /// The best of some networks on watched images; the last where there are none.
 struct Best {
-  private(set) var graph: Graph
-  private(set) var loss: Double
+  struct Found: Codable {
+    var graph: Graph
+    var loss: Double
+    /// Of the training, when it was looked at last.
+    fileprivate var step = 0
+  }
+
+  private(set) var found: Found
   private let watch: Watch?
-  /// Of the training, when it was looked at last.
-  private var step = 0
 
   init(_ graph: Graph, _ watch: Watch?) throws {
-    (self.graph, self.watch) = (graph, watch)
-    loss = try watch?.loss(of: graph) ?? .infinity
+    self.watch = watch
+    found = Found(graph: graph, loss: try watch?.loss(of: graph) ?? .infinity)
   }
+
+  init(_ found: Found, _ watch: Watch?) { (self.found, self.watch) = (found, watch) }
 
   /// Looks at what a training has come to, once after every step at most.
   mutating func consider(_ run: TrainingRun) throws {
-    guard run.step != step else { return }
-    step = run.step
+    guard run.step != found.step else { return }
+    found.step = run.step
     let candidate = run.parameters.graph
     let loss = try watch?.loss(of: candidate) ?? -.infinity
-    if loss < self.loss || watch == nil { (graph, self.loss) = (candidate, loss) }
+    if loss < found.loss || watch == nil { (found.graph, found.loss) = (candidate, loss) }
   }
 }
 

@@ -38,6 +38,8 @@ struct PruningSession {
   let latencies: LatencyTable?
   /// Where networks on the way are kept.
   let directory: RunDirectory?
+  /// What was done before the job was stopped.
+  var journal = Journal()
   /// A network without the normalizations that were put back.
   var folded: (Graph) -> Graph = { $0 }
   /// A network as it is to be written.
@@ -50,10 +52,10 @@ struct PruningSession {
   var scalar: Scalar { settings.precision.scalar }
 
   /// A network on the way.
-  struct State {
+  struct State: Codable {
     var graph: Graph
     /// Which elements of the weights are kept; empty where whole channels are cut.
-    var masks: [ValueID: [Bool]] = [:]
+    var masks: [ValueID: Mask] = [:]
     /// Whether every step so far did what it was meant to do.
     var isVerified = true
   }
@@ -196,11 +198,14 @@ extension PruningSession {
 extension PruningSession {
   /// Cuts channels until a cost is at most `target`, or none may go, and checks the cut.
   func cut(_ state: State, cost: Cost, downTo target: Int, round: Int) throws -> State {
-    // The model is gone before the cut is checked: it takes gigabytes of large networks.
-    let (masked, cut) = try removal(from: state.graph, cost: cost, downTo: target, round: round)
-    let isVerified = try agrees(masked, cut)
-    return State(
-      graph: try better(cut, withFreshStatistics(cut)), isVerified: state.isVerified && isVerified)
+    try journal.step("cutting") {
+      // The model is gone before the cut is checked: it takes gigabytes of large networks.
+      let (masked, cut) = try removal(from: state.graph, cost: cost, downTo: target, round: round)
+      let isVerified = try agrees(masked, cut)
+      return State(
+        graph: try better(cut, withFreshStatistics(cut)), isVerified: state.isVerified && isVerified
+      )
+    }
   }
 
   /// A network without the channels that cost least, and the whole one with them set to zero.
@@ -229,21 +234,24 @@ extension PruningSession {
   func thin(
     _ state: State, to level: Thinning, round: Int, refreshingStatistics: Bool = true
   ) throws -> State {
-    let model = try model(of: state.graph, round: round)
-    let selection = WeightSelection(model)
-    func report(_ step: Int, _ steps: Int) throws {
-      try progress(WorkProgress(stage: "choosing weights", step: step, steps: steps))
-    }
-    let masks =
-      switch level {
-      case .density(let density):
-        try selection.prune(to: 1 - density, criterion: criterion.init(), progress: report)
-      case .pattern(let pattern):
-        try selection.prune(to: pattern, criterion: criterion.init(), progress: report)
+    try journal.step("thinning") {
+      let model = try model(of: state.graph, round: round)
+      let selection = WeightSelection(model)
+      func report(_ step: Int, _ steps: Int) throws {
+        try progress(WorkProgress(stage: "choosing weights", step: step, steps: steps))
       }
-    var result = State(graph: model.weighted(), masks: masks, isVerified: state.isVerified)
-    if refreshingStatistics { result.graph = try withFreshStatistics(result.graph) }
-    return result
+      let masks =
+        switch level {
+        case .density(let density):
+          try selection.prune(to: 1 - density, criterion: criterion.init(), progress: report)
+        case .pattern(let pattern):
+          try selection.prune(to: pattern, criterion: criterion.init(), progress: report)
+        }
+      var result = State(
+        graph: model.weighted(), masks: masks.mapValues { Mask($0) }, isVerified: state.isVerified)
+      if refreshingStatistics { result.graph = try withFreshStatistics(result.graph) }
+      return result
+    }
   }
 
   /// The better of two networks on watched images; the second where both are alike.

@@ -25,9 +25,13 @@ public struct SensitivityAnalysis: Sendable {
 
   /// The measured loss is the divergence from what the network said before, in nats, on training
   /// images; the other weights make up for a channel where the criterion has them do so.
-  public func run(_ network: Network, progress: @escaping ProgressHandler = { _ in }) throws
-    -> SensitivityReport
-  {
+  /// - Parameter directory: where what is done is kept, to go on when it was stopped.
+  public func run(
+    _ network: Network, in directory: RunDirectory? = nil,
+    progress: @escaping ProgressHandler = { _ in }
+  ) throws -> SensitivityReport {
+    let journal = directory?.journal ?? Journal()
+    let progress = directory?.recording(progress) ?? progress
     let chosen = try criteria.isEmpty ? allCriteria : criteria.map(Pruning.criterion)
     let data = try source.open(.train, imageShape: network.imageShape)
     let recognition = try OutputRecognition(
@@ -53,27 +57,31 @@ public struct SensitivityAnalysis: Sendable {
     let units = try PruningUnits(graph)
     let sample = Self.sample(units.sets, perSet: channelsPerSet, seed: Seed(seed))
     for criterion in chosen {
-      let session = PruningSession(
-        original: graph, outputs: outputs, preset: source.preset, trainable: data, training: rest,
-        validation: heldOut, watch: nil, images: draw, criterion: criterion, settings: settings,
-        budget: nil, affordableImages: nil,
-        latencies: nil, directory: nil, finished: { Network($0) }, progress: progress)
-      let model = try session.model(of: graph, round: 1)
-      let scorer = criterion.init()
-      let predicted = sample.map { scorer.score(of: model.units.units[$0.unit], in: model) }
-      if measured[criterion.compensates] == nil {
-        var losses: [Double] = []
-        for (index, channel) in sample.enumerated() {
+      let found = try journal.step(criterion.name, saving: [Double].self) { loop in
+        let session = PruningSession(
+          original: graph, outputs: outputs, preset: source.preset, trainable: data, training: rest,
+          validation: heldOut, watch: nil, images: draw, criterion: criterion, settings: settings,
+          budget: nil, affordableImages: nil,
+          latencies: nil, directory: nil, finished: { Network($0) }, progress: progress)
+        let model = try session.model(of: graph, round: 1)
+        let scorer = criterion.init()
+        let predicted = sample.map { scorer.score(of: model.units.units[$0.unit], in: model) }
+        var losses = measured[criterion.compensates] ?? loop.restored ?? []
+        for index in losses.count..<sample.count {
           let copy = model.copy()
-          copy.remove(channel.unit, compensating: criterion.compensates)
+          copy.remove(sample[index].unit, compensating: criterion.compensates)
           losses.append(try meter.divergence(of: try copy.results().masked))
-          try progress(
-            WorkProgress(
-              stage: criterion.compensates ? "removing with compensation" : "removing",
-              step: index + 1, steps: sample.count))
+          try loop.end(losses) {
+            try progress(
+              WorkProgress(
+                stage: criterion.compensates ? "removing with compensation" : "removing",
+                step: index + 1, steps: sample.count))
+          }
         }
-        measured[criterion.compensates] = losses
+        return Found(predicted: predicted, measured: losses)
       }
+      let predicted = found.predicted
+      measured[criterion.compensates] = found.measured
       let losses = measured[criterion.compensates] ?? []
       predictions[criterion.name] = predicted
       reports.append(
@@ -101,6 +109,12 @@ public struct SensitivityAnalysis: Sendable {
     return SensitivityReport(
       criteria: reports.sorted { ($1.rankCorrelation, $0.name) < ($0.rankCorrelation, $1.name) },
       sets: sets, images: min(images, heldOut.count), trials: trials)
+  }
+
+  /// Of one criterion, channel by channel.
+  private struct Found: Codable {
+    var predicted: [Double]
+    var measured: [Double]
   }
 
   private struct Channel {

@@ -70,12 +70,14 @@ public struct Training: Sendable {
     }
   }
 
+  /// - Parameter directory: where what is done is kept, to go on when it was stopped.
   /// - Throws: `WorkStopped` when training has to stop; it holds the last good state.
-  public func run(_ network: Network, progress: ProgressHandler = { _ in }) throws
-    -> (network: Network, report: TrainingReport)
-  {
-    let clock = ContinuousClock()
-    let start = clock.now
+  public func run(
+    _ network: Network, in directory: RunDirectory? = nil,
+    progress: @escaping ProgressHandler = { _ in }
+  ) throws -> (network: Network, report: TrainingReport) {
+    let journal = directory?.journal ?? Journal()
+    let progress = directory?.recording(progress) ?? progress
     guard let schedule = Schedule(rawValue: schedule) else {
       throw UsageError(
         "there is no schedule '\(schedule)'",
@@ -110,26 +112,30 @@ public struct Training: Sendable {
     let restored = try RestoredNormalizations(
       ends.trunk, if: restoresNormalizations, data: data, preset: source.preset,
       seed: Seed(seed))
-    let run = try TrainingRun(
-      restored.graph, data: data, preset: source.preset, recipe: recipe,
-      teacher: teacher.map { NetworkEnds($0.graph, like: ends).trunk }, outputs: recognition.outputs
-    )
-    let trainingStart = clock.now
-    func trained() -> Network {
-      Network(ends.restore(restored.fold(run.parameters.graph)))
-    }
-    try WorkStopped.keeping(trained) {
-      while let report = try run.next() {
-        try progress(WorkProgress(report, of: run, stage: "training"))
-        if report.endsEpoch {
-          try progress(
-            WorkProgress(
-              stage: "training", message: Self.summary(report, Measure(isLabelled: run.isLabelled))))
+    let trained = try journal.step("training", saving: TrainingRun.State.self) { loop in
+      let run = try TrainingRun(
+        restored.graph, data: data, preset: source.preset, recipe: recipe,
+        teacher: teacher.map { NetworkEnds($0.graph, like: ends).trunk },
+        outputs: recognition.outputs)
+      if let state = loop.restored { run.restore(state) }
+      try WorkStopped.keeping({
+        Network(ends.restore(restored.fold(run.parameters.graph)))
+      }) {
+        while let report = try run.next() {
+          try loop.end(run.state) {
+            var event = WorkProgress(report, of: run, stage: "training")
+            if report.endsEpoch {
+              event.message = Self.summary(report, Measure(isLabelled: run.isLabelled))
+            }
+            try progress(event)
+          }
         }
       }
+      return Trained(
+        graph: run.parameters.graph, steps: run.step, epochs: run.step / run.stepsPerEpoch,
+        seconds: run.seconds)
     }
-    let seconds = (clock.now - trainingStart) / .seconds(1)
-    let result = trained()
+    let result = Network(ends.restore(restored.fold(trained.graph)))
     do {
       try result.graph.checkConstants()
       try result.graph.trunk.checkValues(
@@ -140,18 +146,29 @@ public struct Training: Sendable {
         recovery: "give a smaller --learning-rate")
     }
     let sum = try WorkStopped.keeping({ result }) {
-      try test.map {
-        try Evaluation.measure(
-          result.graph.trunk, $0, source.preset, .float32, progress: progress)
+      try journal.step("measuring the result") {
+        try test.map {
+          try Evaluation.measure(
+            result.graph.trunk, $0, source.preset, .float32, progress: progress)
+        }
       }
     }
     let report = TrainingReport(
       accuracy: sum.map { $0.accuracy }, loss: sum?.meanLoss,
-      epochs: run.step / run.stepsPerEpoch,
+      epochs: trained.epochs,
       parameters: result.parameters, macs: result.macs,
-      imagesPerSecond: Double(run.step * recipe.batchSize) / max(1e-9, seconds),
-      seconds: (clock.now - start) / .seconds(1))
+      imagesPerSecond: Double(trained.steps * recipe.batchSize) / max(1e-9, trained.seconds),
+      seconds: journal.elapsed)
     return (result, report)
+  }
+
+  /// What training comes to.
+  private struct Trained: Codable {
+    var graph: Graph
+    var steps: Int
+    var epochs: Int
+    /// Of training alone.
+    var seconds: Double
   }
 
   private static func summary(_ report: StepReport, _ measure: Measure) -> String {

@@ -15,8 +15,6 @@ final class Watch {
   private let objective: CrossEntropy
   private let batchSize: Int
   private let batches: [Seen]
-  /// The plan of the last network, for others of the same nodes.
-  private var last: (nodes: [[ValueID]], plan: Plan)?
 
   private struct Seen {
     var pixels: [Float]
@@ -73,7 +71,7 @@ final class Watch {
 
   /// The mean of what training minimizes; infinite where outputs are no numbers.
   func loss(of graph: Graph) throws -> Double {
-    let plan = try plan(of: graph)
+    let plan = try Plan(graph, batch: batchSize)
     var (sum, count) = (0.0, 0)
     for batch in batches {
       let said = plan.outputs(of: batch.pixels)
@@ -97,7 +95,7 @@ final class Watch {
 
   /// How far a network agrees with the original.
   func agreement(of graph: Graph) throws -> AgreementMeter {
-    let plan = try plan(of: graph)
+    let plan = try Plan(graph, batch: batchSize)
     var meter = AgreementMeter(outputs)
     for batch in batches {
       withPointers(plan.outputs(of: batch.pixels)) { said in
@@ -110,24 +108,6 @@ final class Watch {
   /// What the report says of every part of every output.
   func reports(of graph: Graph) throws -> [OutputReport] {
     try agreement(of: graph).reports(outputs)
-  }
-
-  private func plan(of graph: Graph) throws -> Plan {
-    let nodes = graph.nodes.map { $0.inputs + $0.outputs }
-    let floats = graph.constants.filter(\.value.isFloat)
-    if let last, last.nodes == nodes,
-      floats.allSatisfy({
-        last.plan.parameters.contains($0.key)
-          && last.plan.parameters.count($0.key) == $0.value.count
-      })
-    {
-      for (value, tensor) in floats { last.plan.parameters.set(value, tensor) }
-      last.plan.prepare()
-      return last.plan
-    }
-    let plan = try Plan(graph, batch: batchSize)
-    last = (nodes, plan)
-    return plan
   }
 }
 

@@ -16,6 +16,14 @@ public struct WorkProgress: Sendable {
   public var agreement: Double?
   /// Something worth a line of its own.
   public var message: String?
+  /// What was measured once: of an epoch, a round, a candidate.
+  public var measured: Measured?
+
+  /// Numbers by name, such as the loss of an epoch.
+  public struct Measured: Sendable {
+    public var kind: String
+    public var values: [String: Double]
+  }
 
   public init(
     stage: String, step: Int = 0, steps: Int = 0, images: Int = 0, secondsLeft: Double? = nil,

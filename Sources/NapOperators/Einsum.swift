@@ -36,6 +36,15 @@ package struct Einsum: Operator {
     else { throw OperatorError("the equation '\(equation)' is not supported") }
   }
 
+  package init(from decoder: any Decoder) throws {
+    self = try Einsum(equation: decoder.singleValueContainer().decode(String.self))
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(equation)
+  }
+
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
     let einsum = try Einsum(equation: try node.string("equation", default: ""))
     guard node.inputs.count == einsum.operands.count else {

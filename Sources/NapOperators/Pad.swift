@@ -8,7 +8,7 @@ package struct Pad: Operator {
   package static let name = "Pad"
 
   /// What is added.
-  package enum Mode: String, Sendable, Hashable, CaseIterable {
+  package enum Mode: String, Codable, Sendable, Hashable, CaseIterable {
     /// A number.
     case constant
     /// The input's indices seen in a mirror at its first and last one, which are not repeated.

@@ -7,23 +7,23 @@ package struct Resize: Operator {
   package static let name = "Resize"
   package static let otherNames = ["Upsample"]
 
-  package enum Mode: String, Sendable, Hashable, CaseIterable {
+  package enum Mode: String, Codable, Sendable, Hashable, CaseIterable {
     case nearest, linear, cubic
   }
   /// How a pixel of the output corresponds to a point of the input.
-  package enum Coordinates: String, Sendable, Hashable, CaseIterable {
+  package enum Coordinates: String, Codable, Sendable, Hashable, CaseIterable {
     case halfPixel = "half_pixel"
     case symmetricHalfPixel = "half_pixel_symmetric"
     case pytorchHalfPixel = "pytorch_half_pixel"
     case alignCorners = "align_corners"
     case asymmetric
   }
-  package enum Rounding: String, Sendable, Hashable, CaseIterable {
+  package enum Rounding: String, Codable, Sendable, Hashable, CaseIterable {
     case roundPreferFloor = "round_prefer_floor"
     case roundPreferCeil = "round_prefer_ceil"
     case floor, ceil
   }
-  package enum Target: Sendable, Hashable {
+  package enum Target: Codable, Sendable, Hashable {
     case sizes([Int])
     case scales([Float])
   }

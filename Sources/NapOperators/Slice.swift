@@ -9,7 +9,7 @@ package struct Slice: Operator {
 
   /// The part of one axis that is taken, as ONNX writes it: negative numbers count from the end,
   /// numbers out of range are brought into it.
-  package struct Range: Sendable, Hashable {
+  package struct Range: Codable, Sendable, Hashable {
     package var axis: Int
     package var start: Int
     package var end: Int

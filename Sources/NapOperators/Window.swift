@@ -3,9 +3,9 @@ import NapKernels
 import NapTensor
 
 /// A window that slides over the spatial axes: what convolutions and pools have in common.
-package struct Window: Sendable, Hashable {
+package struct Window: Codable, Sendable, Hashable {
   /// How the border is padded, as ONNX says it.
-  package enum Padding: Sendable, Hashable {
+  package enum Padding: Codable, Sendable, Hashable {
     case explicit(begin: [Int], end: [Int])
     case sameUpper
     case sameLower

@@ -1,3 +1,4 @@
+import Foundation
 import NapKernels
 import NapTensor
 
@@ -61,6 +62,23 @@ package struct AgreementMeter: Sendable {
   package var score: Double { count == 0 ? 0 : worst?.score ?? 0 }
 
   package var worst: PartAgreement? { parts.min { $0.score < $1.score } }
+
+  /// What has been counted, for a job that is stopped and goes on; of the same outputs.
+  package struct State: Codable {
+    fileprivate var count: Int
+    /// Output by output, part by part.
+    fileprivate var tallies: [[[Data]]]
+  }
+
+  package var state: State {
+    get { State(count: count, tallies: tallies.map { $0.map(\.numbers) }) }
+    set {
+      count = newValue.count
+      for (k, parts) in newValue.tallies.enumerated() {
+        for (p, numbers) in parts.enumerated() { tallies[k][p].numbers = numbers }
+      }
+    }
+  }
 }
 
 /// Sums over examples of one part.
@@ -84,6 +102,23 @@ private struct Tally: Sendable {
   init(_ part: OutputMeaning.Part) {
     squares = [Double](repeating: 0, count: part.place.channels.count)
     errors = squares
+  }
+
+  /// All that was counted.
+  var numbers: [Data] {
+    get {
+      let scalars = [equal, all, shares, squaredShares, cosine, vectors, Double(examples)]
+      return [Data(numbers: origins)] + [scalars, sums, squares, errors].map { Data(numbers: $0) }
+    }
+    set {
+      precondition(newValue.count == 5)
+      origins = newValue[0].numbers(Float.self)
+      let scalars = newValue[1].numbers(Double.self)
+      (equal, all, shares, squaredShares) = (scalars[0], scalars[1], scalars[2], scalars[3])
+      (cosine, vectors, examples) = (scalars[4], scalars[5], Int(scalars[6]))
+      (sums, squares) = (newValue[2].numbers(Double.self), newValue[3].numbers(Double.self))
+      errors = newValue[4].numbers(Double.self)
+    }
   }
 
   mutating func add(

@@ -2,9 +2,9 @@ package import NapGraph
 import NapTensor
 
 /// How long the nodes of a network take at some sizes, measured here or elsewhere.
-package struct LatencyTable: Sendable, Equatable {
+package struct LatencyTable: Sendable, Equatable, Codable {
   /// A node at one size.
-  package struct Entry: Sendable, Equatable {
+  package struct Entry: Sendable, Equatable, Codable {
     package var node: String
     /// Channels it reads and writes.
     package var inputs: Int

@@ -2,7 +2,7 @@ import NapGraph
 
 /// So many weights of every few neighbours along the input channels, as sparse matrix units of
 /// processors want them; `2:4` keeps two of four.
-package struct WeightPattern: Sendable, Hashable, CustomStringConvertible {
+package struct WeightPattern: Sendable, Hashable, Codable, CustomStringConvertible {
   package let kept: Int
   package let size: Int
 

@@ -6,6 +6,8 @@ package struct FilePath: Sendable, Hashable {
 
   package init(_ text: String) { self.text = text }
 
+  package var isAbsolute: Bool { text.hasPrefix("/") }
+
   /// What is before the last slash: empty where there is none, `/` for files of the root.
   package var folder: String {
     guard let slash = text.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "" }

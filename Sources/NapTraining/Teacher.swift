@@ -1,3 +1,4 @@
+import Foundation
 package import NapData
 import NapEngine
 package import NapGraph
@@ -33,6 +34,12 @@ package final class Teacher {
 
   /// Whether it says of every image the mean of what it says of the image and of its mirror image.
   package var seesBothSides: Bool { sides != nil }
+
+  /// What it has said so far of images that it remembers; empty where it remembers none.
+  var answers: Data {
+    get { sides?.memory.map { Data(numbers: $0.answers) } ?? Data() }
+    set { sides?.memory?.answers = newValue.numbers(Float.self) }
+  }
 
   /// Dense, written by `look`.
   package var outputs: [UnsafePointer<Float>] {
@@ -74,7 +81,7 @@ package final class Teacher {
 private struct AnswerMemory {
   private let classes: Int
   /// `[images, 2, classes]`; not numbers before it has said anything.
-  private var answers: [Float]
+  var answers: [Float]
 
   /// `nil` for so many that they would take more memory than the network.
   init?(images: Int, classes: Int) {

@@ -1,158 +1,10 @@
+import Foundation
 package import NapData
 package import NapEngine
 package import NapGraph
-package import NapKernels
+import NapKernels
 package import NapOutputs
-package import NapTensor
-
-/// How a network is trained.
-package struct TrainingRecipe: Sendable {
-  package var epochs = 30
-  /// Trains for so many seconds, from when the run is made, instead of a number of epochs.
-  package var seconds: Double?
-  package var batchSize = 128
-  /// The peak of the schedule.
-  package var learningRate = 0.1
-  package var optimizer = NesterovSGD.Options()
-  package var schedule = Schedule.cosine
-  /// Epochs over which the learning rate rises from 0; half of the run at most.
-  package var warmupEpochs = 0.0
-  /// Whether training goes back to the last good state with a quarter of the learning rate where the
-  /// loss is no longer a number, or out of hand; three times at most.
-  package var lowersRate = false
-  package var loss = CrossEntropy()
-  package var augments = true
-  /// The share of another image that every other batch is blended with, at most; the teacher alone
-  /// says what blends are, so that a network learns more of it than what it says of images it knows by
-  /// heart.
-  ///
-  /// - Source: Beyer et al. 2022, arXiv:2106.05237.
-  package var blending: Float = 0
-  /// How many percent of an epoch's images the network gets right before blending starts.
-  package var blendsFrom = 0.0
-  package var blendsAtOnce: Bool { blending > 0 && blendsFrom <= 0 }
-  package var seed = Seed(0)
-  package var scalar = Scalar.float32
-  /// See `Plan.init`.
-  package var savesMemory = false
-
-  package init() {}
-
-  /// Of images that a network knows by heart it learns nothing more; with fewer it is not done yet.
-  package mutating func blendOnceImagesAreKnown() {
-    blending = 0.5
-    blendsFrom = 95
-  }
-}
-
-/// Why training stopped.
-package enum TrainingError: RecoverableError, Equatable {
-  case diverged(step: Int, learningRate: Double)
-  case notFinite(name: String, step: Int, learningRate: Double)
-  case classCount(network: Int, data: Int)
-  case inputShape(network: [Int], data: [Int])
-  case outputShape([Int])
-  case tooFewImages(count: Int, batchSize: Int)
-  case noLabels
-  case teacherShape(teacher: [Int], network: [Int])
-
-  package var problem: String {
-    switch self {
-    case .diverged(let step, let rate):
-      "the loss is not a number, or grows out of hand, after \(step) steps at learning rate \(rate)"
-    case .notFinite(let name, let step, let rate):
-      "'\(name)', or its gradient, is NaN or infinite after \(step) steps at learning rate \(rate)"
-    case .classCount(let network, let data):
-      "the network distinguishes \(network) classes, but the data has \(data)"
-    case .inputShape(let network, let data):
-      "the network takes images of shape \(Self.text(network)), but the data has \(Self.text(data))"
-    case .outputShape(let shape):
-      "the network's output has shape \(Self.text(shape)), not examples x classes"
-    case .tooFewImages(let count, let batchSize):
-      "\(count) images do not fill one batch of \(batchSize)"
-    case .noLabels: "the images have no labels"
-    case .teacherShape(let teacher, let network):
-      "the teacher has an input or output of shape \(Self.text(teacher)) where the network has \(Self.text(network))"
-    }
-  }
-
-  package var recovery: String? {
-    switch self {
-    case .diverged, .notFinite:
-      "the last good state is kept; try a smaller --learning-rate"
-    case .classCount, .inputShape:
-      "give the data set the network was trained on, or another --preset"
-    case .outputShape: "only classifiers with one output can be trained on labels"
-    case .tooFewImages: "give a smaller --batch-size"
-    case .noLabels: "give labelled images, or another network with --teacher"
-    case .teacherShape:
-      "give a teacher for the same images and classes, and for batches of any size"
-    }
-  }
-
-  private static func text(_ shape: [Int]) -> String {
-    shape.map(String.init).joined(separator: "x")
-  }
-}
-
-extension Graph {
-  /// - Throws: `TrainingError` when the network does not fit the data.
-  package func check(fits data: any Dataset) throws {
-    try checkExamples()
-    if data.isLabelled {
-      try checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
-    } else {
-      try checkInput(imageShape: data.imageShape)
-    }
-  }
-
-  private func checkInput(imageShape: [Int]) throws {
-    guard inputs.count == 1 else {
-      throw GraphError.invalid(
-        "the network has \(inputs.count) inputs; data sets of images need one")
-    }
-    let shape = try shapes(batch: 2)[inputs[0].value.index]
-    let input = Array(shape.dropFirst())
-    guard input == imageShape else {
-      throw TrainingError.inputShape(network: input, data: imageShape)
-    }
-  }
-
-  /// - Throws: `TrainingError` when this is no classifier of images of the given shape.
-  package func checkClassifier(imageShape: [Int], classes: Int) throws {
-    try checkInput(imageShape: imageShape)
-    guard outputs.count == 1 else {
-      throw GraphError.invalid(
-        "the network has \(outputs.count) outputs, but labels are for one; give images without labels"
-      )
-    }
-    let shapes = try shapes(batch: 2)
-    let output = shapes[outputs[0].value.index]
-    guard output.count == 2, output[0] == shapes[inputs[0].value.index][0] else {
-      throw TrainingError.outputShape(output)
-    }
-    guard output[1] == classes else {
-      throw TrainingError.classCount(network: output[1], data: classes)
-    }
-  }
-
-  /// - Throws: `TrainingError.teacherShape` when another network's outputs cannot be imitated.
-  package func check(taughtBy teacher: Graph, batch: Int) throws {
-    try teacher.checkExamples()
-    guard inputs.count == teacher.inputs.count, outputs.count == teacher.outputs.count else {
-      throw GraphError.invalid("network and teacher have different numbers of inputs or outputs")
-    }
-    func ends(_ graph: Graph, _ batch: Int) throws -> [[Int]] {
-      let shapes = try graph.shapes(batch: batch)
-      return (graph.inputs + graph.outputs).map { shapes[$0.value.index] }
-    }
-    for size in [batch] + tellingBatches {
-      for (own, other) in zip(try ends(self, size), try ends(teacher, size)) where own != other {
-        throw TrainingError.teacherShape(teacher: other, network: own)
-      }
-    }
-  }
-}
+import NapTensor
 
 /// What one optimization step did.
 package struct StepReport: Sendable {
@@ -201,6 +53,8 @@ package final class TrainingRun {
   private var slowdown = 1.0
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
+  /// Seconds that the run had been trained for when it was stopped.
+  private var secondsBefore = 0.0
 
   /// - Parameter outputs: what they are; guessed from their shapes where it is `nil`.
   /// - Throws: `TrainingError` when network and data do not fit, `PlanError` when the network cannot
@@ -254,8 +108,10 @@ package final class TrainingRun {
     }
     return seconds > 0 ? 1 - secondsLeft / seconds : 1
   }
+  /// How long it has been trained, also before it was stopped.
+  package var seconds: Double { secondsBefore + (clock.now - start) / .seconds(1) }
   private var secondsLeft: Double? {
-    recipe.seconds.map { max(0, $0 - (clock.now - start) / .seconds(1)) }
+    recipe.seconds.map { max(0, $0 - seconds) }
   }
 
   /// Does one step; `nil` when the run is over.
@@ -385,5 +241,49 @@ package final class TrainingRun {
     for value in parameters.roles.keys where parameters.contains(value) {
       lastGood[value] = parameters.tensor(value)
     }
+  }
+}
+
+// MARK: Stopping and going on
+extension TrainingRun {
+  /// All that the next steps depend on besides network, data, recipe, teacher and masks.
+  package struct State: Codable {
+    fileprivate var step: Int
+    fileprivate var seconds: Double
+    fileprivate var parameters: [ValueID: Data]
+    fileprivate var optimizer: NesterovSGD.State
+    fileprivate var answers: Data?
+    fileprivate var agreement: AgreementMeter.State
+    fileprivate var epochSum: LossSum
+    fileprivate var blends: Bool
+    fileprivate var lastGood: [ValueID: Tensor]
+    fileprivate var smallestLoss: Double
+    fileprivate var slowdown: Double
+  }
+
+  /// Between two steps.
+  package var state: State {
+    State(
+      step: step, seconds: seconds, parameters: parameters.bits, optimizer: optimizer.state,
+      answers: teacher?.answers, agreement: agreement.state, epochSum: epochSum, blends: blends,
+      lastGood: lastGood, smallestLoss: smallestLoss, slowdown: slowdown)
+  }
+
+  /// Goes on where another run of the same network, data, recipe, teacher and masks was.
+  package func restore(_ state: State) {
+    step = state.step
+    secondsBefore = state.seconds - (clock.now - start) / .seconds(1)
+    parameters.bits = state.parameters
+    optimizer.state = state.optimizer
+    if let answers = state.answers { teacher?.answers = answers }
+    agreement.state = state.agreement
+    epochSum = state.epochSum
+    blends = state.blends
+    lastGood = state.lastGood
+    smallestLoss = state.smallestLoss
+    slowdown = state.slowdown
+    batches =
+      step % stepsPerEpoch == 0
+      ? nil : loader.epoch(step / stepsPerEpoch, from: step % stepsPerEpoch)
   }
 }

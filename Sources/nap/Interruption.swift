@@ -1,16 +1,19 @@
 import Foundation
 import Synchronization
 
-/// Ctrl-C was pressed: work stops at the next step, so that nothing is half-written.
+/// Ctrl-C was pressed, the terminal is gone, or somebody asked for the end: work stops at the next step, so
+/// that nothing is half-written.
 struct Interruption: Error {
   private static let requested = Atomic<Bool>(false)
 
   static func install() {
-    for number in [SIGINT, SIGTERM] {
-      signal(number) { _ in
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+      let before = signal(number) { _ in
         // A second time means at once.
         if Interruption.requested.exchange(true, ordering: .relaxed) { _exit(130) }
       }
+      // Under nohup.
+      if number == SIGHUP, let before, unsafeBitCast(before, to: Int.self) == 1 { signal(number, SIG_IGN) }
     }
     signal(SIGPIPE, SIG_IGN)
   }

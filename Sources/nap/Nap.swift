@@ -21,7 +21,7 @@ struct Nap: ParsableCommand {
       """,
     version: "nap \(Runtime.versionWithCommit)\n\(Runtime.libraries.joined(separator: ", "))",
     subcommands: [
-      Prune.self, Pick.self, Compare.self, Sensitivity.self, Train.self, Eval.self, Run.self,
+      Prune.self, Resume.self, Pick.self, Compare.self, Sensitivity.self, Train.self, Eval.self, Run.self,
       Profile.self, Operators.self, Doctor.self,
     ])
 
@@ -35,7 +35,11 @@ struct Nap: ParsableCommand {
       }
       try command.run()
     } catch {
-      Foundation.exit(status(of: error))
+      let status = status(of: error)
+      if let run = RunOptions.current, run.canGoOn() {
+        Terminal.write("nap: what is done is kept; go on with: nap resume \(run.path)")
+      }
+      Foundation.exit(status)
     }
   }
 

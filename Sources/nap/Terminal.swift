@@ -88,16 +88,19 @@ final class Terminal {
     barWidth = isLast ? 0 : line.count
   }
 
-  /// Writes the last good network when work has to stop, beside where the result would have been, and
-  /// says so.
-  static func rescuing(to destination: Destination, _ body: () throws -> Void) throws {
+  /// Writes the last good network when work has to stop, into the run directory or beside where the result would
+  /// have been, and says so.
+  static func rescuing(
+    to destination: Destination, _ run: RunDirectory?, _ body: () throws -> Void
+  ) throws {
     do {
       try body()
     } catch let stopped as WorkStopped {
       let file = FilePath(destination.path)
-      let name = file.sibling("\(file.stem)-unfinished.onnx")
+      let name = run?.unfinished ?? file.sibling("\(file.stem)-unfinished.onnx")
       // Never over what is there: it may be what this run has begun with.
-      let rescue = try Destination(Destination.vacant(name) ?? name)
+      let rescue = try Destination(
+        run == nil ? Destination.vacant(name) ?? name : name)
       let (place, _) = try rescue.deliver { try stopped.lastGood.write(to: $0) }
       write("nap: stopped early; the network as it was then is in '\(place)'")
       throw stopped

@@ -1,5 +1,5 @@
 /// A symmetric matrix of square blocks along its diagonal and zeros elsewhere.
-package struct BlockDiagonalMatrix: Sendable, Equatable {
+package struct BlockDiagonalMatrix: Sendable, Equatable, Codable {
   package var blocks: [Matrix]
   /// Where each block begins, and where the last one ends.
   package let bounds: [Int]

@@ -1,7 +1,9 @@
 internal import CNapBLAS
+import Foundation
+import NapTensor
 
 /// A dense matrix in double precision, row-major: what statistics and their algebra are kept in.
-package struct Matrix: Sendable, Equatable {
+package struct Matrix: Sendable, Equatable, Codable {
   package let rows: Int
   package let columns: Int
   package var elements: [Double]
@@ -14,6 +16,30 @@ package struct Matrix: Sendable, Equatable {
     precondition(elements.count == rows * columns)
     self.rows = rows
     self.columns = columns
+    self.elements = elements
+  }
+
+  private enum Keys: String, CodingKey {
+    case rows, columns, elements
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Keys.self)
+    try container.encode(rows, forKey: .rows)
+    try container.encode(columns, forKey: .columns)
+    try container.encode(Data(numbers: elements), forKey: .elements)
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: Keys.self)
+    let elements = try container.decode(Data.self, forKey: .elements).numbers(Double.self)
+    rows = try container.decode(Int.self, forKey: .rows)
+    columns = try container.decode(Int.self, forKey: .columns)
+    let (count, overflows) = rows.multipliedReportingOverflow(by: columns)
+    guard rows >= 0, columns >= 0, !overflows, count == elements.count else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .elements, in: container, debugDescription: "as many elements as rows x columns")
+    }
     self.elements = elements
   }
 

@@ -1,7 +1,7 @@
 import NapKernels
 
 /// What a batch cost.
-package struct LossSum: Sendable {
+package struct LossSum: Codable, Sendable {
   /// Sum over the examples, in nats.
   package var loss = 0.0
   /// Examples that are right; without labels, how much of each agrees with the teacher.

@@ -1,8 +1,8 @@
 package import NapKernels
 
 /// The curvature along one weight: about `A ⊗ G` in every group, damped.
-package struct KroneckerCurvature {
-  package struct Group {
+package struct KroneckerCurvature: Codable {
+  package struct Group: Codable {
     /// `A`, without the constant input that stands for the bias.
     package var inputs: BlockDiagonalMatrix
     /// `G`.

@@ -1,3 +1,4 @@
+import Foundation
 import NapKernels
 
 /// Turns a weight's gradient towards the minimum of the loss: `G⁻¹ ∇W A⁻¹`, where the curvature along
@@ -48,6 +49,31 @@ package final class KroneckerPreconditioner: Preconditioner {
 
   package var count: Int { groups.count * rows * columns }
 
+  // MARK: Coding
+  /// The inverses, with the very bits that they have.
+  package struct State: Codable {
+    fileprivate struct Group: Codable {
+      var left: Factor
+      var right: Factor
+    }
+
+    fileprivate var groups: [Group]
+    fileprivate var places: [Int]?
+  }
+
+  package var state: State {
+    State(
+      groups: groups.map { State.Group(left: $0.left, right: $0.right) }, places: matrices?.places)
+  }
+
+  package init(_ state: State) {
+    groups = state.groups.map { Group(left: $0.left, right: $0.right) }
+    rows = groups[0].left.size
+    columns = groups[0].right.size
+    product = AlignedBuffer(bytes: 4 * groups.count * rows * columns)
+    matrices = state.places.map { (AlignedBuffer(bytes: 4 * $0.count), $0) }
+  }
+
   package func apply(to gradient: UnsafeMutablePointer<Float>) {
     keepingLength(of: gradient) {
       guard let (turned, places) = matrices.map({ ($0.gradient.floats, $0.places) }) else {
@@ -78,7 +104,7 @@ package final class KroneckerPreconditioner: Preconditioner {
   }
 
   /// A block-diagonal matrix in single precision.
-  private struct Factor {
+  fileprivate struct Factor: Codable {
     let size: Int
     let blocks: [(range: Range<Int>, elements: AlignedBuffer)]
 
@@ -90,6 +116,33 @@ package final class KroneckerPreconditioner: Preconditioner {
         let buffer = AlignedBuffer(bytes: 4 * block.elements.count)
         for (i, element) in block.elements.enumerated() { buffer.floats[i] = Float(element) }
         return (matrix.range(index), buffer)
+      }
+    }
+
+    private struct Block: Codable {
+      var first: Int
+      var count: Int
+      var elements: Data
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      try container.encode(
+        blocks.map { range, elements in
+          Block(
+            first: range.lowerBound, count: range.count,
+            elements: Data(bytes: elements.floats, count: elements.bytes))
+        })
+    }
+
+    init(from decoder: any Decoder) throws {
+      let blocks = try decoder.singleValueContainer().decode([Block].self)
+      size = blocks.reduce(0) { $0 + $1.count }
+      self.blocks = blocks.map { block in
+        let buffer = AlignedBuffer(bytes: block.elements.count)
+        block.elements.copyBytes(
+          to: UnsafeMutableRawBufferPointer(start: buffer.address, count: buffer.bytes))
+        return (block.first..<block.first + block.count, buffer)
       }
     }
   }

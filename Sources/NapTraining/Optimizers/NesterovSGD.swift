@@ -72,6 +72,45 @@ package final class NesterovSGD {
     precondition(slots[index].preconditioner.map { $0.count == slots[index].count } ?? true)
   }
 
+  /// What steps go by besides the weights, for a job that is stopped and goes on; masks are not in it.
+  package struct State: Codable {
+    fileprivate struct Slot: Codable {
+      var value: ValueID
+      var velocity: Data
+      /// One of them at most.
+      var curvature: KroneckerCurvature?
+      var preconditioner: KroneckerPreconditioner.State?
+    }
+
+    fileprivate var slots: [Slot]
+  }
+
+  /// - Precondition: to set, the masks are those of when it was got.
+  package var state: State {
+    get {
+      State(
+        slots: slots.map { slot in
+          State.Slot(
+            value: slot.value, velocity: Data(bytes: slot.velocity.floats, count: 4 * slot.count),
+            curvature: slot.curvature,
+            preconditioner: slot.curvature == nil
+              ? (slot.preconditioner as? KroneckerPreconditioner)?.state : nil)
+        })
+    }
+    set {
+      for state in newValue.slots {
+        guard let index = slots.firstIndex(where: { $0.value == state.value }) else { continue }
+        let velocity = slots[index].velocity
+        precondition(state.velocity.count == 4 * slots[index].count)
+        state.velocity.copyBytes(
+          to: UnsafeMutableRawBufferPointer(
+            start: velocity.address, count: state.velocity.count))
+        slots[index].preconditioner = state.preconditioner.map { KroneckerPreconditioner($0) }
+        if let curvature = state.curvature { setCurvature(curvature, of: state.value) }
+      }
+    }
+  }
+
   /// Starts without momentum again.
   package func forget() {
     for slot in slots { slot.velocity.floats.update(repeating: 0, count: slot.count) }

@@ -51,6 +51,8 @@ struct Compare: ComputingCommand {
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
+  @OptionGroup var runOptions: RunOptions
+
   @OptionGroup var outputsOptions: OutputsOptions
 
   @OptionGroup var threadOptions: ThreadOptions
@@ -87,11 +89,15 @@ struct Compare: ComputingCommand {
     pruning.outputs = try outputsOptions.choices()
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
+    let run = try runOptions.directory(
+      besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx",
+      inputs: [model, pruning.source.path])
     let terminal = Terminal()
     let report = try Comparison(pruning, criteria: names, macs: shares).run(
-      network, progress: outputOptions.progress(terminal))
+      network, in: run, progress: outputOptions.progress(terminal))
     terminal.clear()
     func show() throws {
+      try run?.finish(report)
       try Terminal.print(report, asJSON: outputOptions.json)
     }
     guard let destination else { return try show() }

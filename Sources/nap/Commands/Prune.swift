@@ -94,12 +94,7 @@ struct Prune: ComputingCommand {
       valueName: "model"), completion: .network)
   var teacher: String?
 
-  @Option(
-    name: .customLong("run"),
-    help: ArgumentHelp(
-      "A new directory for the networks on the way and the result; nap pick takes one from it.",
-      valueName: "dir"), completion: .folder)
-  var runDirectory: String?
+  @OptionGroup var runOptions: RunOptions
 
   @Flag(
     help: ArgumentHelp(
@@ -226,7 +221,6 @@ struct Prune: ComputingCommand {
     pruning.multiple = round
     pruning.latencyTable = latencyTable
     pruning.seconds = time?.seconds
-    pruning.runDirectory = runDirectory
     pruning.criterion = criterion
     pruning.seed = seed
     pruning.precision = engineOptions.precision
@@ -243,13 +237,17 @@ struct Prune: ComputingCommand {
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     pruning.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
+    let run = try runOptions.directory(
+      besides: output, inputs: [model, teacher, latencyTable, pruning.source.path])
     let terminal = Terminal()
-    try Terminal.rescuing(to: destination) {
-      let (result, report) = try pruning.run(network, progress: outputOptions.progress(terminal))
+    try Terminal.rescuing(to: destination, run) {
+      let (result, report) = try pruning.run(
+        network, in: run, progress: outputOptions.progress(terminal))
       terminal.clear()
       try destination.deliver {
         try result.write(to: $0, sparse: sparse)
       } report: {
+        try run?.finish(report)
         try Terminal.print(report, asJSON: outputOptions.json)
       }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import NapKit
 import NapReport
+import NapTensor
 
 struct Sensitivity: ComputingCommand {
   static let configuration = CommandConfiguration(
@@ -40,6 +41,8 @@ struct Sensitivity: ComputingCommand {
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
+  @OptionGroup var runOptions: RunOptions
+
   @OptionGroup var outputsOptions: OutputsOptions
 
   @OptionGroup var threadOptions: ThreadOptions
@@ -65,9 +68,14 @@ struct Sensitivity: ComputingCommand {
     analysis.outputs = try outputsOptions.choices()
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: analysis.source)
+    let run = try runOptions.directory(
+      besides: "\(FilePath(FilePath(model).name).stem)-sensitivity.onnx",
+      inputs: [model, analysis.source.path])
     let terminal = Terminal()
-    let report = try analysis.run(network, progress: outputOptions.progress(terminal))
+    let report = try analysis.run(
+      network, in: run, progress: outputOptions.progress(terminal))
     terminal.clear()
+    try run?.finish(report)
     try Terminal.print(report, asJSON: outputOptions.json)
   }
 }

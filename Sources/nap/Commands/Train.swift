@@ -75,6 +75,8 @@ struct Train: ComputingCommand {
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
+  @OptionGroup var runOptions: RunOptions
+
   @OptionGroup var engineOptions: EngineOptions
 
   @OptionGroup var outputsOptions: OutputsOptions
@@ -125,13 +127,17 @@ struct Train: ComputingCommand {
     training.savesMemory = engineOptions.saveMemory
     let network = try training.network(model, inputShapes: try shapeOptions.shapes())
     training.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
+    let run = try runOptions.directory(
+      besides: output, inputs: [model, teacher, training.source.path])
     let terminal = Terminal()
-    try Terminal.rescuing(to: destination) {
-      let (result, report) = try training.run(network, progress: outputOptions.progress(terminal))
+    try Terminal.rescuing(to: destination, run) {
+      let (result, report) = try training.run(
+        network, in: run, progress: outputOptions.progress(terminal))
       terminal.clear()
       try destination.deliver {
         try result.write(to: $0)
       } report: {
+        try run?.finish(report)
         try Terminal.print(report, asJSON: outputOptions.json)
       }
     }

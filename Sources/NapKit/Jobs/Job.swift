@@ -1,0 +1,87 @@
+public import Foundation
+import NapTensor
+
+/// What was asked for, where, and with what: enough to ask for it again.
+public struct Job: Codable, Sendable {
+  /// Something that is read: a file, or a folder.
+  public struct Input: Codable, Sendable, Equatable {
+    public var path: String
+    public var bytes: Int
+    /// Of a file SHA-256; of a folder the same over names, sizes and beginnings of its files.
+    public var sha256: String
+  }
+
+  /// The arguments of the command, its name the first.
+  public var arguments: [String]
+  /// Where it was given.
+  public var folder: String
+  /// What was set in the environment of what the job depends on.
+  public var environment: [String: String]
+  public var inputs: [Input]
+  public var nap = Runtime.versionWithCommit
+  public var libraries = Runtime.libraries
+  public var threads = Runtime.threads
+  public var processor = Processors.model ?? "unknown"
+  public var system = ProcessInfo.processInfo.operatingSystemVersionString
+  public var started = Date()
+  public var isDone = false
+
+  /// - Parameters:
+  ///   - arguments: of the command, its name the first.
+  ///   - inputs: files and folders that it reads.
+  public init(arguments: [String], inputs: [String]) {
+    self.arguments = arguments
+    folder = FileManager.default.currentDirectoryPath
+    environment = ProcessInfo.processInfo.environment.filter { name, _ in
+      ["NAP_", "OMP_", "GOMP_", "ONEDNN_", "OPENBLAS_"].contains { name.hasPrefix($0) }
+    }
+    self.inputs = inputs.map(Input.init)
+  }
+
+  /// - Throws: `UsageError` when an input is not what it was.
+  func checkInputs() throws {
+    for input in inputs where Input(input.path) != input {
+      throw UsageError(
+        "'\(input.path)' is not what it was when the job began",
+        recovery: "put back what was there, or begin again")
+    }
+  }
+}
+
+extension Job.Input {
+  /// Of what cannot be read, no bytes.
+  init(_ path: String) {
+    self.path = FilePath(path).isAbsolute
+      ? path : FilePath.joined(FileManager.default.currentDirectoryPath, path)
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      (bytes, sha256) = (0, "")
+      return
+    }
+    guard isFolder.boolValue else {
+      bytes = Self.bytes(path)
+      sha256 = SHA256.digits(ofFile: path) ?? ""
+      return
+    }
+    var (hash, sum) = (SHA256(), 0)
+    let files = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
+    for (index, name) in files.sorted().enumerated() {
+      let file = "\(path)/\(name)"
+      let size = Self.bytes(file)
+      sum += size
+      hash.add("\(name) \(size)\n".utf8)
+      guard index < Self.mostFiles, let handle = FileHandle(forReadingAtPath: file) else { continue }
+      hash.add((try? handle.read(upToCount: Self.beginning)) ?? Data())
+    }
+    (bytes, sha256) = (sum, hash.digits)
+  }
+
+  private static func bytes(_ path: String) -> Int {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    return attributes?[.size] as? Int ?? 0
+  }
+
+  /// Of a folder, files that are looked into, and how far.
+  private static let mostFiles = 256
+  private static let beginning = 1 << 16
+}

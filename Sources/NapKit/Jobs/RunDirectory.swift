@@ -1,0 +1,232 @@
+import Foundation
+public import NapReport
+import NapTensor
+
+/// Where a job keeps what it has done: to go on when it was stopped, and for whoever wants to know how it went.
+///
+/// - `job.json`: what was asked for, with what, on what.
+/// - `log.txt`: what was said, with times. `metrics.jsonl`: what was measured, a line each.
+/// - `points.json`: the networks that were validated on the way; each is a file `point-N.onnx` beside it.
+/// - `journal`: what was done, until the job is done.
+/// - `report.json`: what is printed at the end.
+public final class RunDirectory {
+  /// A network that is kept, and what it is worth.
+  public struct Entry: Codable, Sendable, Equatable {
+    /// The name of its file.
+    public var file: String
+    public var point: PruningReport.Point
+    /// What the network was read for, by input, where its file leaves sizes open beyond the batch.
+    var sizes: [String: [Int]]?
+  }
+
+  public let path: String
+  public private(set) var job: Job?
+  public private(set) var entries: [Entry] = []
+  let journal: Journal
+  private let records: RunRecords?
+  /// Of the folder itself: no file is needed, and a dead process holds none.
+  private let lock: Int32
+
+  /// The directory of an earlier run, to read.
+  ///
+  /// - Throws: `UsageError` when it is none.
+  public init(reading path: String) throws {
+    guard let entries = Self.decode([Entry].self, "\(path)/\(Name.points)") else {
+      throw UsageError(
+        "'\(path)' is not the directory of a run", recovery: "nap prune makes one beside its output")
+    }
+    self.path = path
+    self.entries = entries
+    job = Self.decode(Job.self, "\(path)/\(Name.job)")
+    (journal, records, lock) = (Journal(), nil, -1)
+  }
+
+  /// The directory of a new job.
+  ///
+  /// - Parameter replaces: whether it may stand in the place of a job that is done.
+  /// - Throws: `UsageError` when something else is there.
+  public init(creating path: String, for job: Job, replacing replaces: Bool = false) throws {
+    let contents = try? FileManager.default.contentsOfDirectory(atPath: path)
+    if contents == nil {
+      do {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+      } catch {
+        throw UsageError(
+          "cannot create the run directory '\(path)'",
+          recovery: "give another one with --run, or none with --no-run")
+      }
+    }
+    lock = try Self.lock(path)
+    if let contents, !contents.isEmpty {
+      try Self.makeRoom(in: path, contents, replacing: replaces)
+    }
+    self.path = path
+    self.job = job
+    (journal, records) = try (Journal(in: "\(path)/\(Name.journal)"), RunRecords(in: path))
+    try Self.encode(job, "\(path)/\(Name.job)")
+    try Self.encode(entries, "\(path)/\(Name.points)")
+  }
+
+  /// The directory of a job that was stopped, to go on.
+  ///
+  /// - Throws: `UsageError` when it cannot go on.
+  public init(resuming path: String) throws {
+    guard let job = Self.decode(Job.self, "\(path)/\(Name.job)") else {
+      throw UsageError("'\(path)' is not the directory of a job")
+    }
+    lock = try Self.lock(path)
+    guard !job.isDone else {
+      throw UsageError("the job of '\(path)' is done", recovery: "nap pick \(path) lists its networks")
+    }
+    try job.checkInputs()
+    self.path = path
+    self.job = job
+    (journal, records) = try (Journal(in: "\(path)/\(Name.journal)"), RunRecords(in: path))
+    log("going on")
+  }
+
+  deinit { if lock >= 0 { close(lock) } }
+
+  private enum Name {
+    static let job = "job.json"
+    static let points = "points.json"
+    static let journal = "journal"
+    static let report = "report.json"
+    static let unfinished = "unfinished.onnx"
+    static func isOurs(_ name: String) -> Bool {
+      [job, points, journal, report, unfinished, RunRecords.log, RunRecords.metrics].contains(name)
+        || name.hasPrefix("point-") && name.hasSuffix(".onnx")
+    }
+  }
+
+  private static func lock(_ path: String) throws -> Int32 {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw UsageError("the run directory '\(path)' cannot be read") }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      close(descriptor)
+      throw UsageError(
+        "another nap is at work in '\(path)'",
+        recovery: "wait for it, or give another directory with --run")
+    }
+    return descriptor
+  }
+
+  /// Removes a job that is done, or has hardly begun.
+  private static func makeRoom(in path: String, _ contents: [String], replacing replaces: Bool)
+    throws
+  {
+    guard let old = decode(Job.self, "\(path)/\(Name.job)"), contents.allSatisfy(Name.isOurs) else {
+      throw UsageError(
+        "the run directory '\(path)' is not empty", recovery: "give another one with --run")
+    }
+    if old.isDone, !replaces {
+      throw UsageError(
+        "'\(path)' holds a job that is done", recovery: "give another directory with --run")
+    }
+    if !old.isDone, worked(old, path) > unworthy {
+      throw UsageError(
+        "'\(path)' holds a job that was stopped",
+        recovery:
+          "nap resume \(path) goes on with it; remove the directory to begin again, or give another one with --run"
+      )
+    }
+    for name in contents { try? FileManager.default.removeItem(atPath: "\(path)/\(name)") }
+  }
+
+  /// Seconds from when a job began to what it kept last.
+  private static func worked(_ job: Job, _ path: String) -> Double {
+    let folder = "\(path)/\(Name.journal)"
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    let last = files.compactMap {
+      try? FileManager.default.attributesOfItem(atPath: "\(folder)/\($0)")[.modificationDate]
+        as? Date
+    }.max()
+    return last?.timeIntervalSince(job.started) ?? 0
+  }
+
+  /// Seconds of work that are not worth going on with.
+  private static let unworthy = 60.0
+
+  // MARK: On the way
+  /// Says what happens, and writes down what is worth it.
+  func recording(_ progress: @escaping ProgressHandler) -> ProgressHandler {
+    journal.warn = { [weak self] text in
+      self?.log(text)
+      try? progress(WorkProgress(stage: "", message: text))
+    }
+    return { [records, journal] event in
+      records?.add(event, journal)
+      try progress(event)
+    }
+  }
+
+  public func log(_ text: String) { records?.log(text) }
+
+  /// For the network as it was when the job was stopped.
+  public var unfinished: String { "\(path)/\(Name.unfinished)" }
+
+  /// Whether something is kept that a job can go on from; a directory without goes.
+  public func canGoOn() -> Bool {
+    guard job?.isDone == false else { return false }
+    if journal.hasKept { return true }
+    try? FileManager.default.removeItem(atPath: path)
+    return false
+  }
+
+  /// Keeps a network; the same one again where a job that was stopped comes by once more.
+  func keep(_ network: Network, _ point: PruningReport.Point) throws {
+    let entry = Entry(file: "point-\(entries.count + 1).onnx", point: point, sizes: network.sizes)
+    entries.append(entry)
+    let listed = Self.decode([Entry].self, "\(path)/\(Name.points)") ?? []
+    guard listed.count < entries.count || listed[entries.count - 1] != entry else { return }
+    try network.write(to: "\(path)/\(entry.file)")
+    try Self.encode(entries, "\(path)/\(Name.points)")
+  }
+
+  /// The job is done: what was kept to go on is removed.
+  public func finish(_ report: some Report) throws {
+    try Self.encode(report, "\(path)/\(Name.report)")
+    job?.isDone = true
+    try Self.encode(job, "\(path)/\(Name.job)")
+    for name in [Name.journal, Name.unfinished] {
+      try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
+    }
+    log("done")
+  }
+
+  // MARK: Networks
+  /// The most accurate network that is no larger than wanted, in shares of the original.
+  public func best(macs: Double? = nil, parameters: Double? = nil) -> Entry? {
+    entries.filter {
+      $0.point.macs <= macs ?? .infinity && $0.point.parameters <= parameters ?? .infinity
+    }.max {
+      ($0.point.accuracy, -$0.point.macs, -$0.point.parameters)
+        < ($1.point.accuracy, -$1.point.macs, -$1.point.parameters)
+    }
+  }
+
+  /// - Throws: when there is no such network, or its name leads out of the directory.
+  public func network(_ entry: Entry) throws -> Network {
+    guard let file = FilePath.named(entry.file, in: path) else {
+      throw UsageError(
+        "'\(path)/\(Name.points)' lists '\(entry.file)', which is outside of '\(path)'")
+    }
+    return try Network(contentsOf: file, sizes: entry.sizes ?? [:])
+  }
+
+  // MARK: Files
+  private static func encode(_ value: some Encodable, _ file: String) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.dateEncodingStrategy = .iso8601
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    try AtomicFile.write(try encoder.encode(value), to: file)
+  }
+
+  private static func decode<Value: Decodable>(_ type: Value.Type, _ file: String) -> Value? {
+    let decoder = JSONDecoder()
+    decoder.dateDecodingStrategy = .iso8601
+    return FileManager.default.contents(atPath: file).flatMap { try? decoder.decode(type, from: $0) }
+  }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Foundation
+import NapKit
+import NapTensor
+
+/// Where a job keeps what it has done.
+struct RunOptions: ParsableArguments {
+  @Option(
+    name: .customLong("run"),
+    help: ArgumentHelp(
+      "The directory for log, metrics, networks on the way and what is needed to go on (default: beside the output, its name with .run).",
+      valueName: "dir"), completion: .folder)
+  var path: String?
+
+  @Flag(name: .customLong("no-run"), help: "Keep nothing of the job but its result.")
+  var keepsNothing = false
+
+  func validate() throws {
+    if path != nil, keepsNothing { throw ValidationError("give either --run or --no-run") }
+  }
+
+  /// That of the job which this process does; set by `nap resume` before the job is done again.
+  nonisolated(unsafe) static var current: RunDirectory?
+
+  /// The directory of a new job, or of that which goes on.
+  ///
+  /// - Parameters:
+  ///   - output: what it is named after.
+  ///   - inputs: files and folders that are read; `nil` are none.
+  func directory(besides output: String, inputs: [String?]) throws -> RunDirectory? {
+    if keepsNothing { return nil }
+    if let current = Self.current { return current }
+    let file = FilePath(output)
+    let job = Job(
+      arguments: Array(CommandLine.arguments.dropFirst()),
+      inputs: inputs.compactMap { $0 }.filter { FileManager.default.fileExists(atPath: $0) })
+    let directory = try RunDirectory(
+      creating: path ?? file.sibling("\(file.stem).run"), for: job, replacing: path == nil)
+    Self.current = directory
+    return directory
+  }
+}
