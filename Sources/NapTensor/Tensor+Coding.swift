@@ -10,7 +10,8 @@ extension Tensor: Codable {
     var container = encoder.container(keyedBy: Keys.self)
     try container.encode(shape, forKey: .shape)
     try container.encode(elementType, forKey: .type)
-    try container.encode(isFloat ? Data(numbers: floats) : Data(numbers: integers), forKey: .elements)
+    try container.encode(
+      isFloat ? Data(numbers: floats) : Data(numbers: integers), forKey: .elements)
   }
 
   package init(from decoder: any Decoder) throws {

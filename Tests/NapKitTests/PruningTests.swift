@@ -166,8 +166,8 @@ import Testing
     let network = try #require(Self.trained)
     var pruning = try pruning(.maxDrop(5), .channels)
     pruning.epochs = 8
-    pruning.runDirectory = folder.appending(path: "run").path
-    let (result, report) = try pruning.run(network)
+    let run = try RunDirectory(creating: folder.appending(path: "run").path)
+    let (result, report) = try pruning.run(network, in: run)
     #expect(report.verified && result.macs < network.macs)
     // Some steps down, then three trainings.
     #expect(report.curve.count > 3)

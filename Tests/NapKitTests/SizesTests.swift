@@ -70,9 +70,9 @@ import Testing
       pruning.goal = .macs(0.8)
       pruning.rounds = 1
       pruning.epochs = 0
-      pruning.runDirectory = folder.appending(path: "run").path
+      let directory = try RunDirectory(creating: folder.appending(path: "run").path)
       let network = try Network(contentsOf: model, for: pruning.source)
-      let (result, report) = try pruning.run(network)
+      let (result, report) = try pruning.run(network, in: directory)
       #expect(report.verified && result.macs < network.macs)
       #expect(result.graph.inputs.map(\.declared) == network.graph.inputs.map(\.declared))
       let smaller = folder.appending(path: "smaller.onnx").path

@@ -1,3 +1,4 @@
+import Foundation
 import NapGraph
 import NapOperators
 import NapTensor
@@ -21,6 +22,19 @@ import Testing
     let outputs = sample.op.forward(sample.inputs)
     #expect(try sample.op.infer(sample.inputs.map(\.shape)) == outputs.map(\.shape))
     #expect(outputs.count == sample.outputCount)
+  }
+
+  /// Networks on the way of a job come back as they were.
+  @Test(arguments: OperatorSample.all)
+  func codingIsExact(_ sample: OperatorSample) throws {
+    let node = Node(name: "node", op: sample.op, inputs: [ValueID(1)], outputs: [ValueID(2)])
+    let encoder = PropertyListEncoder()
+    encoder.outputFormat = .binary
+    let decoder = PropertyListDecoder()
+    decoder.userInfo[.operators] = Dictionary(
+      uniqueKeysWithValues: allOperators.map { ($0.name, $0) })
+    let again = try decoder.decode(Node.self, from: encoder.encode(node))
+    #expect("\(again)" == "\(node)")
   }
 
   @Test(arguments: OperatorSample.all)

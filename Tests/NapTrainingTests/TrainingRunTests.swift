@@ -1,3 +1,4 @@
+import Foundation
 import NapData
 import NapEngine
 import NapGraph
@@ -39,6 +40,50 @@ import Testing
       return run.parameters.trained.map { run.parameters.tensor($0).floats }
     }
     #expect(results[0] == results[1])
+  }
+
+  /// Between any two steps a run may be stopped, and another goes on where it was.
+  @Test(arguments: [1, 4, 5, 7]) func aRunGoesOnWhereAnotherWas(_ steps: Int) throws {
+    var recipe = try recipe(epochs: 3)
+    recipe.loss.teacherWeight = 0.5
+    recipe.blending = 0.5
+    recipe.blendsFrom = 10
+    var teacher = network
+    teacher.graph.constants = teacher.graph.constants.mapValues {
+      $0.isFloat ? Tensor(shape: $0.shape, floats: $0.floats.map { 1.1 * $0 }) : $0
+    }
+    func make() throws -> TrainingRun {
+      try TrainingRun(
+        network.graph, data: data, preset: Preset.named("cifar10") ?? preset(), recipe: recipe,
+        teacher: teacher.graph)
+    }
+    /// As K-FAC does it, and as pruning of single weights does.
+    func prepare(_ run: TrainingRun) {
+      guard run.step == 0 else { return }
+      let weight = run.parameters.trained.first { run.parameters.count($0) == 216 }
+      guard let weight else { return }
+      run.optimizer.setMask((0..<216).map { $0 % 3 > 0 }, of: weight)
+      let curvature = KroneckerCurvature.Group(
+        inputs: BlockDiagonalMatrix(Matrix.identity(27)), outputs: Matrix.identity(8))
+      run.optimizer.setCurvature(KroneckerCurvature([curvature], outputsAreRows: true), of: weight)
+    }
+    func finish(_ run: TrainingRun) throws -> [ValueID: Data] {
+      while try run.next() != nil {}
+      return run.parameters.bits
+    }
+    let whole = try make()
+    prepare(whole)
+    let stopped = try make()
+    prepare(stopped)
+    for _ in 0..<steps { _ = try stopped.next() }
+    let encoder = PropertyListEncoder()
+    encoder.outputFormat = .binary
+    let state = try PropertyListDecoder().decode(
+      TrainingRun.State.self, from: encoder.encode(stopped.state))
+    let next = try make()
+    prepare(next)
+    next.restore(state)
+    #expect(try finish(next) == finish(whole))
   }
 
   @Test func trainingLowersTheLoss() throws {

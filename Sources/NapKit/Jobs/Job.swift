@@ -29,7 +29,7 @@ public struct Job: Codable, Sendable {
   /// - Parameters:
   ///   - arguments: of the command, its name the first.
   ///   - inputs: files and folders that it reads.
-  public init(arguments: [String], inputs: [String]) {
+  public init(arguments: [String] = [], inputs: [String] = []) {
     self.arguments = arguments
     folder = FileManager.default.currentDirectoryPath
     environment = ProcessInfo.processInfo.environment.filter { name, _ in
@@ -51,7 +51,8 @@ public struct Job: Codable, Sendable {
 extension Job.Input {
   /// Of what cannot be read, no bytes.
   init(_ path: String) {
-    self.path = FilePath(path).isAbsolute
+    self.path =
+      FilePath(path).isAbsolute
       ? path : FilePath.joined(FileManager.default.currentDirectoryPath, path)
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -65,12 +66,18 @@ extension Job.Input {
     }
     var (hash, sum) = (SHA256(), 0)
     let files = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
-    for (index, name) in files.sorted().enumerated() {
+    // Not what jobs write.
+    let read = files.filter { name in
+      !name.hasSuffix(".onnx") && !name.split(separator: "/").contains { $0.hasSuffix(".run") }
+    }
+    for (index, name) in read.sorted().enumerated() {
       let file = "\(path)/\(name)"
       let size = Self.bytes(file)
       sum += size
       hash.add("\(name) \(size)\n".utf8)
-      guard index < Self.mostFiles, let handle = FileHandle(forReadingAtPath: file) else { continue }
+      guard index < Self.mostFiles, let handle = FileHandle(forReadingAtPath: file) else {
+        continue
+      }
       hash.add((try? handle.read(upToCount: Self.beginning)) ?? Data())
     }
     (bytes, sha256) = (sum, hash.digits)

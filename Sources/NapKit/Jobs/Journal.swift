@@ -145,7 +145,8 @@ final class Journal {
 
   /// Between two saves: shorter ones are not worth it; saving takes a small part of the time; and no more work is
   /// lost than this.
-  private static let firstPause = ProcessInfo.processInfo.environment["NAP_CHECKPOINT_SECONDS"]
+  private static let firstPause =
+    ProcessInfo.processInfo.environment["NAP_CHECKPOINT_SECONDS"]
     .flatMap(Double.init).map { Duration.seconds($0) } ?? .seconds(20)
   private static let patience = 200
   private static let longestPause = Duration.seconds(240)

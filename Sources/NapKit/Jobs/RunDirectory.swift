@@ -24,8 +24,7 @@ public final class RunDirectory {
   public private(set) var entries: [Entry] = []
   let journal: Journal
   private let records: RunRecords?
-  /// Of the folder itself: no file is needed, and a dead process holds none.
-  private let lock: Int32
+  private let lock: FolderLock?
 
   /// The directory of an earlier run, to read.
   ///
@@ -33,19 +32,21 @@ public final class RunDirectory {
   public init(reading path: String) throws {
     guard let entries = Self.decode([Entry].self, "\(path)/\(Name.points)") else {
       throw UsageError(
-        "'\(path)' is not the directory of a run", recovery: "nap prune makes one beside its output")
+        "'\(path)' is not the directory of a run", recovery: "nap prune makes one beside its output"
+      )
     }
     self.path = path
     self.entries = entries
     job = Self.decode(Job.self, "\(path)/\(Name.job)")
-    (journal, records, lock) = (Journal(), nil, -1)
+    (journal, records, lock) = (Journal(), nil, nil)
   }
 
   /// The directory of a new job.
   ///
   /// - Parameter replaces: whether it may stand in the place of a job that is done.
   /// - Throws: `UsageError` when something else is there.
-  public init(creating path: String, for job: Job, replacing replaces: Bool = false) throws {
+  public init(creating path: String, for job: Job = Job(), replacing replaces: Bool = false) throws
+  {
     let contents = try? FileManager.default.contentsOfDirectory(atPath: path)
     if contents == nil {
       do {
@@ -56,7 +57,7 @@ public final class RunDirectory {
           recovery: "give another one with --run, or none with --no-run")
       }
     }
-    lock = try Self.lock(path)
+    lock = try FolderLock(path)
     if let contents, !contents.isEmpty {
       try Self.makeRoom(in: path, contents, replacing: replaces)
     }
@@ -74,9 +75,12 @@ public final class RunDirectory {
     guard let job = Self.decode(Job.self, "\(path)/\(Name.job)") else {
       throw UsageError("'\(path)' is not the directory of a job")
     }
-    lock = try Self.lock(path)
+    lock = try FolderLock(path)
     guard !job.isDone else {
-      throw UsageError("the job of '\(path)' is done", recovery: "nap pick \(path) lists its networks")
+      // Killed in its very last moment.
+      Self.tidy(path)
+      throw UsageError(
+        "the job of '\(path)' is done", recovery: "nap pick \(path) lists its networks")
     }
     try job.checkInputs()
     self.path = path
@@ -84,8 +88,6 @@ public final class RunDirectory {
     (journal, records) = try (Journal(in: "\(path)/\(Name.journal)"), RunRecords(in: path))
     log("going on")
   }
-
-  deinit { if lock >= 0 { close(lock) } }
 
   private enum Name {
     static let job = "job.json"
@@ -97,18 +99,6 @@ public final class RunDirectory {
       [job, points, journal, report, unfinished, RunRecords.log, RunRecords.metrics].contains(name)
         || name.hasPrefix("point-") && name.hasSuffix(".onnx")
     }
-  }
-
-  private static func lock(_ path: String) throws -> Int32 {
-    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw UsageError("the run directory '\(path)' cannot be read") }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
-      throw UsageError(
-        "another nap is at work in '\(path)'",
-        recovery: "wait for it, or give another directory with --run")
-    }
-    return descriptor
   }
 
   /// Removes a job that is done, or has hardly begun.
@@ -188,10 +178,14 @@ public final class RunDirectory {
     try Self.encode(report, "\(path)/\(Name.report)")
     job?.isDone = true
     try Self.encode(job, "\(path)/\(Name.job)")
+    Self.tidy(path)
+    log("done")
+  }
+
+  private static func tidy(_ path: String) {
     for name in [Name.journal, Name.unfinished] {
       try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
     }
-    log("done")
   }
 
   // MARK: Networks
@@ -227,6 +221,26 @@ public final class RunDirectory {
   private static func decode<Value: Decodable>(_ type: Value.Type, _ file: String) -> Value? {
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .iso8601
-    return FileManager.default.contents(atPath: file).flatMap { try? decoder.decode(type, from: $0) }
+    return FileManager.default.contents(atPath: file).flatMap {
+      try? decoder.decode(type, from: $0)
+    }
   }
+}
+
+/// Keeps other processes out of a folder. It is of the folder itself: no file is needed, and a dead process
+/// holds none.
+private final class FolderLock {
+  private let descriptor: Int32
+
+  init(_ path: String) throws {
+    descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw UsageError("the run directory '\(path)' cannot be read") }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      throw UsageError(
+        "another nap is at work in '\(path)'",
+        recovery: "wait for it, or give another directory with --run")
+    }
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
 }

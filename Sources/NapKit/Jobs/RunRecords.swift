@@ -43,7 +43,8 @@ final class RunRecords {
 
   private func add(_ measured: WorkProgress.Measured, _ journal: Journal) {
     forgetLost(journal)
-    let line = Line(time: Date(), elapsed: journal.elapsed, kind: measured.kind, values: measured.values)
+    let line = Line(
+      time: Date(), elapsed: journal.elapsed, kind: measured.kind, values: measured.values)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     encoder.dateEncodingStrategy = .iso8601

@@ -23,6 +23,11 @@ struct Resume: ParsableCommand {
   func run() throws {
     // The job is done in the folder that it was given in.
     let path = FilePath(directory).resolved ?? directory
+    if try RunDirectory(reading: path).job?.isDone == true {
+      _ = try? RunDirectory(resuming: path)
+      return Terminal.write(
+        "nap: the job of '\(directory)' is done; nap pick \(directory) lists its networks")
+    }
     let run = try RunDirectory(resuming: path)
     guard let job = run.job else { return }
     guard FileManager.default.changeCurrentDirectoryPath(job.folder) else {
