@@ -151,7 +151,8 @@ let package = Package(
         "NapPruning", "NapReport", "NapSearch", "NapTensor", "NapTestSupport", "NapTraining",
         protobuf,
       ]),
-    tests("napTests", ["nap", "NapData", "NapKit", "NapTensor", "NapTestSupport"]),
+    tests(
+      "napTests", ["nap", "NapData", "NapKit", "NapReport", "NapTensor", "NapTestSupport"]),
   ]
     + (fuzzer
       ? [

@@ -43,6 +43,9 @@ struct Budget {
   /// Seconds that are left to work with.
   var left: Double { max(0, seconds - reserve - (journal.elapsed - start)) }
 
+  /// Seconds that are left of the whole job.
+  var jobLeft: Double { max(0, seconds - (journal.elapsed - start)) }
+
   var rest: TrainingLength { .seconds(left) }
 
   /// A part of the whole, if it is left.

@@ -283,6 +283,8 @@ public struct Pruning: Sendable {
       granularity: granularity.description, seed: seed)
     report.measure = Measure(isLabelled: (test ?? heldOut).isLabelled)
     report.goal = goalName
+    report.goalValue = goalValue
+    (report.examples, report.isTest) = ((test ?? heldOut).count, test != nil)
     report.multiple = multiple
     report.outputs = try watch.reports(of: smaller)
     if granularity == .channels {
@@ -351,6 +353,15 @@ public struct Pruning: Sendable {
     guard case .latency = goal else { return nil }
     if let latencyTable { return try Latency(contentsOf: latencyTable, for: network).table }
     return try Latency(measuring: network, batchSize: latencyBatch, progress: progress).table
+  }
+
+  private var goalValue: Double? {
+    if case .pattern = granularity { return nil }
+    return switch goal {
+    case .macs(let value), .parameters(let value), .latency(let value), .sparsity(let value),
+      .maxDrop(let value):
+      value
+    }
   }
 
   private var goalName: String {

@@ -49,7 +49,7 @@ extension PruningSession {
       level *= pow(share / level, 1 / Double(left))
       let next = left == 1 ? target : Int(level * Double(whole))
       let seconds = try journal.timed {
-        outcome.state = try cut(outcome.state, cost: cost, downTo: next, round: round)
+        outcome.state = try part(round, of: round + left - 1).cut(outcome.state, cost: cost, downTo: next, round: round)
       }
       left = min(left - 1, budget?.affordable(seconds) ?? left)
     }
@@ -74,7 +74,7 @@ extension PruningSession {
     var levels = try levels(to: goal)
     guard !length.isEmpty else {
       for (round, level) in levels.enumerated() {
-        state = try thin(state, to: level, round: round + 1)
+        state = try part(round + 1, of: levels.count).thin(state, to: level, round: round + 1)
       }
       return PruningOutcome(state: state)
     }

@@ -175,12 +175,15 @@ private struct DropSearch {
   private mutating func take(_ candidate: Candidate, otherwise verdict: String) throws {
     let isAllowed = candidate.drop <= allowedDrop
     if isAllowed { best = candidate }
-    try session.progress(
-      WorkProgress(
-        stage: "searching",
-        message: String(
-          format: "%.1f %% left: %+.2f points, %@", 100 * candidate.level, -candidate.drop,
-          isAllowed ? "kept" : verdict)))
+    var event = WorkProgress(
+      stage: "searching",
+      message: String(
+        format: "%.1f %% left: %+.2f points, %@", 100 * candidate.level, -candidate.drop,
+        isAllowed ? "kept" : verdict))
+    event.measured = WorkProgress.Measured(
+      kind: "candidate", name: isAllowed ? "kept" : verdict,
+      values: ["level": candidate.level, "drop": candidate.drop, "accuracy": candidate.accuracy])
+    try session.progress(event)
     curve.append(
       try session.keep(candidate.state, accuracy: candidate.accuracy))
   }

@@ -290,6 +290,14 @@ extension WorkProgress {
       stage: stage, step: report.step, steps: report.steps, images: report.step * recipe.batchSize,
       secondsLeft: report.secondsLeft, loss: report.epochSum.meanLoss,
       accuracy: run.isLabelled ? measured : nil, agreement: run.isLabelled ? nil : measured)
+    if report.endsEpoch {
+      var values = [
+        "epoch": Double(report.epoch + 1), "loss": report.epochSum.meanLoss,
+        "learning_rate": report.learningRate,
+      ]
+      values[run.isLabelled ? "accuracy" : "agreement"] = measured
+      self.measured = Measured(kind: "epoch", name: stage, values: values)
+    }
     if report.wentBack {
       message = String(
         format: "the loss grew out of hand: back to the last good state, learning rate %.2g",

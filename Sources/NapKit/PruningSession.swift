@@ -44,7 +44,20 @@ struct PruningSession {
   var folded: (Graph) -> Graph = { $0 }
   /// A network as it is to be written.
   let finished: (Graph) -> Network
-  let progress: ProgressHandler
+  var progress: ProgressHandler
+
+  /// The same, with progress that says which part of the work it is.
+  func part(_ number: Int, of count: Int) -> PruningSession {
+    var result = self
+    let (progress, budget) = (progress, budget)
+    result.progress = { event in
+      var event = event
+      if count > 1 { event.part = "round \(number) of \(count)" }
+      event.jobSecondsLeft = budget?.jobLeft
+      try progress(event)
+    }
+    return result
+  }
 
   /// What fine-tuning imitates.
   var teacher: Graph { imitated ?? original }

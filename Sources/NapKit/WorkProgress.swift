@@ -2,12 +2,16 @@
 public struct WorkProgress: Sendable {
   /// What is being done, such as `training`.
   public var stage: String
+  /// Which of several times it is done, such as `round 2 of 4`.
+  public var part: String?
   public var step: Int
   public var steps: Int
   /// Examples that went through the network in this stage so far.
   public var images: Int
   /// How long the stage still takes, where that is known.
   public var secondsLeft: Double?
+  /// How long the whole job still takes, where that is known.
+  public var jobSecondsLeft: Double?
   /// Mean over the epoch or evaluation so far, in nats.
   public var loss: Double?
   /// Percent, over the epoch or evaluation so far.
@@ -22,6 +26,7 @@ public struct WorkProgress: Sendable {
   /// Numbers by name, such as the loss of an epoch.
   public struct Measured: Sendable {
     public var kind: String
+    public var name: String
     public var values: [String: Double]
   }
 

@@ -122,6 +122,11 @@ public struct PruningReport: Report, Sendable, Equatable {
   public var measure = Measure.accuracy
   /// What was asked for: `macs`, `parameters`, `latency`, `sparsity`, `max_drop`, or a pattern.
   public var goal: String?
+  /// The share, sparsity or percentage points that were asked for.
+  public var goalValue: Double?
+  /// How many examples `accuracyAfter` is of, and whether they are of a test split.
+  public var examples: Int?
+  public var isTest: Bool?
   /// The multiple of channels that was asked for, where one was.
   public var multiple: Int?
   /// Where channels have gone.
@@ -159,6 +164,9 @@ public struct PruningReport: Report, Sendable, Equatable {
   enum CodingKeys: String, CodingKey {
     case latency, layers, curve, seconds, verified, outputs, criterion, granularity, seed, goal, measure
     case multiple = "round"
+    case examples
+    case goalValue = "goal_value"
+    case isTest = "on_test_split"
     case bytesBefore = "bytes_before"
     case bytesAfter = "bytes_after"
     case sparseBytes = "file_sizes"

@@ -3,22 +3,28 @@ import Logging
 import NapKit
 import NapReport
 import NapTensor
+import Synchronization
 
-/// Standard error: messages, and progress as a bar on a terminal or as plain lines elsewhere.
-final class Terminal {
-  private let isTerminal = isatty(STDERR_FILENO) != 0
-  private let clock = ContinuousClock()
-  private var stage = ""
-  private var stageStart: ContinuousClock.Instant
-  private var lastShown: ContinuousClock.Instant
-  /// Where the stage was when it was first seen.
-  private var firstStep = 0
-  private var firstImages = 0
-  private var barWidth = 0
+/// Standard error: messages, and progress as a line that is drawn anew on a terminal, or as plain lines
+/// elsewhere.
+final class Terminal: Sendable {
+  private struct State {
+    var line: ProgressLine?
+    var stageStart = ContinuousClock.now
+    var lastShown = ContinuousClock.now
+    /// Of what is drawn.
+    var width = 0
+    var isTicking = false
+  }
+
+  private let state = Mutex(State())
+  /// Whether lines can be drawn anew.
+  private let isTerminal: Bool
 
   init() {
-    stageStart = clock.now
-    lastShown = clock.now
+    let environment = ProcessInfo.processInfo.environment
+    isTerminal =
+      isatty(STDERR_FILENO) != 0 && environment["TERM"] != "dumb" && environment["NO_COLOR"] == nil
   }
 
   /// Writes a line, or several.
@@ -32,60 +38,66 @@ final class Terminal {
   /// Shows how far the work has come; throws when the user wants it to stop.
   func show(_ progress: WorkProgress) throws {
     try Interruption.check()
-    if let message = progress.message {
-      clear()
-      Self.write(message)
+    state.withLock { state in
+      if let message = progress.message {
+        clear(&state)
+        Self.write(message)
+      }
+      if progress.steps > 0 { show(progress, &state) }
     }
-    guard progress.steps > 0 else { return }
-    if progress.stage != stage || progress.step <= 1 {
-      if progress.stage != stage { clear() }
-      stage = progress.stage
-      stageStart = clock.now
-      lastShown = clock.now
-      (firstStep, firstImages) = (progress.step, progress.images)
+  }
+
+  private func show(_ progress: WorkProgress, _ state: inout State) {
+    let clock = ContinuousClock()
+    if progress.stage != state.line?.progress.stage || progress.step <= 1 {
+      if progress.stage != state.line?.progress.stage { clear(&state) }
+      state.stageStart = clock.now
+      state.lastShown = clock.now
+      state.line = ProgressLine(
+        progress: progress, seconds: 0, firstStep: progress.step, firstImages: progress.images)
     }
+    state.line?.progress = progress
+    state.line?.seconds = (clock.now - state.stageStart) / .seconds(1)
+    guard let line = state.line else { return }
     let isLast = progress.step >= progress.steps
     let pause = isTerminal ? 0.1 : 10
-    let isDue = (clock.now - lastShown) / .seconds(1) >= pause
-    let isWorthALine = isTerminal || (clock.now - stageStart) / .seconds(1) >= 2
+    let isDue = (clock.now - state.lastShown) / .seconds(1) >= pause
+    let isWorthALine = isTerminal || line.seconds >= 2
     guard isDue || (isLast && isWorthALine) else { return }
-    lastShown = clock.now
-    isTerminal
-      ? draw(progress, isLast: isLast) : Self.write(facts(progress).joined(separator: ", "))
+    state.lastShown = clock.now
+    if isTerminal {
+      draw(line, &state)
+      tick(&state)
+    } else {
+      Self.write(line.facts.joined(separator: ", "))
+    }
   }
 
-  private func facts(_ progress: WorkProgress) -> [String] {
-    let seconds = (clock.now - stageStart) / .seconds(1)
-    let done = Double(progress.step) / Double(progress.steps)
-    let (images, steps) = (progress.images - firstImages, progress.step - firstStep)
-    var facts = [String(format: "%@ %3.0f %%", progress.stage, 100 * done)]
-    if let loss = progress.loss { facts.append(String(format: "loss %.4f", loss)) }
-    if let accuracy = progress.accuracy {
-      facts.append(String(format: "accuracy %.2f %%", accuracy))
-    }
-    if let agreement = progress.agreement {
-      facts.append(String(format: "agreement %.2f %%", agreement))
-    }
-    if seconds > 0.5, images > 0 {
-      facts.append(String(format: "%.0f images/s", Double(images) / seconds))
-    }
-    if seconds > 0.5, steps > 0, done < 1 {
-      let left =
-        progress.secondsLeft ?? seconds * Double(progress.steps - progress.step) / Double(steps)
-      facts.append(Self.time(left) + " left")
-    }
-    return facts
+  /// Draws over what was drawn.
+  private func draw(_ line: ProgressLine, _ state: inout State) {
+    var size = winsize()
+    let columns = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? Int(size.ws_col) : 0
+    let text = line.drawn(width: columns > 0 ? columns : 80)
+    let padding = String(repeating: " ", count: max(0, state.width - text.count))
+    try? FileHandle.standardError.write(contentsOf: Data("\r\(text)\(padding)".utf8))
+    state.width = text.count
   }
 
-  private func draw(_ progress: WorkProgress, isLast: Bool) {
-    let width = 24
-    let full = min(width, width * progress.step / progress.steps)
-    let bar = String(repeating: "█", count: full) + String(repeating: "░", count: width - full)
-    let line = "\(bar) \(facts(progress).joined(separator: ", "))".printable
-    let padding = String(repeating: " ", count: max(0, barWidth - line.count))
-    try? FileHandle.standardError.write(
-      contentsOf: Data("\r\(line)\(padding)\(isLast ? "\n" : "")".utf8))
-    barWidth = isLast ? 0 : line.count
+  /// Once a second, says that work goes on where it has nothing to tell for long.
+  private func tick(_ state: inout State) {
+    guard !state.isTicking else { return }
+    state.isTicking = true
+    Thread.detachNewThread { [weak self] in
+      while let self {
+        Thread.sleep(forTimeInterval: 1)
+        self.state.withLock { state in
+          let silence = (ContinuousClock.now - state.lastShown) / .seconds(1)
+          guard silence > 2, state.width > 0, var line = state.line else { return }
+          line.progress.stage += " (\(duration(silence)))"
+          self.draw(line, &state)
+        }
+      }
+    }
   }
 
   /// Writes the last good network when work has to stop, into the run directory or beside where the result would
@@ -124,16 +136,13 @@ final class Terminal {
     }
   }
 
-  /// Takes the bar away.
-  func clear() {
-    guard isTerminal, barWidth > 0 else { return }
-    try? FileHandle.standardError.write(
-      contentsOf: Data("\r\(String(repeating: " ", count: barWidth))\r".utf8))
-    barWidth = 0
-  }
+  /// Takes away what is drawn.
+  func clear() { state.withLock { clear(&$0) } }
 
-  static func time(_ seconds: Double) -> String {
-    let total = Int(seconds.rounded())
-    return total < 60 ? "\(total) s" : String(format: "%d:%02d min", total / 60, total % 60)
+  private func clear(_ state: inout State) {
+    guard isTerminal, state.width > 0 else { return }
+    try? FileHandle.standardError.write(
+      contentsOf: Data("\r\(String(repeating: " ", count: state.width))\r".utf8))
+    state.width = 0
   }
 }

@@ -1,4 +1,5 @@
 public import Foundation
+import NapReport
 import NapTensor
 
 /// What was asked for, where, and with what: enough to ask for it again.
@@ -36,6 +37,32 @@ public struct Job: Codable, Sendable {
       ["NAP_", "OMP_", "GOMP_", "ONEDNN_", "OPENBLAS_"].contains { name.hasPrefix($0) }
     }
     self.inputs = inputs.map(Input.init)
+  }
+
+  /// As it is typed.
+  public var command: String {
+    (["nap"] + arguments).map { argument in
+      let isPlain = argument.allSatisfy { $0.isLetter || $0.isNumber || "-_./=:,+@%*".contains($0) }
+      return isPlain && !argument.isEmpty
+        ? argument : "'" + argument.replacingOccurrences(of: "'", with: "'\\''") + "'"
+    }.joined(separator: " ")
+  }
+
+  /// With what, on what, and when.
+  var circumstances: [(name: String, value: String)] {
+    var facts = [("begun", started.formatted(.iso8601)), ("in", folder)]
+    facts += inputs.map { input in
+      (
+        "read",
+        input.sha256.isEmpty
+          ? input.path : "\(input.path), \(abbreviated(input.bytes)) bytes, SHA-256 \(input.sha256)"
+      )
+    }
+    facts += [
+      ("nap", nap), ("libraries", libraries.joined(separator: ", ")),
+      ("threads", String(threads)), ("processor", processor), ("system", system),
+    ]
+    return facts + environment.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
   /// - Throws: `UsageError` when an input is not what it was.

@@ -94,9 +94,11 @@ public final class RunDirectory {
     static let points = "points.json"
     static let journal = "journal"
     static let report = "report.json"
+    static let page = "report.html"
     static let unfinished = "unfinished.onnx"
     static func isOurs(_ name: String) -> Bool {
-      [job, points, journal, report, unfinished, RunRecords.log, RunRecords.metrics].contains(name)
+      [job, points, journal, report, page, unfinished, RunRecords.log, RunRecords.metricsName]
+        .contains(name)
         || name.hasPrefix("point-") && name.hasSuffix(".onnx")
     }
   }
@@ -174,8 +176,10 @@ public final class RunDirectory {
   }
 
   /// The job is done: what was kept to go on is removed.
-  public func finish(_ report: some Report) throws {
+  public func finish(_ report: some PagedReport) throws {
+    records?.add("stage", "done", [:], journal)
     try Self.encode(report, "\(path)/\(Name.report)")
+    try AtomicFile.write(Data(page(report).utf8), to: "\(path)/\(Name.page)")
     job?.isDone = true
     try Self.encode(job, "\(path)/\(Name.job)")
     Self.tidy(path)
@@ -186,6 +190,38 @@ public final class RunDirectory {
     for name in [Name.journal, Name.unfinished] {
       try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
     }
+  }
+
+  // MARK: The report
+  /// A page about the job, from what is kept of it.
+  ///
+  /// - Throws: `UsageError` when it is not done.
+  public func page() throws -> String {
+    let file = "\(path)/\(Name.report)"
+    func page<Kind: PagedReport>(_ kind: Kind.Type) -> String? {
+      Self.decode(kind, file).map { self.page($0) }
+    }
+    let found =
+      switch job?.arguments.first {
+      case "train": page(TrainingReport.self)
+      case "compare": page(ComparisonReport.self)
+      case "sensitivity": page(SensitivityReport.self)
+      default: page(PruningReport.self)
+      }
+    guard let found else {
+      throw UsageError(
+        "there is no report in '\(path)'",
+        recovery: "nap resume \(path) goes on with a job that was stopped")
+    }
+    return found
+  }
+
+  private func page(_ report: some PagedReport) -> String {
+    report.page(
+      JobFacts(
+        command: job?.command ?? "", circumstances: job?.circumstances ?? [],
+        metrics: RunRecords.metrics(in: path), files: entries.map(\.file))
+    ).rendered()
   }
 
   // MARK: Networks
@@ -221,6 +257,8 @@ public final class RunDirectory {
   private static func decode<Value: Decodable>(_ type: Value.Type, _ file: String) -> Value? {
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .iso8601
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     return FileManager.default.contents(atPath: file).flatMap {
       try? decoder.decode(type, from: $0)
     }

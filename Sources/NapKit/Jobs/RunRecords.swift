@@ -1,11 +1,12 @@
 import Foundation
+import NapReport
 import NapTensor
 
 /// What a job says and measures on its way, in its run directory; what cannot be written there is lost,
 /// and work goes on.
 final class RunRecords {
   static let log = "log.txt"
-  static let metrics = "metrics.jsonl"
+  static let metricsName = "metrics.jsonl"
 
   private let logFile: FileHandle?
   private let path: String
@@ -20,7 +21,7 @@ final class RunRecords {
       return descriptor < 0 ? nil : FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
     logFile = appending(Self.log)
-    metricsFile = appending(Self.metrics)
+    metricsFile = appending(Self.metricsName)
   }
 
   func log(_ text: String) {
@@ -32,34 +33,40 @@ final class RunRecords {
 
   func add(_ event: WorkProgress, _ journal: Journal) {
     if let message = event.message { log(message) }
-    if let measured = event.measured { add(measured, journal) }
+    if let measured = event.measured {
+      add(measured.kind, measured.name, measured.values, journal)
+    }
     guard event.steps > 0 else { return }
     // A line where a stage begins, and then from time to time.
     let isNew = event.stage != stage
+    if isNew { add("stage", event.stage, [:], journal) }
     guard isNew || ContinuousClock.now - lastLine > .seconds(60) else { return }
     (stage, lastLine) = (event.stage, .now)
     log("\(event.stage) \(100 * event.step / event.steps) %")
   }
 
-  private func add(_ measured: WorkProgress.Measured, _ journal: Journal) {
+  func add(_ kind: String, _ name: String, _ values: [String: Double], _ journal: Journal) {
     forgetLost(journal)
-    let line = Line(
-      time: Date(), elapsed: journal.elapsed, kind: measured.kind, values: measured.values)
+    let line = Metric(
+      time: Date().formatted(.iso8601), elapsed: journal.elapsed, kind: kind, name: name,
+      values: values)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
-    encoder.dateEncodingStrategy = .iso8601
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     guard let data = try? encoder.encode(line) else { return }
     try? metricsFile?.write(contentsOf: data + Data("\n".utf8))
   }
 
-  private struct Line: Codable {
-    var time: Date
-    /// Seconds of work.
-    var elapsed: Double
-    var kind: String
-    var values: [String: Double]
+  /// What has been measured in a run; lines that are none are left out.
+  static func metrics(in path: String) -> [Metric] {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    let data = FileManager.default.contents(atPath: "\(path)/\(metricsName)") ?? Data()
+    return data.split(separator: UInt8(ascii: "\n")).compactMap {
+      try? decoder.decode(Metric.self, from: Data($0))
+    }
   }
 
   private var hasForgotten = false
@@ -68,19 +75,20 @@ final class RunRecords {
   private func forgetLost(_ journal: Journal) {
     guard !hasForgotten, journal.isResumed else { return }
     hasForgotten = true
-    let file = "\(path)/\(Self.metrics)"
+    let file = "\(path)/\(Self.metricsName)"
     guard let data = FileManager.default.contents(atPath: file) else { return }
-    let decoder = JSONDecoder()
-    decoder.dateDecodingStrategy = .iso8601
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
-      (try? decoder.decode(Line.self, from: Data(line))).map { $0.elapsed <= journal.restored }
-        ?? false
+      (try? JSONDecoder().decode(Moment.self, from: Data(line))).map {
+        $0.elapsed <= journal.restored
+      } ?? false
     }
     let kept = lines.reduce(into: Data()) { $0 += $1 + Data("\n".utf8) }
     guard (try? AtomicFile.write(kept, to: file)) != nil else { return }
     metricsFile = FileHandle(forWritingAtPath: file)
     _ = try? metricsFile?.seekToEnd()
+  }
+
+  private struct Moment: Decodable {
+    var elapsed: Double
   }
 }

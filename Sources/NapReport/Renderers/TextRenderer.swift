@@ -83,7 +83,24 @@ extension PruningReport {
       ])
     }
     var summary = Table(["", "before", "after", "kept"])
-    summary.rows = [
+    summary.rows = summaryRows
+    let ending =
+      (timeRemark.map { $0 + "\n" } ?? "") + String(format: "%.0f s, ", seconds)
+      + (verified
+        ? "verified: the written network computes what the pruned one does" : "NOT VERIFIED")
+    let agreement =
+      outputs.isEmpty
+      ? []
+      : [
+        "Agreement with the original on \(outputs[0].examples) held-out examples:\n"
+          + outputs.renderedAsText()
+      ]
+    return ([table.rendered(), summary.rendered()] + agreement + [ending]).joined(separator: "\n\n")
+  }
+
+  /// What, before, after, and what is kept.
+  var summaryRows: [[String]] {
+    var rows = [
       [
         measure.rawValue, String(format: "%.2f %%", accuracyBefore),
         String(format: "%.2f %%", accuracyAfter),
@@ -105,38 +122,27 @@ extension PruningReport {
         ("ms, measured here", latency.measuredBefore, latency.measuredAfter),
       ] {
         guard let before, let after else { continue }
-        summary.rows.append([
+        rows.append([
           name, String(format: "%.3f", before), String(format: "%.3f", after),
           String(format: "%.1f %%", 100 * after / max(1e-9, before)),
         ])
       }
     }
     if let bytesBefore, let bytesAfter {
-      var rows = [("bytes", bytesAfter)]
+      var files = [("bytes", bytesAfter)]
       if let sizes = sparseBytes {
-        rows += [
+        files += [
           ("compressed", sizes.compressed), ("sparse", sizes.sparse),
           ("sparse, compressed", sizes.sparseCompressed),
         ]
       }
-      for (name, bytes) in rows {
-        summary.rows.append([
+      for (name, bytes) in files {
+        rows.append([
           name, abbreviated(bytesBefore), abbreviated(bytes), percent(bytes, bytesBefore),
         ])
       }
     }
-    let ending =
-      (timeRemark.map { $0 + "\n" } ?? "") + String(format: "%.0f s, ", seconds)
-      + (verified
-        ? "verified: the written network computes what the pruned one does" : "NOT VERIFIED")
-    let agreement =
-      outputs.isEmpty
-      ? []
-      : [
-        "Agreement with the original on \(outputs[0].examples) held-out examples:\n"
-          + outputs.renderedAsText()
-      ]
-    return ([table.rendered(), summary.rendered()] + agreement + [ending]).joined(separator: "\n\n")
+    return rows
   }
 
   private func percent(_ part: Int, _ whole: Int) -> String {

@@ -1,0 +1,100 @@
+import Foundation
+import Testing
+
+@testable import NapReport
+
+@Suite struct PageTests {
+  private var report: PruningReport {
+    var report = PruningReport(
+      accuracyBefore: 93.4, accuracyAfter: 92.2, macsBefore: 1000, macsAfter: 500,
+      parametersBefore: 100, parametersAfter: 60, nonzeroAfter: 60,
+      layers: [
+        .init(
+          name: "<conv & \"1\">", type: "Conv", shapeBefore: [16, 3, 3, 3],
+          shapeAfter: [8, 3, 3, 3],
+          macsBefore: 600, macsAfter: 300, nonzeroAfter: 216)
+      ],
+      curve: [
+        .init(macs: 0.8, parameters: 0.9, accuracy: 93),
+        .init(macs: 0.5, parameters: 0.6, accuracy: 92),
+      ],
+      seconds: 90, verified: true, criterion: "nap", granularity: "channels", seed: 0)
+    (report.goal, report.goalValue, report.examples, report.isTest) = ("max_drop", 1, 10000, true)
+    return report
+  }
+
+  private var facts: JobFacts {
+    JobFacts(
+      command: "nap prune '<script>alert(1)</script>' -o out.onnx",
+      circumstances: [("nap", "0.2.0")],
+      metrics: (1...5).map {
+        Metric(
+          time: "", elapsed: Double($0), kind: $0 % 2 == 0 ? "stage" : "epoch", name: "training",
+          values: ["epoch": Double($0), "loss": 1 / Double($0)])
+      }, files: ["point-1.onnx", "point-2.onnx"])
+  }
+
+  /// Nothing from elsewhere, no scripts, and nothing of the user's is taken for markup.
+  @Test func pagesStandAlone() throws {
+    let comparison = ComparisonReport(
+      accuracyBefore: 90,
+      curves: [
+        .init(
+          criterion: "nap", points: [.init(macs: 0.5, parameters: 0.5, accuracy: 88, seconds: 3)])
+      ])
+    let sensitivity = SensitivityReport(
+      criteria: [.init(name: "nap", rankCorrelation: 0.9, correlationBySet: 0.8)],
+      sets: [.init(layers: ["a"], channels: 8, loss: 0.1, compensatedLoss: nil)], images: 10,
+      trials: [])
+    let training = TrainingReport(
+      accuracy: 90, loss: 1, epochs: 2, parameters: 1, macs: 1, imagesPerSecond: 1, seconds: 1)
+    for report in [report, comparison, sensitivity, training] as [any PagedReport] {
+      let page = report.page(facts).rendered()
+      #expect(!page.contains("<script") && !page.contains("href=\"http") && !page.contains("src="))
+      #expect(!page.contains("<conv") && page.contains("&lt;script&gt;"))
+      // The namespace of SVG is a name, not an address that is fetched.
+      #expect(
+        !page.replacingOccurrences(of: "http://www.w3.org/2000/svg", with: "").contains("://"))
+      for tag in ["section", "svg", "table", "div", "span", "dl", "figure", "main"] {
+        let opened = page.components(separatedBy: "<\(tag)").count
+        let closed = page.components(separatedBy: "</\(tag)>").count
+        #expect(opened == closed, "\(tag)")
+      }
+    }
+  }
+
+  /// What was promised is judged by the test split, with what chance may do.
+  @Test func brokenPromisesAreSaid() {
+    let page = report.page(facts)
+    #expect(page.isKept == false && page.verdict.contains("the promise was not kept"))
+    #expect(page.rendered().contains("it lost 1.20 ± 0.27"))
+    var kept = report
+    kept.goalValue = 2
+    #expect(kept.page(facts).isKept == true)
+    kept.goal = nil
+    #expect(kept.page(facts).isKept == nil)
+  }
+
+  /// Round numbers, in order, that leave each other room.
+  @Test func ticksAreRoundAndFew() {
+    for (low, high) in [(0.0, 1.0), (91.7, 93.4), (-3, 0.001), (1e-9, 2e-9), (5, 5.0001), (0, 1e9)]
+    {
+      for most in [1, 3, 8] {
+        let ticks = Plot.ticks(low...high, most: most)
+        #expect(ticks.values.count <= most + 1 && ticks.values == ticks.values.sorted())
+        #expect(ticks.values.allSatisfy { $0 >= low - 1e-12 && $0 <= high + 1e-12 })
+        #expect(Set(ticks.values.map(ticks.text)).count == ticks.values.count, "\(ticks)")
+      }
+    }
+  }
+
+  @Test func timeIsSharedOutAmongStages() {
+    let times = JobFacts(
+      command: "", circumstances: [],
+      metrics: [("a", 0.0), ("b", 2), ("a", 3), ("done", 10)].map {
+        Metric(time: "", elapsed: $0.1, kind: "stage", name: $0.0, values: [:])
+      }
+    ).stages
+    #expect(times.map(\.name) == ["a", "b", "done"] && times.map(\.seconds) == [9, 1, 0])
+  }
+}
