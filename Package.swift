@@ -23,13 +23,6 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
-/// What is built: for `nap --version`, and for those who package it outside of a repository.
-let commit =
-  Context.environment["NAP_COMMIT"]
-  ?? Context.gitInformation.map {
-    $0.currentCommit.prefix(9) + ($0.hasUncommittedChanges ? "+" : "")
-  } ?? ""
-
 /// Made by `scripts/fuzz` alone, as it needs what libFuzzer brings.
 let fuzzer = Context.environment["NAP_FUZZER"] != nil
 
@@ -62,7 +55,8 @@ let package = Package(
       linkerSettings: (oneDNN.map {
         [.unsafeFlags(["-L\($0)/lib", "-Xlinker", "-rpath", "-Xlinker", "\($0)/lib"])]
       } ?? []) + [.linkedLibrary("dnnl")]),
-    .target(name: "CNapVersion", cSettings: [.define("NAP_COMMIT", to: "\"\(commit)\"")]),
+    .plugin(name: "StampCommit", capability: .buildTool()),
+    .target(name: "NapVersion", swiftSettings: strict, plugins: ["StampCommit"]),
     room("NapTensor", []),
     room("NapReport", []),
     // Level 1
@@ -89,9 +83,9 @@ let package = Package(
     room(
       "NapKit",
       [
-        "CNapVersion", "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels",
-        "NapONNX", "NapOperators", "NapOutputs", "NapPruning", "NapReport", "NapSearch",
-        "NapTensor", "NapTraining",
+        "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels", "NapONNX",
+        "NapOperators", "NapOutputs", "NapPruning", "NapReport", "NapSearch", "NapTensor",
+        "NapTraining", "NapVersion",
       ]),
     // Level 7
     .executableTarget(

@@ -1,6 +1,6 @@
-import CNapVersion
 import NapData
 import NapKernels
+import NapVersion
 
 /// What nap computes with.
 public enum Runtime {
@@ -9,8 +9,7 @@ public enum Runtime {
 
   /// What nap was built from: a commit, with a plus where files were changed; `nil` where it is not known.
   public static var commit: String? {
-    let text = String(cString: nap_commit())
-    return text.isEmpty ? nil : text
+    builtCommit.isEmpty ? nil : builtCommit
   }
 
   /// Such as `0.2.0 (1234abcd5)`.

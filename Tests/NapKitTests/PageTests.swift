@@ -24,14 +24,16 @@ import Testing
   }
 
   private var facts: JobFacts {
-    JobFacts(
+    let metrics = (1...5).map { (number: Int) -> Metric in
+      let values = ["epoch": Double(number), "loss": 1 / Double(number)]
+      return Metric(
+        time: "", elapsed: Double(number), kind: number % 2 == 0 ? "stage" : "epoch",
+        name: "training", values: values)
+    }
+    return JobFacts(
       command: "nap prune '<script>alert(1)</script>' -o out.onnx",
-      circumstances: [("nap", "0.2.0")],
-      metrics: (1...5).map {
-        Metric(
-          time: "", elapsed: Double($0), kind: $0 % 2 == 0 ? "stage" : "epoch", name: "training",
-          values: ["epoch": Double($0), "loss": 1 / Double($0)])
-      }, files: ["point-1.onnx", "point-2.onnx"])
+      circumstances: [(name: "nap", value: "0.2.0")], metrics: metrics,
+      files: ["point-1.onnx", "point-2.onnx"])
   }
 
   /// Nothing from elsewhere, no scripts, and nothing of the user's is taken for markup.
@@ -89,12 +91,11 @@ import Testing
   }
 
   @Test func timeIsSharedOutAmongStages() {
-    let times = JobFacts(
-      command: "", circumstances: [],
-      metrics: [("a", 0.0), ("b", 2), ("a", 3), ("done", 10)].map {
-        Metric(time: "", elapsed: $0.1, kind: "stage", name: $0.0, values: [:])
-      }
-    ).stages
+    let stages: [(name: String, elapsed: Double)] = [("a", 0), ("b", 2), ("a", 3), ("done", 10)]
+    let metrics = stages.map {
+      Metric(time: "", elapsed: $0.elapsed, kind: "stage", name: $0.name, values: [:])
+    }
+    let times = JobFacts(command: "", circumstances: [], metrics: metrics).stages
     #expect(times.map(\.name) == ["a", "b", "done"] && times.map(\.seconds) == [9, 1, 0])
   }
 }
