@@ -13,9 +13,7 @@ public struct DataSource: Sendable {
   /// - Throws: when there is no preset of that name.
   public init(path: String, preset name: String) throws {
     guard let preset = Preset.named(name) else {
-      throw UsageError(
-        "there is no preset '\(name)'",
-        recovery: "choose one of \(Self.presets.joined(separator: ", "))")
+      throw UsageError(noSuch: "preset", name, of: Self.presets)
     }
     self.path = path
     self.preset = preset
@@ -44,5 +42,11 @@ package struct UsageError: RecoverableError, Equatable {
   package init(_ problem: String, recovery: String? = nil) {
     self.problem = problem
     self.recovery = recovery
+  }
+
+  /// A name that is none of those there are.
+  package init(noSuch what: String, _ name: String, of names: [String]) {
+    let answer = NapTensor.noSuch(what, name, of: names)
+    (problem, recovery) = (answer.problem, answer.recovery)
   }
 }

@@ -76,7 +76,7 @@ public struct Evaluation: Sendable {
       return try test ?? source.open(teacher == nil ? .test : .train, imageShape: imageShape)
     }
     guard let split = Split(rawValue: split) else {
-      throw UsageError("there is no split '\(split)'", recovery: "choose test or train")
+      throw UsageError(noSuch: "split", split, of: ["test", "train"])
     }
     return try source.open(split, imageShape: imageShape)
   }

@@ -36,9 +36,7 @@ public struct OutputChoice: Sendable, Hashable, CustomStringConvertible {
     }
     let known = Self.kinds.map(\.name)
     guard names[0] == "auto" || known.contains(names[0]) else {
-      throw UsageError(
-        "there is no kind of output '\(names[0])'",
-        recovery: "choose one of auto, \(known.joined(separator: ", "))")
+      throw UsageError(noSuch: "kind of output", names[0], of: ["auto"] + known)
     }
     self.init(kind: names[0] == "auto" ? nil : names[0], axis: axis, share: share)
   }

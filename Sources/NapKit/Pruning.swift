@@ -123,9 +123,7 @@ public struct Pruning: Sendable {
   /// - Throws: `UsageError` when there is none of that name.
   static func criterion(_ name: String) throws -> any Criterion.Type {
     if let criterion = allCriteria.first(where: { $0.name == name }) { return criterion }
-    throw UsageError(
-      "there is no criterion '\(name)'",
-      recovery: "choose one of \(allCriteria.map { $0.name }.joined(separator: ", "))")
+    throw UsageError(noSuch: "criterion", name, of: allCriteria.map { $0.name })
   }
 
   /// Prunes a network; the test split serves the report only.

@@ -28,7 +28,9 @@ extension PruningSession {
   /// Keeps the result in the run directory, if there is one, measured on held-out images.
   func keepResult(_ state: State) throws {
     guard directory != nil else { return }
-    _ = try keep(state, accuracy: Judge(self).verdict(on: state.graph).accuracy)
+    let judge = try Judge(self)
+    directory?.note(accuracyBefore: judge.baseline)
+    _ = try keep(state, accuracy: judge.verdict(on: state.graph).accuracy)
   }
 
   /// A point of the trade-off, with its network in the run directory if there is one.
@@ -76,6 +78,7 @@ private struct DropSearch {
     self.session = session
     self.allowedDrop = allowedDrop
     judge = try Judge(session)
+    session.directory?.note(accuracyBefore: judge.baseline)
     let wanted = session.settings.epochs ?? Self.defaultEpochs
     epochs = wanted > 0 ? max(1, wanted / (1 + Self.trainings)) : 0
     willTrain = session.budget != nil || epochs > 0

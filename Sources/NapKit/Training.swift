@@ -63,10 +63,11 @@ public struct Training: Sendable {
     do {
       return try Network(contentsOf: modelOrArchitecture, inputShapes: inputShapes, for: source)
     } catch ONNXError.missingFile {
-      let names = Architecture.all.map(\.name).joined(separator: ", ")
+      let names = Architecture.all.map(\.name)
+      let nearest = modelOrArchitecture.nearest(of: names).map { "did you mean \($0)? Or " } ?? ""
       throw UsageError(
         "there is neither a file nor an architecture '\(modelOrArchitecture)'",
-        recovery: "give an ONNX file, or one of \(names)")
+        recovery: nearest + "give an ONNX file, or one of \(names.joined(separator: ", "))")
     }
   }
 
@@ -79,9 +80,7 @@ public struct Training: Sendable {
     let journal = directory?.journal ?? Journal()
     let progress = directory?.recording(progress) ?? progress
     guard let schedule = Schedule(rawValue: schedule) else {
-      throw UsageError(
-        "there is no schedule '\(schedule)'",
-        recovery: "choose one of \(Self.schedules.joined(separator: ", "))")
+      throw UsageError(noSuch: "schedule", schedule, of: Self.schedules)
     }
     let data = try source.open(.train, imageShape: network.imageShape)
     let test = try source.openTest(imageShape: network.imageShape)

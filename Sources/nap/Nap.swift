@@ -29,6 +29,7 @@ struct Nap: ParsableCommand {
     Restart.withShortWaits()
     Interruption.install()
     do {
+      try checkCommand()
       var command = try parseAsRoot()
       if let computing = command as? any ComputingCommand {
         Runtime.prepare(threads: computing.threadOptions.threads)
@@ -41,6 +42,15 @@ struct Nap: ParsableCommand {
       }
       Foundation.exit(status)
     }
+  }
+
+  /// - Throws: `UsageError` where the first argument is no command.
+  private static func checkCommand() throws {
+    let names = configuration.subcommands.map { $0._commandName } + ["help"]
+    guard let first = CommandLine.arguments.dropFirst().first, !first.hasPrefix("-"),
+      !names.contains(first)
+    else { return }
+    throw UsageError(noSuch: "command", first, of: names)
   }
 
   /// Words the error and chooses the exit status.
@@ -61,7 +71,10 @@ struct Nap: ParsableCommand {
       if code == .success {
         return (try? Terminal.print(fullMessage(for: error))) == nil ? 1 : 0
       }
-      Terminal.write(fullMessage(for: error))
+      let message = fullMessage(for: error)
+      let mark = "Error: "
+      Terminal.write(
+        message.hasPrefix(mark) ? "nap: " + message.dropFirst(mark.count) : message)
       return code == .validationFailure ? 2 : 1
     }
   }

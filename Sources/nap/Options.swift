@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Foundation
 public import NapKit
+import NapTensor
 
 extension Precision: ExpressibleByArgument {}
 
@@ -11,35 +12,61 @@ extension Pruning.Granularity: ExpressibleByArgument {
   public var defaultValueDescription: String { description }
 }
 
-/// A length of time, such as `30m`, `2h`, `90s` or `1h30m`.
+/// A length of time, such as `30m`, `2h`, `90s`, `1h30m`, `5 min` or `1.5 hours`; a bare number is seconds.
 struct TimeSpan: ExpressibleByArgument {
   let seconds: Double
 
   init?(argument: String) {
-    var (total, number) = (0.0, "")
-    for character in argument {
-      let unit: Double? =
-        switch character {
-        case "h": 3600
-        case "m": 60
-        case "s": 1
+    let text = argument.lowercased().filter { !$0.isWhitespace }
+    var (total, rest) = (0.0, text[...])
+    while !rest.isEmpty {
+      let number = rest.prefix { $0.isNumber || $0 == "." }
+      rest = rest.dropFirst(number.count)
+      let unit = rest.prefix { $0.isLetter }
+      rest = rest.dropFirst(unit.count)
+      guard let value = Double(number), !(number.isEmpty && unit.isEmpty) else { return nil }
+      let factor: Double? =
+        switch unit {
+        case "h", "hr", "hrs", "hour", "hours": 3600
+        case "m", "min", "mins", "minute", "minutes": 60
+        case "s", "sec", "secs", "second", "seconds": 1
+        case "d", "day", "days": 86_400
+        // A bare number, with nothing before or behind it.
+        case "" where total == 0 && rest.isEmpty: 1
         default: nil
         }
-      guard let unit else {
-        number.append(character)
-        continue
-      }
-      guard let value = Double(number), value >= 0 else { return nil }
-      total += unit * value
-      number = ""
-    }
-    if !number.isEmpty {
-      // A bare number counts as seconds.
-      guard let value = Double(number), total == 0, value >= 0 else { return nil }
-      total = value
+      guard let factor else { return nil }
+      total += factor * value
     }
     guard total > 0, total < 1e9 else { return nil }
     seconds = total
+  }
+}
+
+/// A part of a whole, such as `0.5` or `50%`.
+struct Share: ExpressibleByArgument, CustomStringConvertible {
+  let value: Double
+  private let text: String
+
+  init?(argument: String) {
+    let text = argument.filter { !$0.isWhitespace }
+    let isPercent = text.hasSuffix("%")
+    guard let number = Double(isPercent ? String(text.dropLast()) : text) else { return nil }
+    value = isPercent ? number / 100 : number
+    self.text = argument
+  }
+
+  var description: String { text }
+
+  /// - Parameter option: which gave it.
+  /// - Throws: `ValidationError` unless it lies between 0 and 1.
+  func check(_ option: String, allowsWhole: Bool = false) throws {
+    guard value > 0, value < 1 || allowsWhole && value == 1 else {
+      let hint =
+        value > 1 && value < 100 && !text.contains("%")
+        ? "; for \(text) percent write \(text)%" : ""
+      throw ValidationError("\(option) \(text) does not lie between 0 and 1\(hint)")
+    }
   }
 }
 
@@ -141,9 +168,9 @@ extension Pruning {
   /// - Throws: `ValidationError` when one of the names is no criterion.
   static func check(_ names: [String]) throws {
     for name in names where !criteria.contains(where: { $0.name == name }) {
-      throw ValidationError(
-        "there is no criterion '\(name)'; choose from "
-          + criteria.map(\.name).joined(separator: ", "))
+      // Only this is known for wrong usage while options are checked.
+      let answer = noSuch("criterion", name, of: criteria.map(\.name))
+      throw ValidationError("\(answer.problem); \(answer.recovery)")
     }
   }
 }

@@ -41,3 +41,25 @@ import Testing
     }
   }
 }
+
+@Suite struct OptionTests {
+  @Test(
+    arguments: [
+      ("30m", 1800), ("1h30m", 5400), ("90s", 90), ("45", 45), ("5min", 300), ("5 min", 300),
+      ("1.5 hours", 5400), ("1h 30 min", 5400), ("2d", 172_800), ("1H", 3600),
+    ] as [(String, Double)]) func timesAreUnderstood(_ text: String, _ seconds: Double)
+  {
+    #expect(TimeSpan(argument: text)?.seconds == seconds)
+  }
+
+  @Test(arguments: ["", "0", "-5m", "30x", "m", "5m3", "1e400h", "h5", "nan", "inf", "1..5m"])
+  func whatIsNoTimeIsRefused(_ text: String) { #expect(TimeSpan(argument: text) == nil) }
+
+  @Test(arguments: [("0.5", 0.5), ("50%", 0.5), ("50 %", 0.5), ("12.5%", 0.125), ("1", 1)])
+  func sharesAreUnderstood(_ text: String, _ share: Double) {
+    #expect(Share(argument: text)?.value == share)
+  }
+
+  @Test(arguments: ["", "%", "half", "5%0"])
+  func whatIsNoShareIsRefused(_ text: String) { #expect(Share(argument: text) == nil) }
+}

@@ -167,7 +167,7 @@ public final class RunDirectory {
 
   /// Keeps a network; the same one again where a job that was stopped comes by once more.
   func keep(_ network: Network, _ point: PruningReport.Point) throws {
-    let entry = Entry(file: "point-\(entries.count + 1).onnx", point: point, sizes: network.sizes)
+    let entry = Entry(file: Self.file(entries.count + 1), point: point, sizes: network.sizes)
     entries.append(entry)
     let listed = Self.decode([Entry].self, "\(path)/\(Name.points)") ?? []
     guard listed.count < entries.count || listed[entries.count - 1] != entry else { return }
@@ -217,11 +217,11 @@ public final class RunDirectory {
   }
 
   private func page(_ report: some PagedReport) -> String {
-    report.page(
-      JobFacts(
-        command: job?.command ?? "", circumstances: job?.circumstances ?? [],
-        metrics: RunRecords.metrics(in: path), files: entries.map(\.file))
-    ).rendered()
+    var facts = JobFacts(
+      command: job?.command ?? "", circumstances: job?.circumstances ?? [],
+      metrics: RunRecords.metrics(in: path), files: entries.map(\.file))
+    facts.accuracyBefore = job?.accuracyBefore
+    return report.page(facts).rendered()
   }
 
   // MARK: Networks
@@ -233,6 +233,39 @@ public final class RunDirectory {
       ($0.point.accuracy, -$0.point.macs, -$0.point.parameters)
         < ($1.point.accuracy, -$1.point.macs, -$1.point.parameters)
     }
+  }
+
+  /// - Throws: `UsageError` when there is none of that number.
+  public func entry(_ number: Int) throws -> Entry {
+    guard let entry = entries.first(where: { $0.file == Self.file(number) }) else {
+      throw UsageError(
+        "there is no network of number \(number) in '\(path)'",
+        recovery: "nap pick \(path) lists what there is")
+    }
+    return entry
+  }
+
+  /// Networks, the smallest first; all where none are given.
+  public func listed(_ chosen: [Entry]? = nil) -> PointsReport {
+    let sorted = (chosen ?? entries).sorted {
+      ($0.point.macs, $0.point.parameters, $0.file) < ($1.point.macs, $1.point.parameters, $1.file)
+    }
+    var report = PointsReport(points: sorted.map(\.point))
+    report.files = sorted.map { entry in
+      let size = try? FileManager.default.attributesOfItem(atPath: "\(path)/\(entry.file)")[.size]
+      return PointsReport.File(name: entry.file, bytes: size as? Int ?? 0)
+    }
+    report.accuracyBefore = job?.accuracyBefore
+    return report
+  }
+
+  private static func file(_ number: Int) -> String { "point-\(number).onnx" }
+
+  /// What the original is worth, measured as the networks on the way are; in percent.
+  func note(accuracyBefore: Double) {
+    guard job?.accuracyBefore != accuracyBefore else { return }
+    job?.accuracyBefore = accuracyBefore
+    try? Self.encode(job, "\(path)/\(Name.job)")
   }
 
   /// - Throws: when there is no such network, or its name leads out of the directory.

@@ -28,6 +28,8 @@ public struct JobFacts: Sendable {
   public var metrics: [Metric]
   /// Of networks that are kept, in the order of the report's points.
   public var files: [String]
+  /// What the original is worth, measured as they are; in percent.
+  public var accuracyBefore: Double?
 
   public init(
     command: String, circumstances: [(name: String, value: String)], metrics: [Metric],

@@ -29,6 +29,10 @@ extension PruningReport: PagedReport {
       if let chosen {
         plot.marks = [(size(curve[chosen]), curve[chosen].accuracy, "chosen")]
       }
+      if let before = facts.accuracyBefore {
+        plot.series.append(Plot.Series(points: [(1, before)], style: .points, color: 6))
+        plot.marks.append((1, before, "the original"))
+      }
       sections.append(
         Page.Section(
           title: "Networks on the way",

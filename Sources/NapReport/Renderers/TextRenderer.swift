@@ -153,15 +153,21 @@ extension PruningReport {
 extension PointsReport {
   public func renderedAsText() -> String {
     let measure = (points.first?.measure ?? .accuracy).rawValue
-    var table = Table(["", "MACs", "parameters", measure])
+    var table = Table(["network", "MACs", "parameters", "bytes", measure])
     for (index, point) in points.enumerated() {
       table.rows.append([
-        String(index + 1), String(format: "%.1f %%", 100 * point.macs),
+        index < files.count ? files[index].name : String(index + 1),
+        String(format: "%.1f %%", 100 * point.macs),
         String(format: "%.1f %%", 100 * point.parameters),
+        index < files.count ? abbreviated(files[index].bytes) : "",
         String(format: "%.2f %%", point.accuracy),
       ])
     }
-    return table.rendered() + "\n\n\(measure) on held-out training images, after the network was cut"
+    if let accuracyBefore {
+      table.rows.append(
+        ["the original", "100.0 %", "100.0 %", "", String(format: "%.2f %%", accuracyBefore)])
+    }
+    return table.rendered() + "\n\n\(measure) on held-out training images"
   }
 }
 

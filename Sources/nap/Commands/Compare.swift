@@ -64,7 +64,9 @@ struct Compare: ComputingCommand {
   }
 
   private var shares: [Double] {
-    macs.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) ?? -1 }
+    macs.split(separator: ",", omittingEmptySubsequences: false).map {
+      Share(argument: String($0))?.value ?? -1
+    }
   }
 
   func validate() throws {

@@ -7,14 +7,15 @@ struct Pick: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Takes another network from an earlier run.",
     discussion: """
-      nap prune --run DIR keeps every network that it has validated on its way. Without a size, they \
-      are listed; with one, the most accurate network of at most that size is written. Sizes are \
-      shares of the original.
+      nap prune keeps every network that it has validated on its way in its run directory. They are listed, \
+      the smallest first; with a size, the most accurate network of at most that size is written, with a number \
+      that one. Sizes are shares of the original.
 
       Examples:
-        nap prune model.onnx --data DIR -o smaller.onnx --max-drop 1 --run night
-        nap pick night
-        nap pick night --macs 0.4 -o another.onnx
+        nap prune model.onnx --data DIR -o smaller.onnx --max-drop 1
+        nap pick smaller.run
+        nap pick smaller.run --macs 40% -o another.onnx
+        nap pick smaller.run --point 3 -o another.onnx
       """)
 
   @Argument(help: ArgumentHelp("The run directory.", valueName: "run"), completion: .folder)
@@ -25,36 +26,42 @@ struct Pick: ParsableCommand {
 
   @Option(
     help: ArgumentHelp("At most this share of the multiply-accumulates.", valueName: "share"))
-  var macs: Double?
+  var macs: Share?
 
   @Option(
     help: ArgumentHelp(
       "At most this share of the parameters, zeros not counted.", valueName: "share"))
-  var params: Double?
+  var params: Share?
+
+  @Option(help: ArgumentHelp("The one of this number, as its file has it.", valueName: "number"))
+  var point: Int?
 
   @Flag(help: "Print exactly one JSON object on standard output.")
   var json = false
 
   func validate() throws {
-    guard (macs == nil && params == nil) == (output == nil) else {
-      throw ValidationError("give a size (--macs or --params) and an output (-o), or neither")
+    guard (macs == nil && params == nil && point == nil) == (output == nil) else {
+      throw ValidationError(
+        "give a size (--macs or --params) or a number (--point), and an output (-o), or none of these"
+      )
     }
-    for (value, option) in [(macs, "--macs"), (params, "--params")] {
-      if let value, !(value > 0 && value <= 1) {
-        throw ValidationError("\(option) \(value) does not lie between 0 and 1")
-      }
+    if point != nil, macs != nil || params != nil {
+      throw ValidationError("give either a size or --point")
     }
+    try macs?.check("--macs", allowsWhole: true)
+    try params?.check("--params", allowsWhole: true)
   }
 
   func run() throws {
     let directory = try RunDirectory(reading: self.directory)
     guard let output else {
-      let report = PointsReport(points: directory.entries.map(\.point))
-      try Terminal.print(report, asJSON: json)
-      return
+      return try Terminal.print(directory.listed(), asJSON: json)
     }
     let destination = try Destination(output, models: [], others: [directory.path])
-    guard let entry = directory.best(macs: macs, parameters: params) else {
+    let entry =
+      try point.map { try directory.entry($0) }
+      ?? directory.best(macs: macs?.value, parameters: params?.value)
+    guard let entry else {
       throw OutputError(
         "no network of this run is that small",
         recovery: "nap pick \(directory.path) lists what there is")
@@ -63,8 +70,7 @@ struct Pick: ParsableCommand {
     try destination.deliver {
       try network.write(to: $0)
     } report: {
-      let report = PointsReport(points: [entry.point])
-      try Terminal.print(report, asJSON: json)
+      try Terminal.print(directory.listed([entry]), asJSON: json)
     }
   }
 }

@@ -43,16 +43,16 @@ struct Prune: ComputingCommand {
 
   @Option(
     help: ArgumentHelp("Keep at most this share of the multiply-accumulates.", valueName: "share"))
-  var macs: Double?
+  var macs: Share?
 
   @Option(help: ArgumentHelp("Keep at most this share of the parameters.", valueName: "share"))
-  var params: Double?
+  var params: Share?
 
   @Option(
     help: ArgumentHelp(
       "Take at most this share of the time of a single image, measured on this machine or told by a table.",
       valueName: "share"))
-  var latency: Double?
+  var latency: Share?
 
   @Option(
     help: ArgumentHelp(
@@ -61,7 +61,7 @@ struct Prune: ComputingCommand {
   var latencyTable: String?
 
   @Option(help: ArgumentHelp("Set this share of the weights to zero.", valueName: "share"))
-  var sparsity: Double?
+  var sparsity: Share?
 
   @Option(
     help: ArgumentHelp(
@@ -157,20 +157,15 @@ struct Prune: ComputingCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
-    func share(_ value: Double?, _ option: String) throws {
-      guard let value else { return }
-      guard value > 0, value < 1 else {
-        throw ValidationError("\(option) \(value) does not lie between 0 and 1")
-      }
-    }
-    try share(macs, "--macs")
-    try share(params, "--params")
-    try share(latency, "--latency")
-    try share(sparsity, "--sparsity")
+    try macs?.check("--macs")
+    try params?.check("--params")
+    try latency?.check("--latency")
+    try sparsity?.check("--sparsity")
     if let maxDrop, !(maxDrop >= 0 && maxDrop <= 100) {
       throw ValidationError("--max-drop \(maxDrop) does not lie between 0 and 100")
     }
-    let goals = [macs, params, latency, sparsity, maxDrop].compactMap { $0 }
+    let goals =
+      [macs, params, latency, sparsity].compactMap { $0?.value } + [maxDrop].compactMap { $0 }
     guard goals.count <= 1 else {
       throw ValidationError(
         "give only one of --macs, --params, --latency, --sparsity and --max-drop")
@@ -254,10 +249,10 @@ struct Prune: ComputingCommand {
   }
 
   private var goal: Pruning.Goal {
-    if let macs { return .macs(macs) }
-    if let params { return .parameters(params) }
-    if let latency { return .latency(latency) }
-    if let sparsity { return .sparsity(sparsity) }
+    if let macs { return .macs(macs.value) }
+    if let params { return .parameters(params.value) }
+    if let latency { return .latency(latency.value) }
+    if let sparsity { return .sparsity(sparsity.value) }
     return .maxDrop(maxDrop ?? 1)
   }
 }
