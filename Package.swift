@@ -21,6 +21,7 @@ let oneDNN = Context.environment["NAP_ONEDNN"]
 
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let yaml = Target.Dependency.product(name: "Yams", package: "Yams")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 /// Made by `scripts/fuzz` alone, as it needs what libFuzzer brings.
@@ -37,6 +38,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // Level 0
@@ -89,7 +91,7 @@ let package = Package(
       ]),
     // Level 7
     .executableTarget(
-      name: "nap", dependencies: ["NapKit", "NapReport", "NapTensor", arguments, logging],
+      name: "nap", dependencies: ["NapKit", "NapReport", "NapTensor", arguments, logging, yaml],
       swiftSettings: strict),
     // Tests mirror the sources.
     .target(
@@ -146,7 +148,8 @@ let package = Package(
         protobuf,
       ]),
     tests(
-      "napTests", ["nap", "NapData", "NapKit", "NapReport", "NapTensor", "NapTestSupport"]),
+      "napTests",
+      ["nap", "NapData", "NapKit", "NapReport", "NapTensor", "NapTestSupport", arguments]),
   ]
     + (fuzzer
       ? [

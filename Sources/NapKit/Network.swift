@@ -37,17 +37,17 @@ public struct Network: Sendable {
   ///
   /// - Parameter sparse: whether weights of zeros mostly are written as lists of what is not zero.
   public func write(to path: String, sparse: Bool = false) throws {
-    var writer = ONNXWriter()
+    var writer = ONNXWriter.current
     writer.writesSparse = sparse
     try writer.write(graph, to: path)
   }
 
   /// Bytes of the network's file; `nil` when it is too large for one.
-  package var fileSize: Int? { ONNXWriter().bytes(of: graph)?.count }
+  package var fileSize: Int? { ONNXWriter.current.bytes(of: graph)?.count }
 
   /// Sizes of the network's file in several forms; `nil` when it is too large for one.
   package var fileSizes: PruningReport.FileSizes? {
-    var writer = ONNXWriter()
+    var writer = ONNXWriter.current
     guard let plain = writer.bytes(of: graph), let compressed = plain.compressedCount else {
       return nil
     }
@@ -79,5 +79,22 @@ public struct Network: Sendable {
       guard let role = roles[entry.key], role != .statistic else { return sum }
       return sum + entry.value.floats.reduce(0) { $0 + ($1 == 0 ? 0 : 1) }
     }
+  }
+}
+
+extension Graph {
+  /// Says in the file's metadata what was done; what an earlier job said of the same is replaced.
+  mutating func note(_ facts: [(key: String, value: String)]) {
+    let keys = Set(facts.map(\.key))
+    metadata = metadata.filter { !keys.contains($0.key) } + facts
+  }
+}
+
+extension ONNXWriter {
+  /// Says which nap has written.
+  fileprivate static var current: ONNXWriter {
+    var writer = ONNXWriter()
+    writer.producerVersion = Runtime.version
+    return writer
   }
 }

@@ -265,7 +265,14 @@ public struct Pruning: Sendable {
       throw stopped
     }
     let smaller = restored.fold(outcome.state.graph)
-    let result = Network(ends.restore(smaller))
+    var restoredEnds = ends.restore(smaller)
+    restoredEnds.note(
+      [
+        ("nap.version", Runtime.version), ("nap.pruned", granularity.description),
+        ("nap.criterion", self.criterion), ("nap.goal", goalName + (goalValue.map { " \($0)" } ?? "")),
+        ("nap.macs", "\(network.macs) -> \(Network(restoredEnds).macs)"),
+      ])
+    let result = Network(restoredEnds)
     try check(result.graph)
     let after = try WorkStopped.keeping({ result }) {
       try accuracy(smaller, "measuring the result")

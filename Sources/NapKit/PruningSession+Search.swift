@@ -41,7 +41,7 @@ extension PruningSession {
       parameters: Double(after.nonzeroParameters) / Double(max(1, before.parameters)),
       accuracy: accuracy)
     point.measure = Measure(isLabelled: validation.isLabelled)
-    try directory?.keep(after, point)
+    directory?.keep(after, point)
     return point
   }
 }

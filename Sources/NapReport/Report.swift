@@ -15,15 +15,25 @@ public struct Circumstances: Codable, Sendable, Equatable {
   /// The version of nap, with the commit where it is known.
   public var version: String
   public var threads: Int
+  /// When it was printed, such as `2026-11-26T13:15:35Z`.
+  public var date: String
+  /// The command as it is typed, and the options that were in force, by their long names.
+  public var command: String
+  public var settings: [String: String]
 
-  public init(version: String, threads: Int) {
+  public init(
+    version: String, threads: Int, date: String, command: String, settings: [String: String]
+  ) {
     self.version = version
     self.threads = threads
+    self.date = date
+    self.command = command
+    self.settings = settings
   }
 
   enum CodingKeys: String, CodingKey {
     case version = "nap"
-    case threads
+    case threads, date, command, settings
   }
 }
 

@@ -7,6 +7,11 @@ struct Interruption: Error {
   private static let requested = Atomic<Bool>(false)
 
   static func install() {
+    // Whoever has started nap may have blocked them.
+    var set = sigset_t()
+    sigemptyset(&set)
+    for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&set, number) }
+    pthread_sigmask(SIG_UNBLOCK, &set, nil)
     for number in [SIGINT, SIGTERM, SIGHUP] {
       let before = signal(number) { _ in
         // A second time means at once.

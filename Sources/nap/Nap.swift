@@ -25,12 +25,19 @@ struct Nap: ParsableCommand {
       Profile.self, Operators.self, Doctor.self,
     ])
 
+  /// What this process was asked for, the settings of a file among them.
+  nonisolated(unsafe) static var arguments = Array(CommandLine.arguments.dropFirst())
+
   static func main() {
     Restart.withShortWaits()
     Interruption.install()
     do {
       try checkCommand()
-      var command = try parseAsRoot()
+      arguments = try ConfigurationFile.expanded(arguments)
+      if let settings = try ConfigurationFile.printed(arguments) {
+        return try Terminal.print(settings)
+      }
+      var command = try parseAsRoot(arguments)
       if let computing = command as? any ComputingCommand {
         Runtime.prepare(threads: computing.threadOptions.threads)
       }

@@ -15,7 +15,22 @@ struct RunOptions: ParsableArguments {
   @Flag(name: .customLong("no-run"), help: "Keep nothing of the job but its result.")
   var keepsNothing = false
 
+  @Option(
+    help: ArgumentHelp(
+      "A file of settings (YAML): long names of options with their values. What is given beside it wins.",
+      valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
+  var config: String?
+
+  @Flag(help: "Print the settings that are in force, as such a file, and do nothing.")
+  var printConfig = false
+
+  @Flag(
+    name: .customLong("tensorboard"),
+    help: "Write what is measured for TensorBoard, too, in the run directory.")
+  var writesEvents = false
+
   func validate() throws {
+    if writesEvents, keepsNothing { throw ValidationError("--tensorboard needs a run directory") }
     if path != nil, keepsNothing { throw ValidationError("give either --run or --no-run") }
   }
 
@@ -31,9 +46,10 @@ struct RunOptions: ParsableArguments {
     if keepsNothing { return nil }
     if let current = Self.current { return current }
     let file = FilePath(output)
-    let job = Job(
-      arguments: Array(CommandLine.arguments.dropFirst()),
+    var job = Job(
+      arguments: Nap.arguments,
       inputs: inputs.compactMap { $0 }.filter { FileManager.default.fileExists(atPath: $0) })
+    job.writesEvents = writesEvents
     let directory = try RunDirectory(
       creating: path ?? file.sibling("\(file.stem).run"), for: job, replacing: path == nil)
     Self.current = directory

@@ -121,7 +121,11 @@ final class Terminal: Sendable {
 
   static func print(_ report: some Report, asJSON json: Bool) throws {
     let printed = PrintedReport(
-      report, Circumstances(version: Runtime.versionWithCommit, threads: Runtime.threads))
+      report,
+      Circumstances(
+        version: Runtime.versionWithCommit, threads: Runtime.threads,
+        date: Date().formatted(.iso8601), command: Job(arguments: Nap.arguments).command,
+        settings: json ? ConfigurationFile.settings(of: Nap.arguments) : [:]))
     try print(json ? try printed.renderedAsJSON() : printed.renderedAsText())
   }
 

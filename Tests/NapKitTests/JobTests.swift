@@ -193,7 +193,7 @@ import Testing
       run = nil
       // It has hardly begun: another may stand in its place.
       run = try RunDirectory(creating: path)
-      try run?.finish(ComparisonReport(accuracyBefore: 0, curves: []))
+      run?.finish(ComparisonReport(accuracyBefore: 0, curves: []))
       run = nil
       #expect(throws: UsageError.self) { try RunDirectory(resuming: path) }
       #expect(throws: UsageError.self) { try RunDirectory(creating: path) }

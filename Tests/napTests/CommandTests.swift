@@ -216,8 +216,10 @@ import Testing
         Set(try #require(object).keys)
           == [
             "accuracy", "loss", "count", "images_per_second", "measure", "outputs", "nap",
-            "threads",
+            "threads", "date", "command", "settings",
           ])
+      let settings = try #require(object?["settings"] as? [String: String])
+      #expect(settings["model"] == model && settings["preset"] == "synthetic", "\(settings)")
       let profile = try nap("profile", model, "--json")
       let keys = try JSONSerialization.jsonObject(with: Data(profile.output.utf8)) as? [String: Any]
       #expect(Set(try #require(keys).keys) == ["parameters", "macs", "layers", "units", "frozen"])

@@ -41,7 +41,7 @@ import Testing
 
   /// Training and test images, a class the brightness of one quarter; the same without labels; a network that
   /// has learned something.
-  private func prepare(_ folder: URL) throws {
+  static func prepare(_ folder: URL) throws {
     var random = Seed(5).generator()
     func images(_ count: Int) -> (pixels: [UInt8], labels: [UInt8]) {
       var (pixels, labels) = ([UInt8](), [UInt8]())
@@ -72,7 +72,7 @@ import Testing
       .write(to: folder.appending(path: "images.npy"))
     let trained = try Program.run(
       ["train", "resnet8", "-o", "model.onnx", "--no-run", "--epochs", "4"]
-        + ["--data", "data", "--preset", "mnist", "--quiet"], shell: Self.inside(folder))
+        + ["--data", "data", "--preset", "mnist", "--quiet"], shell: inside(folder))
     #expect(trained.status == 0, "\(trained)")
   }
 
@@ -120,7 +120,7 @@ import Testing
     try withFolder { folder in
       let start = folder.appending(path: "start")
       try FileManager.default.createDirectory(at: start, withIntermediateDirectories: true)
-      try prepare(start)
+      try Self.prepare(start)
       var undisturbed: [Int: (bytes: Data, seconds: Double, files: Set<String>)] = [:]
       var killed = 0
       for number in 0..<count {

@@ -26,6 +26,8 @@ public struct Job: Codable, Sendable {
   public var system = ProcessInfo.processInfo.operatingSystemVersionString
   public var started = Date()
   public var isDone = false
+  /// Whether what is measured is written for TensorBoard, too.
+  public var writesEvents = false
   /// Of the network that is pruned, on held-out examples; in percent.
   public var accuracyBefore: Double?
 

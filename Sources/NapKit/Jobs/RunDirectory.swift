@@ -63,7 +63,8 @@ public final class RunDirectory {
     }
     self.path = path
     self.job = job
-    (journal, records) = try (Journal(in: "\(path)/\(Name.journal)"), RunRecords(in: path))
+    journal = try Journal(in: "\(path)/\(Name.journal)")
+    records = RunRecords(in: path, tensorBoard: job.writesEvents)
     try Self.encode(job, "\(path)/\(Name.job)")
     try Self.encode(entries, "\(path)/\(Name.points)")
   }
@@ -85,7 +86,8 @@ public final class RunDirectory {
     try job.checkInputs()
     self.path = path
     self.job = job
-    (journal, records) = try (Journal(in: "\(path)/\(Name.journal)"), RunRecords(in: path))
+    journal = try Journal(in: "\(path)/\(Name.journal)")
+    records = RunRecords(in: path, tensorBoard: job.writesEvents)
     log("going on")
   }
 
@@ -97,7 +99,7 @@ public final class RunDirectory {
     static let page = "report.html"
     static let unfinished = "unfinished.onnx"
     static func isOurs(_ name: String) -> Bool {
-      [job, points, journal, report, page, unfinished, RunRecords.log, RunRecords.metricsName]
+      [job, points, journal, report, page, unfinished, RunRecords.log, RunRecords.metricsName, TensorBoard.fileName]
         .contains(name)
         || name.hasPrefix("point-") && name.hasSuffix(".onnx")
     }
@@ -165,23 +167,34 @@ public final class RunDirectory {
     return false
   }
 
-  /// Keeps a network; the same one again where a job that was stopped comes by once more.
-  func keep(_ network: Network, _ point: PruningReport.Point) throws {
+  /// Keeps a network; the same one again where a job that was stopped comes by once more. Where it cannot be
+  /// written, work goes on without it.
+  func keep(_ network: Network, _ point: PruningReport.Point) {
     let entry = Entry(file: Self.file(entries.count + 1), point: point, sizes: network.sizes)
     entries.append(entry)
     let listed = Self.decode([Entry].self, "\(path)/\(Name.points)") ?? []
     guard listed.count < entries.count || listed[entries.count - 1] != entry else { return }
-    try network.write(to: "\(path)/\(entry.file)")
-    try Self.encode(entries, "\(path)/\(Name.points)")
+    do {
+      try network.write(to: "\(path)/\(entry.file)")
+      try Self.encode(entries, "\(path)/\(Name.points)")
+    } catch {
+      journal.warn("a network on the way could not be kept: \(error)")
+    }
   }
 
-  /// The job is done: what was kept to go on is removed.
-  public func finish(_ report: some PagedReport) throws {
+  /// The job is done, its result written: what was kept to go on is removed. Where the report cannot be written,
+  /// that is said, and what was kept stays.
+  public func finish(_ report: some PagedReport) {
     records?.add("stage", "done", [:], journal)
-    try Self.encode(report, "\(path)/\(Name.report)")
-    try AtomicFile.write(Data(page(report).utf8), to: "\(path)/\(Name.page)")
-    job?.isDone = true
-    try Self.encode(job, "\(path)/\(Name.job)")
+    do {
+      try Self.encode(report, "\(path)/\(Name.report)")
+      try AtomicFile.write(Data(page(report).utf8), to: "\(path)/\(Name.page)")
+      job?.isDone = true
+      try Self.encode(job, "\(path)/\(Name.job)")
+    } catch {
+      job?.isDone = false
+      return journal.warn("the run directory could not be completed: \(error)")
+    }
     Self.tidy(path)
     log("done")
   }

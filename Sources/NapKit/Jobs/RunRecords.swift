@@ -14,7 +14,10 @@ final class RunRecords {
   private var stage = ""
   private var lastLine = ContinuousClock.now
 
-  init(in path: String) throws {
+  /// `nil` where none are wanted.
+  private var tensorBoard: (events: TensorBoard, file: FileHandle)?
+
+  init(in path: String, tensorBoard: Bool) {
     self.path = path
     func appending(_ name: String) -> FileHandle? {
       let descriptor = open("\(path)/\(name)", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
@@ -22,6 +25,21 @@ final class RunRecords {
     }
     logFile = appending(Self.log)
     metricsFile = appending(Self.metricsName)
+    if tensorBoard { beginEvents() }
+  }
+
+  /// Events of all that has been measured.
+  private func beginEvents() {
+    let file = "\(path)/\(TensorBoard.fileName)"
+    var events = TensorBoard()
+    let content = Self.metrics(in: path).reduce(
+      into: TensorBoard.header(seconds: Date().timeIntervalSince1970)
+    ) { $0 += events.records(of: $1) }
+    guard (try? AtomicFile.write(content, to: file)) != nil,
+      let handle = FileHandle(forWritingAtPath: file)
+    else { return }
+    _ = try? handle.seekToEnd()
+    tensorBoard = (events, handle)
   }
 
   func log(_ text: String) {
@@ -56,6 +74,9 @@ final class RunRecords {
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     guard let data = try? encoder.encode(line) else { return }
     try? metricsFile?.write(contentsOf: data + Data("\n".utf8))
+    if let records = tensorBoard?.events.records(of: line) {
+      try? tensorBoard?.file.write(contentsOf: records)
+    }
   }
 
   /// What has been measured in a run; lines that are none are left out.
@@ -86,6 +107,7 @@ final class RunRecords {
     guard (try? AtomicFile.write(kept, to: file)) != nil else { return }
     metricsFile = FileHandle(forWritingAtPath: file)
     _ = try? metricsFile?.seekToEnd()
+    if tensorBoard != nil { beginEvents() }
   }
 
   private struct Moment: Decodable {

@@ -15,6 +15,9 @@ package struct ONNXWriter: Sendable {
   /// Whether tensors of zeros mostly are written as lists of what is not zero.
   package var writesSparse = false
 
+  /// Of nap.
+  package var producerVersion = ""
+
   package init() {}
 
   /// Writes a network; the file is complete or not there at all.
@@ -58,6 +61,7 @@ package struct ONNXWriter: Sendable {
     }
     model.irVersion = version < 19 ? 8 : version < 21 ? 9 : 10
     model.producerName = "nap"
+    model.producerVersion = producerVersion
     if !graph.documentation.isEmpty { model.docString = graph.documentation }
     var opset = ONNXOperatorSetIdProto()
     opset.domain = ""

@@ -99,7 +99,7 @@ struct Compare: ComputingCommand {
       network, in: run, progress: outputOptions.progress(terminal))
     terminal.clear()
     func show() throws {
-      try run?.finish(report)
+      run?.finish(report)
       try Terminal.print(report, asJSON: outputOptions.json)
     }
     guard let destination else { return try show() }

@@ -242,7 +242,7 @@ struct Prune: ComputingCommand {
       try destination.deliver {
         try result.write(to: $0, sparse: sparse)
       } report: {
-        try run?.finish(report)
+        run?.finish(report)
         try Terminal.print(report, asJSON: outputOptions.json)
       }
     }

@@ -75,7 +75,7 @@ struct Sensitivity: ComputingCommand {
     let report = try analysis.run(
       network, in: run, progress: outputOptions.progress(terminal))
     terminal.clear()
-    try run?.finish(report)
+    run?.finish(report)
     try Terminal.print(report, asJSON: outputOptions.json)
   }
 }

@@ -137,7 +137,7 @@ struct Train: ComputingCommand {
       try destination.deliver {
         try result.write(to: $0)
       } report: {
-        try run?.finish(report)
+        run?.finish(report)
         try Terminal.print(report, asJSON: outputOptions.json)
       }
     }

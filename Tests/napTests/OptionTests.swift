@@ -1,5 +1,8 @@
+import ArgumentParser
+import Foundation
 import NapKit
 import NapReport
+import NapTensor
 import Testing
 
 @testable import nap
@@ -62,4 +65,67 @@ import Testing
 
   @Test(arguments: ["", "%", "half", "5%0"])
   func whatIsNoShareIsRefused(_ text: String) { #expect(Share(argument: text) == nil) }
+}
+
+@Suite struct ConfigurationFileTests {
+  private func expanded(_ yaml: String, _ arguments: String...) throws -> [String] {
+    var result: [String] = []
+    try withFolder { folder in
+      let file = folder.appending(path: "nap.yaml")
+      try Data(yaml.utf8).write(to: file)
+      result = try ConfigurationFile.expanded(arguments + ["--config", file.path])
+    }
+    return result
+  }
+
+  @Test func settingsComeFromAFile() throws {
+    let yaml = """
+      model: m.onnx
+      macs: 0.5
+      data: /some where
+      freeze: [a, b]
+      quiet: true
+      json: false
+      restore-normalization: no
+      """
+    #expect(
+      try expanded(yaml, "prune", "-o", "out.onnx") == [
+        "prune", "m.onnx", "--macs=0.5", "--data=/some where", "--freeze=a", "--freeze=b", "--quiet",
+        "--no-restore-normalization", "-o", "out.onnx",
+      ])
+    // What is given wins.
+    #expect(
+      try expanded("macs: 0.5\noutput: x.onnx", "prune", "mine.onnx", "-o", "y.onnx", "--macs=0.7")
+        == ["prune", "mine.onnx", "-o", "y.onnx", "--macs=0.7"])
+    #expect(try expanded("", "prune", "m.onnx") == ["prune", "m.onnx"])
+  }
+
+  @Test(arguments: [
+    ("mac: 0.5", "there is no option 'mac'; did you mean macs?"), ("- a", "does not hold options"),
+    ("macs: [0.5, 0.7]", "a value that it cannot have"), ("quiet: 7", "write true or false"),
+    ("a: [", "is not valid YAML"), ("macs: {a: b}", "a value that it cannot have"),
+    ("config: x", "there is no option 'config'"),
+  ]) func whatDoesNotFitIsSaid(_ yaml: String, _ sentence: String) throws {
+    do {
+      _ = try expanded(yaml, "prune", "m.onnx")
+      Issue.record("\(yaml) was taken")
+    } catch let error as UsageError {
+      #expect(error.description.contains(sentence), "\(error.description)")
+    }
+  }
+
+  /// What is printed is a file that means the same.
+  @Test func whatIsPrintedCanBeRead() throws {
+    let text = try #require(
+      try ConfigurationFile.printed([
+        "prune", "m.onnx", "-o", "a b.onnx", "--macs", "50%", "--freeze", "x: y", "--freeze", "z",
+        "--print-config",
+      ]))
+    #expect(text.contains("criterion: nap") && text.contains("seed: 0"), "\(text)")
+    let again = try expanded(text, "prune")
+    for argument in ["m.onnx", "--output=a b.onnx", "--macs=50%", "--freeze=x: y", "--freeze=z"] {
+      #expect(again.contains(argument), "\(again)")
+    }
+    _ = try Nap.parseAsRoot(again)
+  }
 }
