@@ -29,7 +29,8 @@ struct ConfigurationFile {
     else { return arguments }
     var arguments = arguments
     var files: [String] = []
-    while let index = arguments.firstIndex(where: { $0 == "--config" || $0.hasPrefix("--config=") }) {
+    while let index = arguments.firstIndex(where: { $0 == "--config" || $0.hasPrefix("--config=") })
+    {
       let argument = arguments.remove(at: index)
       if argument == "--config" {
         guard index < arguments.count else {
@@ -89,7 +90,8 @@ struct ConfigurationFile {
       throw UsageError("the settings '\(file)' cannot be read")
     }
     guard data.count <= 1 << 20 else {
-      throw UsageError("'\(file)' is too large for settings", recovery: "give a file of options and values")
+      throw UsageError(
+        "'\(file)' is too large for settings", recovery: "give a file of options and values")
     }
     let node: Node?
     do {
@@ -99,7 +101,8 @@ struct ConfigurationFile {
     }
     guard let node else { return }
     guard let mapping = node.mapping else {
-      throw UsageError("'\(file)' does not hold options with values", recovery: "write lines such as 'macs: 0.5'")
+      throw UsageError(
+        "'\(file)' does not hold options with values", recovery: "write lines such as 'macs: 0.5'")
     }
     var added: [String] = []
     for (key, value) in mapping {
@@ -107,13 +110,16 @@ struct ConfigurationFile {
       guard let option = options.first(where: { $0.name == name }) else {
         throw UsageError(noSuch: "option", name, of: options.map(\.name))
       }
-      guard Self.values(of: option, in: Array(arguments.dropFirst()), options).isEmpty else { continue }
+      guard Self.values(of: option, in: Array(arguments.dropFirst()), options).isEmpty else {
+        continue
+      }
       added += try Self.arguments(option, value, file)
     }
     arguments.insert(contentsOf: added, at: 1)
   }
 
-  private static func arguments(_ option: Option, _ value: Node, _ file: String) throws -> [String] {
+  private static func arguments(_ option: Option, _ value: Node, _ file: String) throws -> [String]
+  {
     let wrong = UsageError(
       "'\(file)' gives '\(option.name)' a value that it cannot have",
       recovery: option.isFlag ? "write true or false" : "write a number or a text")
@@ -131,7 +137,8 @@ struct ConfigurationFile {
   }
 
   /// What the arguments of a command say of one of its options; a flag says the name that it was given by.
-  private static func values(of option: Option, in arguments: [String], _ all: [Option]) -> [String] {
+  private static func values(of option: Option, in arguments: [String], _ all: [Option]) -> [String]
+  {
     var (values, positional): ([String], [String]) = ([], [])
     var index = 0
     while index < arguments.count {

@@ -12,9 +12,14 @@ extension Destination {
 
   /// Writes what was made, elsewhere if need be, then reports it.
   ///
+  /// - Parameter finish: done where it is in its place; else the job is not done, and can be resumed to
+  ///   write it there.
   /// - Throws: when it is elsewhere, after `report`.
-  func deliver(_ write: (String) throws -> Void, report: () throws -> Void) throws {
+  func deliver(
+    _ write: (String) throws -> Void, finish: () -> Void = {}, report: () throws -> Void
+  ) throws {
     let (place, problem): (String, (any Error)?) = try deliver(write)
+    if problem == nil { finish() }
     try report()
     if let problem {
       throw OutputError("\(problem); what was made is in '\(place)' instead")

@@ -18,7 +18,9 @@ struct Interruption: Error {
         if Interruption.requested.exchange(true, ordering: .relaxed) { _exit(130) }
       }
       // Under nohup.
-      if number == SIGHUP, let before, unsafeBitCast(before, to: Int.self) == 1 { signal(number, SIG_IGN) }
+      if number == SIGHUP, let before, unsafeBitCast(before, to: Int.self) == 1 {
+        signal(number, SIG_IGN)
+      }
     }
     signal(SIGPIPE, SIG_IGN)
   }

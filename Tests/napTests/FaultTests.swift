@@ -27,14 +27,19 @@ import Testing
       "the disk is full, then it is not",
       """
       mkdir full
-      mount -t tmpfs -o size=900k none full
+      export TMPDIR="$PWD"
+      mount -t tmpfs -o size=1500k none full
       cp -r model.onnx data full
       cd full
-      "$@" && echo "status 0"
+      "$@" &
+      until [ -e out.run/journal/1.step ] || ! kill -0 $!; do sleep 0.02; done
+      head -c 3000000 /dev/zero >filler
+      wait $!; echo "status $?"
+      rm filler
       mount -o remount,size=50m "$PWD"
       [ -e out.onnx ] || "$1" resume out.run || "$@"
       cp out.onnx ..
-      """, ["could not be kept"]
+      """, ["status 1", "no space left", "go on with: nap resume out.run"]
     ),
     (
       "two at once in one directory",

@@ -90,7 +90,8 @@ import Testing
       """
     #expect(
       try expanded(yaml, "prune", "-o", "out.onnx") == [
-        "prune", "m.onnx", "--macs=0.5", "--data=/some where", "--freeze=a", "--freeze=b", "--quiet",
+        "prune", "m.onnx", "--macs=0.5", "--data=/some where", "--freeze=a", "--freeze=b",
+        "--quiet",
         "--no-restore-normalization", "-o", "out.onnx",
       ])
     // What is given wins.

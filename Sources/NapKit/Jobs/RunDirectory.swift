@@ -99,8 +99,11 @@ public final class RunDirectory {
     static let page = "report.html"
     static let unfinished = "unfinished.onnx"
     static func isOurs(_ name: String) -> Bool {
-      [job, points, journal, report, page, unfinished, RunRecords.log, RunRecords.metricsName, TensorBoard.fileName]
-        .contains(name)
+      [
+        job, points, journal, report, page, unfinished, RunRecords.log, RunRecords.metricsName,
+        TensorBoard.fileName,
+      ]
+      .contains(name)
         || name.hasPrefix("point-") && name.hasSuffix(".onnx")
     }
   }

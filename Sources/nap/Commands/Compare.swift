@@ -98,15 +98,14 @@ struct Compare: ComputingCommand {
     let report = try Comparison(pruning, criteria: names, macs: shares).run(
       network, in: run, progress: outputOptions.progress(terminal))
     terminal.clear()
-    func show() throws {
-      run?.finish(report)
-      try Terminal.print(report, asJSON: outputOptions.json)
+    func finish() { run?.finish(report) }
+    func show() throws { try Terminal.print(report, asJSON: outputOptions.json) }
+    guard let destination else {
+      finish()
+      return try show()
     }
-    guard let destination else { return try show() }
-    try destination.deliver {
-      try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: $0)
-    } report: {
-      try show()
-    }
+    try destination.deliver(
+      { try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: $0) }, finish: finish,
+      report: show)
   }
 }

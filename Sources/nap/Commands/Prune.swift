@@ -241,8 +241,9 @@ struct Prune: ComputingCommand {
       terminal.clear()
       try destination.deliver {
         try result.write(to: $0, sparse: sparse)
-      } report: {
+      } finish: {
         run?.finish(report)
+      } report: {
         try Terminal.print(report, asJSON: outputOptions.json)
       }
     }

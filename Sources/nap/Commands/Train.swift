@@ -136,8 +136,9 @@ struct Train: ComputingCommand {
       terminal.clear()
       try destination.deliver {
         try result.write(to: $0)
-      } report: {
+      } finish: {
         run?.finish(report)
+      } report: {
         try Terminal.print(report, asJSON: outputOptions.json)
       }
     }
