@@ -19,6 +19,19 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 /// oneDNN's `include` and `lib` folders are in this one, where not the system's are to be used.
 let oneDNN = Context.environment["NAP_ONEDNN"]
 
+/// By its file: folders of other libraries are looked into first, and the system's oneDNN may be in one.
+func linking(oneDNN folder: String) -> [String] {
+  #if os(Linux)
+    let flags = [
+      "--push-state", "--no-as-needed", "\(folder)/lib/libdnnl.so", "--pop-state", "-rpath",
+      "\(folder)/lib",
+    ]
+  #else
+    let flags = ["\(folder)/lib/libdnnl.dylib", "-rpath", "\(folder)/lib"]
+  #endif
+  return flags.flatMap { ["-Xlinker", $0] }
+}
+
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let yaml = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -54,9 +67,7 @@ let package = Package(
     .target(
       name: "CNapDNN",
       cxxSettings: oneDNN.map { [.unsafeFlags(["-I\($0)/include"])] } ?? [],
-      linkerSettings: (oneDNN.map {
-        [.unsafeFlags(["-L\($0)/lib", "-Xlinker", "-rpath", "-Xlinker", "\($0)/lib"])]
-      } ?? []) + [.linkedLibrary("dnnl")]),
+      linkerSettings: oneDNN.map { [.unsafeFlags(linking(oneDNN: $0))] } ?? [.linkedLibrary("dnnl")]),
     .plugin(name: "StampCommit", capability: .buildTool()),
     .target(name: "NapVersion", swiftSettings: strict, plugins: ["StampCommit"]),
     room("NapTensor", []),

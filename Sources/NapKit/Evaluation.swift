@@ -85,14 +85,15 @@ public struct Evaluation: Sendable {
     _ graph: Graph, parameters: Parameters? = nil, _ data: any Dataset, _ preset: Preset,
     _ scalar: Scalar,
     teacher: Graph? = nil, outputs: Outputs? = nil, batchSize: Int = 200,
-    stage: String = "evaluating",
+    stage: String = "evaluating", loop: Journal.Loop<Evaluator.State>? = nil,
     progress: ProgressHandler
   ) throws -> LossSum {
     let evaluator = try Evaluator(
       graph, parameters: parameters, data: data, preset: preset, teacher: teacher,
       outputs: outputs, batchSize: graph.batchSize(upTo: min(batchSize, max(1, data.count))),
       scalar: scalar)
-    try evaluator.run(to: data.count, stage: stage, progress: progress)
+    if let state = loop?.restored { evaluator.state = state }
+    try evaluator.run(to: data.count, stage: stage, loop: loop, progress: progress)
     return evaluator.sum
   }
 }
@@ -102,13 +103,14 @@ extension Evaluator {
   ///
   /// - Parameter count: examples in all.
   fileprivate func run(
-    to count: Int, stage: String = "evaluating", progress: ProgressHandler
+    to count: Int, stage: String = "evaluating", loop: Journal.Loop<State>? = nil,
+    progress: ProgressHandler
   ) throws {
     while let sum = try next() {
-      try progress(
-        WorkProgress(
-          stage: stage, step: sum.count, steps: count, images: sum.count, loss: sum.meanLoss,
-          accuracy: isLabelled ? sum.accuracy : nil, agreement: isLabelled ? nil : sum.accuracy))
+      let event = WorkProgress(
+        stage: stage, step: sum.count, steps: count, images: sum.count, loss: sum.meanLoss,
+        accuracy: isLabelled ? sum.accuracy : nil, agreement: isLabelled ? nil : sum.accuracy)
+      if let loop { try loop.end(state) { try progress(event) } } else { try progress(event) }
     }
   }
 }

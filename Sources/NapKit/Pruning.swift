@@ -212,10 +212,10 @@ public struct Pruning: Sendable {
     let restored = try RestoredNormalizations(
       original, if: restoresNormalizations, data: all, preset: source.preset, seed: Seed(seed))
     func accuracy(_ graph: Graph, _ step: String) throws -> Double {
-      try journal.step(step) {
+      try journal.step(step, saving: Evaluator.State.self) { loop in
         try Evaluation.measure(
           graph, test ?? heldOut, source.preset, .float32, teacher: original, outputs: outputs,
-          progress: progress
+          loop: loop, progress: progress
         ).accuracy
       }
     }

@@ -223,10 +223,10 @@ extension PruningSession {
 
   /// Loss and accuracy on some images, or agreement with the original where they have no labels.
   func measure(_ graph: Graph, on data: any Dataset) throws -> LossSum {
-    try journal.step("validating") {
+    try journal.step("validating", saving: Evaluator.State.self) { loop in
       try Evaluation.measure(
         graph, data, preset, scalar, teacher: original, outputs: outputs, stage: "validating",
-        progress: progress)
+        loop: loop, progress: progress)
     }
   }
 }

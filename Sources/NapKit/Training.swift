@@ -145,10 +145,10 @@ public struct Training: Sendable {
         recovery: "give a smaller --learning-rate")
     }
     let sum = try WorkStopped.keeping({ result }) {
-      try journal.step("measuring the result") {
+      try journal.step("measuring the result", saving: Evaluator.State.self) { loop in
         try test.map {
           try Evaluation.measure(
-            result.graph.trunk, $0, source.preset, .float32, progress: progress)
+            result.graph.trunk, $0, source.preset, .float32, loop: loop, progress: progress)
         }
       }
     }

@@ -12,7 +12,9 @@ package final class Evaluator {
   /// Whether labels are asked, and no teacher.
   package var isLabelled: Bool { teacher == nil }
   private let plan: Plan
-  private let batches: LoaderEpoch
+  private let loader: Loader
+  private var batches: LoaderEpoch
+  private var batchesSeen = 0
   private let classes: Int
   private let teacher: Plan?
   private let outputs: Outputs
@@ -35,15 +37,33 @@ package final class Evaluator {
       : try teacher.map { try Plan($0, scalar: scalar, batch: batchSize) }
     self.outputs = outputs ?? Outputs(guessing: plan.outputShapes)
     agreement = AgreementMeter(self.outputs)
-    batches = Loader(
+    loader = Loader(
       dataset: data, preset: preset, batchSize: batchSize, shuffle: false, augment: false,
-      dropLast: false, seed: Seed(0)
-    ).epoch(0)
+      dropLast: false, seed: Seed(0))
+    batches = loader.epoch(0)
+  }
+
+  /// What has been counted, for a job that is stopped and goes on.
+  package struct State: Codable {
+    fileprivate var batches: Int
+    fileprivate var sum: LossSum
+    fileprivate var agreement: AgreementMeter.State
+  }
+
+  /// Between two batches; to set, of an evaluator of the same network, data and batch size.
+  package var state: State {
+    get { State(batches: batchesSeen, sum: sum, agreement: agreement.state) }
+    set {
+      (batchesSeen, sum) = (newValue.batches, newValue.sum)
+      agreement.state = newValue.agreement
+      batches = loader.epoch(0, from: batchesSeen)
+    }
   }
 
   /// Evaluates one batch; `nil` when all have been seen.
   package func next() throws -> LossSum? {
     guard let batch = try batches.next() else { return nil }
+    batchesSeen += 1
     let imageSize = plan.inputShapes[0].dropFirst().reduce(1, *)
     // The last batch may be smaller; what is left of the one before is computed but not counted.
     plan.inputs[0].update(from: batch.pixels, count: batch.count * imageSize)

@@ -98,4 +98,18 @@ import Testing
     let times = JobFacts(command: "", circumstances: [], metrics: metrics).stages
     #expect(times.map(\.name) == ["a", "b", "done"] && times.map(\.seconds) == [9, 1, 0])
   }
+
+  /// Long names are cut where tables would be wider than a terminal; numbers never are.
+  @Test func tablesFitATerminal() {
+    for length in [1, 12, 40, 200] {
+      var table = Table(["layer", "weight before", "after", "MACs before", "after", "kept"])
+      table.rows = [[
+        String(repeating: "n", count: length) + "end", "512x512x3x3", "384x384x3x3", "118.00 M",
+        "66.36 M", "56.2 %",
+      ]]
+      let lines = table.rendered().split(separator: "\n")
+      #expect(lines.allSatisfy { $0.count <= 80 }, "\(lines)")
+      #expect(lines[2].contains("end") && lines[2].contains("512x512x3x3"))
+    }
+  }
 }

@@ -86,6 +86,24 @@ import Testing
     #expect(try finish(next) == finish(whole))
   }
 
+  /// An evaluation may be stopped between any two batches, too; with labels and without.
+  @Test(arguments: [0, 1, 3, 4]) func anEvaluationGoesOnWhereItWas(_ batches: Int) throws {
+    func make(_ teacher: Bool) throws -> Evaluator {
+      try Evaluator(
+        network.graph, data: teacher ? Unlabelled(data) : data, preset: preset(),
+        teacher: teacher ? network.graph : nil, batchSize: 60)
+    }
+    for teacher in [false, true] {
+      let (whole, stopped, next) = (try make(teacher), try make(teacher), try make(teacher))
+      while try whole.next() != nil {}
+      for _ in 0..<batches { _ = try stopped.next() }
+      next.state = stopped.state
+      while try next.next() != nil {}
+      #expect(next.sum.count == 256 && next.sum.loss == whole.sum.loss)
+      #expect(next.sum.correct == whole.sum.correct)
+    }
+  }
+
   @Test func trainingLowersTheLoss() throws {
     let run = try TrainingRun(
       network.graph, data: data, preset: preset(), recipe: recipe(epochs: 6))

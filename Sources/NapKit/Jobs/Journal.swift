@@ -8,7 +8,7 @@ import NapTensor
 /// steps has to be quick, and to follow from settings, data and what steps gave; the clock is `elapsed`.
 ///
 /// Steps may have steps inside: these are forgotten when the outer one is done.
-final class Journal {
+package final class Journal {
   /// `nil`: nothing is kept, and every step is done.
   private let folder: String?
   /// Of the step that is being done.
@@ -79,7 +79,7 @@ final class Journal {
   }
 
   /// A loop that a step consists of.
-  final class Loop<State: Codable> {
+  package final class Loop<State: Codable> {
     /// What it had come to when it was saved last; `nil` at the beginning.
     let restored: State?
     private let journal: Journal

@@ -7,9 +7,16 @@ public struct Table: Sendable {
 
   public init(_ header: [String]) { self.header = header }
 
-  public func rendered() -> String {
-    let all = [header] + rows
-    let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+  /// - Parameter room: columns of the terminal; names in the first column are cut in the middle where all is
+  ///   wider, down to a dozen characters.
+  public func rendered(room: Int = 80) -> String {
+    var all = [header] + rows
+    var widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+    let excess = widths.reduce(2 * (widths.count - 1), +) - room
+    if excess > 0, let first = widths.first {
+      widths[0] = min(first, max(12, first - excess))
+      for row in all.indices { all[row][0] = all[row][0].cutInTheMiddle(to: widths[0]) }
+    }
     func line(_ row: [String]) -> String {
       let cells = zip(row, widths).enumerated().map { column, cell in
         let padding = String(repeating: " ", count: cell.1 - cell.0.count)
@@ -20,7 +27,16 @@ public struct Table: Sendable {
       return text
     }
     let rule = widths.map { String(repeating: "-", count: $0) }.joined(separator: "  ")
-    return ([line(header), rule] + rows.map(line)).joined(separator: "\n")
+    return ([line(all[0]), rule] + all.dropFirst().map(line)).joined(separator: "\n")
+  }
+}
+
+extension String {
+  /// The text, or its beginning and its end where it is longer.
+  func cutInTheMiddle(to length: Int) -> String {
+    guard count > length, length > 1 else { return self }
+    let tail = (length - 1) * 2 / 3
+    return prefix(length - 1 - tail) + "…" + suffix(tail)
   }
 }
 

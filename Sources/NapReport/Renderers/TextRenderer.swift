@@ -37,7 +37,8 @@ extension TrainingReport {
     let measured = accuracy.map { String(format: "accuracy %.2f %%", $0) } ?? "no test split"
     return measured
       + String(
-        format: " after %d epochs, %.0f images/s, %.0f s", epochs, imagesPerSecond, seconds)
+        format: " after %d %@, %.0f images/s, %.0f s", epochs, epochs == 1 ? "epoch" : "epochs",
+        imagesPerSecond, seconds)
   }
 }
 
