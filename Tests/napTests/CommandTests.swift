@@ -179,6 +179,8 @@ import Testing
       try Network(SmallNetwork.anySize.graph).write(to: model)
       let out = folder.appending(path: "out.onnx").path
       let data = ["--data", folder.appending(path: "images").path, "--preset", "plain"]
+      // Run directories are made there.
+      let inside = "cd '\(folder.path)' && exec \"$@\""
       for command in [
         ["profile", model], ["eval", model] + data,
         ["prune", model, "-o", out, "--macs", "0.9", "--epochs", "0", "--quiet"] + data,
@@ -187,11 +189,12 @@ import Testing
         ["sensitivity", model, "--criteria", "l1", "--channels", "1", "--quiet"] + data,
       ] {
         #expect(try nap("help", command[0]).output.contains("--input-shape"))
-        let refused = try run(command)
+        let refused = try Program.run(command, shell: inside)
         #expect(refused.status == 1, "\(command)")
         let advice = "--input-shape x=1x3x224x224"
         #expect(refused.errors.hasSuffix("\(advice)\n"), "\(refused.errors)")
-        let result = try run(command + advice.split(separator: " ").map(String.init))
+        let result = try Program.run(
+          command + advice.split(separator: " ").map(String.init), shell: inside)
         #expect(result.status == 0, "\(command) \(result.errors)")
       }
       #expect(try nap("help", "run").output.contains("--input-shape"))

@@ -27,7 +27,7 @@ public struct Job: Codable, Sendable {
   public var started = Date()
   public var isDone = false
   /// Whether what is measured is written for TensorBoard, too.
-  public var writesEvents = false
+  public var writesEvents: Bool?
   /// Of the network that is pruned, on held-out examples; in percent.
   public var accuracyBefore: Double?
 

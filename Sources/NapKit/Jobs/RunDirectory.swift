@@ -64,7 +64,7 @@ public final class RunDirectory {
     self.path = path
     self.job = job
     journal = try Journal(in: "\(path)/\(Name.journal)")
-    records = RunRecords(in: path, tensorBoard: job.writesEvents)
+    records = RunRecords(in: path, tensorBoard: job.writesEvents ?? false)
     try Self.encode(job, "\(path)/\(Name.job)")
     try Self.encode(entries, "\(path)/\(Name.points)")
   }
