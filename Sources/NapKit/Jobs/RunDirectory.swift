@@ -87,7 +87,7 @@ public final class RunDirectory {
     self.path = path
     self.job = job
     journal = try Journal(in: "\(path)/\(Name.journal)")
-    records = RunRecords(in: path, tensorBoard: job.writesEvents)
+    records = RunRecords(in: path, tensorBoard: job.writesEvents ?? false)
     log("going on")
   }
 
