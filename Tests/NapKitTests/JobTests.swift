@@ -167,6 +167,20 @@ import Testing
     }
   }
 
+  /// Where a job takes another way than before, nothing of the old way is taken for what it does now.
+  @Test func anotherWayIsGoneAnew() throws {
+    try withFolder { folder in
+      func job(_ names: [String], _ value: Int) throws -> [Int] {
+        let journal = try Journal(in: folder)
+        return try names.map { name in try journal.step(name) { value } }
+      }
+      let first = try job(["a", "b", "c", "d"], 1)
+      let second = try job(["a", "x", "c", "d"], 2)
+      let third = try job(["a", "x", "c"], 3)
+      #expect(first == [1, 1, 1, 1] && second == [1, 2, 2, 2] && third == [1, 2, 2])
+    }
+  }
+
   /// The clock of a job goes on from what it was when it was stopped.
   @Test func timeSpentCounts() throws {
     try withFolder { folder in

@@ -59,6 +59,8 @@ package final class Journal {
       forgetInside(own)
       return done.value
     }
+    // What was done after it may have been done to something else.
+    forget { inner, _ in own.lexicographicallyPrecedes(inner) && !inner.starts(with: own) }
     let outer = (place, number)
     (place, number) = (own, 1)
     defer { (place, number) = outer }

@@ -91,7 +91,7 @@ public final class RunDirectory {
     log("going on")
   }
 
-  private enum Name {
+  enum Name {
     static let job = "job.json"
     static let points = "points.json"
     static let journal = "journal"
@@ -127,7 +127,15 @@ public final class RunDirectory {
           "nap resume \(path) goes on with it; remove the directory to begin again, or give another one with --run"
       )
     }
-    for name in contents { try? FileManager.default.removeItem(atPath: "\(path)/\(name)") }
+    empty(path)
+  }
+
+  /// Removes what a job has written.
+  private static func empty(_ path: String) {
+    let contents = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    for name in contents where Name.isOurs(name) {
+      try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
+    }
   }
 
   /// Seconds from when a job began to what it kept last.
@@ -166,7 +174,8 @@ public final class RunDirectory {
   public func canGoOn() -> Bool {
     guard job?.isDone == false else { return false }
     if journal.hasKept { return true }
-    try? FileManager.default.removeItem(atPath: path)
+    Self.empty(path)
+    rmdir(path)
     return false
   }
 
@@ -208,74 +217,7 @@ public final class RunDirectory {
     }
   }
 
-  // MARK: The report
-  /// A page about the job, from what is kept of it.
-  ///
-  /// - Throws: `UsageError` when it is not done.
-  public func page() throws -> String {
-    let file = "\(path)/\(Name.report)"
-    func page<Kind: PagedReport>(_ kind: Kind.Type) -> String? {
-      Self.decode(kind, file).map { self.page($0) }
-    }
-    let found =
-      switch job?.arguments.first {
-      case "train": page(TrainingReport.self)
-      case "compare": page(ComparisonReport.self)
-      case "sensitivity": page(SensitivityReport.self)
-      default: page(PruningReport.self)
-      }
-    guard let found else {
-      throw UsageError(
-        "there is no report in '\(path)'",
-        recovery: "nap resume \(path) goes on with a job that was stopped")
-    }
-    return found
-  }
-
-  private func page(_ report: some PagedReport) -> String {
-    var facts = JobFacts(
-      command: job?.command ?? "", circumstances: job?.circumstances ?? [],
-      metrics: RunRecords.metrics(in: path), files: entries.map(\.file))
-    facts.accuracyBefore = job?.accuracyBefore
-    return report.page(facts).rendered()
-  }
-
-  // MARK: Networks
-  /// The most accurate network that is no larger than wanted, in shares of the original.
-  public func best(macs: Double? = nil, parameters: Double? = nil) -> Entry? {
-    entries.filter {
-      $0.point.macs <= macs ?? .infinity && $0.point.parameters <= parameters ?? .infinity
-    }.max {
-      ($0.point.accuracy, -$0.point.macs, -$0.point.parameters)
-        < ($1.point.accuracy, -$1.point.macs, -$1.point.parameters)
-    }
-  }
-
-  /// - Throws: `UsageError` when there is none of that number.
-  public func entry(_ number: Int) throws -> Entry {
-    guard let entry = entries.first(where: { $0.file == Self.file(number) }) else {
-      throw UsageError(
-        "there is no network of number \(number) in '\(path)'",
-        recovery: "nap pick \(path) lists what there is")
-    }
-    return entry
-  }
-
-  /// Networks, the smallest first; all where none are given.
-  public func listed(_ chosen: [Entry]? = nil) -> PointsReport {
-    let sorted = (chosen ?? entries).sorted {
-      ($0.point.macs, $0.point.parameters, $0.file) < ($1.point.macs, $1.point.parameters, $1.file)
-    }
-    var report = PointsReport(points: sorted.map(\.point))
-    report.files = sorted.map { entry in
-      let size = try? FileManager.default.attributesOfItem(atPath: "\(path)/\(entry.file)")[.size]
-      return PointsReport.File(name: entry.file, bytes: size as? Int ?? 0)
-    }
-    report.accuracyBefore = job?.accuracyBefore
-    return report
-  }
-
-  private static func file(_ number: Int) -> String { "point-\(number).onnx" }
+  static func file(_ number: Int) -> String { "point-\(number).onnx" }
 
   /// What the original is worth, measured as the networks on the way are; in percent.
   func note(accuracyBefore: Double) {
@@ -284,17 +226,8 @@ public final class RunDirectory {
     try? Self.encode(job, "\(path)/\(Name.job)")
   }
 
-  /// - Throws: when there is no such network, or its name leads out of the directory.
-  public func network(_ entry: Entry) throws -> Network {
-    guard let file = FilePath.named(entry.file, in: path) else {
-      throw UsageError(
-        "'\(path)/\(Name.points)' lists '\(entry.file)', which is outside of '\(path)'")
-    }
-    return try Network(contentsOf: file, sizes: entry.sizes ?? [:])
-  }
-
   // MARK: Files
-  private static func encode(_ value: some Encodable, _ file: String) throws {
+  static func encode(_ value: some Encodable, _ file: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.dateEncodingStrategy = .iso8601
@@ -303,7 +236,7 @@ public final class RunDirectory {
     try AtomicFile.write(try encoder.encode(value), to: file)
   }
 
-  private static func decode<Value: Decodable>(_ type: Value.Type, _ file: String) -> Value? {
+  static func decode<Value: Decodable>(_ type: Value.Type, _ file: String) -> Value? {
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .iso8601
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
@@ -312,22 +245,4 @@ public final class RunDirectory {
       try? decoder.decode(type, from: $0)
     }
   }
-}
-
-/// Keeps other processes out of a folder. It is of the folder itself: no file is needed, and a dead process
-/// holds none.
-private final class FolderLock {
-  private let descriptor: Int32
-
-  init(_ path: String) throws {
-    descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw UsageError("the run directory '\(path)' cannot be read") }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      throw UsageError(
-        "another nap is at work in '\(path)'",
-        recovery: "wait for it, or give another directory with --run")
-    }
-  }
-
-  deinit { if descriptor >= 0 { close(descriptor) } }
 }
