@@ -134,7 +134,7 @@ public struct Page {
       th:last-child, td:last-child { padding-right: 0 }
       dl { grid-template-columns: 1fr } dt { margin-top: 6px }
       .bar { grid-template-columns: minmax(80px, 40%) 1fr 104px; gap: 6px; font-size: .82rem } }
-    @media print { body { font-size: 11pt } main { max-width: none; padding: 0 } section { break-inside: avoid-page }
-      #layers, #networks { break-inside: auto } }
+    @media print { body { font-size: 11pt } main { max-width: none; padding: 0 }
+      h2 { break-after: avoid } figure, tr, .bar, pre { break-inside: avoid } }
     """
 }
