@@ -80,9 +80,8 @@ public struct SensitivityAnalysis: Sendable {
         }
         return Found(predicted: predicted, measured: losses)
       }
-      let predicted = found.predicted
-      measured[criterion.compensates] = found.measured
-      let losses = measured[criterion.compensates] ?? []
+      let (predicted, losses) = (found.predicted, found.measured)
+      measured[criterion.compensates] = losses
       predictions[criterion.name] = predicted
       reports.append(
         SensitivityReport.Criterion(

@@ -146,6 +146,24 @@ import Testing
     }
   }
 
+  /// A state is a copy of all weights: it is not made where nothing is kept.
+  @Test func nothingIsCopiedWhereNothingIsKept() throws {
+    var copies = 0
+    func state() -> Int {
+      copies += 1
+      return copies
+    }
+    struct Stop: Error {}
+    #expect(throws: Stop.self) {
+      try Journal().step("loop", saving: Int.self) { loop in
+        try loop.end(state())
+        try loop.end(state()) { throw Stop() }
+        return 0
+      }
+    }
+    #expect(copies == 0)
+  }
+
   @Test func whatIsBrokenIsDoneAgain() throws {
     try withFolder { folder in
       var done: [String] = []

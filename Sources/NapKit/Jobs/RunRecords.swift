@@ -68,15 +68,18 @@ final class RunRecords {
     let line = Metric(
       time: Date().formatted(.iso8601), elapsed: journal.elapsed, kind: kind, name: name,
       values: values)
+    try? metricsFile?.write(contentsOf: Self.encoded(line))
+    if let records = tensorBoard?.events.records(of: line) {
+      try? tensorBoard?.file.write(contentsOf: records)
+    }
+  }
+
+  private static func encoded(_ metric: Metric) -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    guard let data = try? encoder.encode(line) else { return }
-    try? metricsFile?.write(contentsOf: data + Data("\n".utf8))
-    if let records = tensorBoard?.events.records(of: line) {
-      try? tensorBoard?.file.write(contentsOf: records)
-    }
+    return ((try? encoder.encode(metric)) ?? Data()) + Data("\n".utf8)
   }
 
   /// What has been measured in a run; lines that are none are left out.
@@ -97,20 +100,11 @@ final class RunRecords {
     guard !hasForgotten, journal.isResumed else { return }
     hasForgotten = true
     let file = "\(path)/\(Self.metricsName)"
-    guard let data = FileManager.default.contents(atPath: file) else { return }
-    let lines = data.split(separator: UInt8(ascii: "\n")).filter { line in
-      (try? JSONDecoder().decode(Moment.self, from: Data(line))).map {
-        $0.elapsed <= journal.restored
-      } ?? false
-    }
-    let kept = lines.reduce(into: Data()) { $0 += $1 + Data("\n".utf8) }
+    let kept = Self.metrics(in: path).filter { $0.elapsed <= journal.restored }
+      .reduce(into: Data()) { $0 += Self.encoded($1) }
     guard (try? AtomicFile.write(kept, to: file)) != nil else { return }
     metricsFile = FileHandle(forWritingAtPath: file)
     _ = try? metricsFile?.seekToEnd()
     if tensorBoard != nil { beginEvents() }
-  }
-
-  private struct Moment: Decodable {
-    var elapsed: Double
   }
 }
