@@ -1,4 +1,3 @@
-internal import CNapPNG
 import Foundation
 package import NapTensor
 
@@ -72,9 +71,7 @@ package enum NumPyFile {
       guard archive.count + content.count < 1 << 31 else {
         throw .unwritable(path: path, reason: "the outputs are too large for an npz file")
       }
-      let checksum = content.withUnsafeBytes {
-        crc32(0, $0.bindMemory(to: UInt8.self).baseAddress, UInt32(content.count))
-      }
+      let checksum = content.checksum
       let file = Array("\(name).npy".utf8)
       // Version 2.0, no flags, stored, 1980-01-01.
       var entry = Data(little: [20, 0, 0, 0, 0x21], width: 2)

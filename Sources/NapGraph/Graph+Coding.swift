@@ -73,7 +73,7 @@ extension Node: Codable {
   package init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: Keys.self)
     let type = try container.decode(String.self, forKey: .type)
-    let operators = decoder.userInfo[.operators] as? [String: any Operator.Type]
+    let operators = decoder.userInfo[.operators] as? OperatorRegistry
     guard let type = operators?[type] else {
       throw DecodingError.dataCorruptedError(
         forKey: .type, in: container, debugDescription: "there is no operator '\(type)'")
@@ -87,6 +87,6 @@ extension Node: Codable {
 }
 
 extension CodingUserInfoKey {
-  /// All operators by their names: what graphs are decoded with.
+  /// An `OperatorRegistry`: what graphs are decoded with.
   package static let operators = CodingUserInfoKey(rawValue: "nap.operators")!
 }

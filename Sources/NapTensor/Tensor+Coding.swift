@@ -19,12 +19,7 @@ extension Tensor: Codable {
     let shape = try container.decode([Int].self, forKey: .shape)
     let type = try container.decode(ElementType.self, forKey: .type)
     let data = try container.decode(Data.self, forKey: .elements)
-    let count = shape.reduce(Int?.some(1)) { product, size in
-      guard let product, size >= 0 else { return nil }
-      let (result, overflows) = product.multipliedReportingOverflow(by: size)
-      return overflows ? nil : result
-    }
-    guard let count, data.count / (type == .float32 ? 4 : 8) == count else {
+    guard let count = shape.elementCount, data.count / (type == .float32 ? 4 : 8) == count else {
       throw DecodingError.dataCorruptedError(
         forKey: .elements, in: container, debugDescription: "as many elements as the shape says")
     }

@@ -31,8 +31,7 @@ import Testing
     let encoder = PropertyListEncoder()
     encoder.outputFormat = .binary
     let decoder = PropertyListDecoder()
-    decoder.userInfo[.operators] = Dictionary(
-      uniqueKeysWithValues: allOperators.map { ($0.name, $0) })
+    decoder.userInfo[.operators] = OperatorRegistry.all
     let again = try decoder.decode(Node.self, from: encoder.encode(node))
     #expect("\(again)" == "\(node)")
   }

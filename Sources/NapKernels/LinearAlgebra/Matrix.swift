@@ -35,8 +35,7 @@ package struct Matrix: Sendable, Equatable, Codable {
     let elements = try container.decode(Data.self, forKey: .elements).numbers(Double.self)
     rows = try container.decode(Int.self, forKey: .rows)
     columns = try container.decode(Int.self, forKey: .columns)
-    let (count, overflows) = rows.multipliedReportingOverflow(by: columns)
-    guard rows >= 0, columns >= 0, !overflows, count == elements.count else {
+    guard [rows, columns].elementCount == elements.count else {
       throw DecodingError.dataCorruptedError(
         forKey: .elements, in: container, debugDescription: "as many elements as rows x columns")
     }

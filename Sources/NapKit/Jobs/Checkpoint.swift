@@ -32,8 +32,7 @@ enum Checkpoint {
     }
     guard content.checksum == sum else { return nil }
     let decoder = PropertyListDecoder()
-    decoder.userInfo[.operators] = Dictionary(
-      uniqueKeysWithValues: allOperators.map { ($0.name, $0) })
+    decoder.userInfo[.operators] = OperatorRegistry.all
     return try? decoder.decode(type, from: Data(content))
   }
 }
