@@ -64,6 +64,9 @@ let package = Package(
     .systemLibrary(
       name: "CNapPNG", pkgConfig: "libpng",
       providers: [.apt(["libpng-dev"]), .yum(["libpng-devel"]), .brew(["libpng"])]),
+    .systemLibrary(
+      name: "CNapNLopt", pkgConfig: "nlopt",
+      providers: [.apt(["libnlopt-dev"]), .yum(["NLopt-devel"]), .brew(["nlopt"])]),
     .target(
       name: "CNapDNN",
       cxxSettings: oneDNN.map { [.unsafeFlags(["-I\($0)/include"])] } ?? [],
@@ -91,7 +94,7 @@ let package = Package(
     // Level 4
     room("NapPruning", ["NapCurvature", "NapGraph", "NapKernels", "NapTensor"]),
     // Level 5
-    room("NapSearch", ["NapGraph", "NapPruning", "NapTensor"]),
+    room("NapSearch", ["NapGraph", "NapKernels", "NapPruning", "NapTensor", "CNapNLopt"]),
     // Level 6
     room(
       "NapKit",
@@ -150,6 +153,12 @@ let package = Package(
       [
         "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels", "NapONNX", "NapOperators",
         "NapPruning", "NapTensor", "NapTestSupport",
+      ]),
+    tests(
+      "NapSearchTests",
+      [
+        "NapGraph", "NapKernels", "NapOperators", "NapPruning", "NapSearch", "NapTensor",
+        "NapTestSupport",
       ]),
     tests(
       "NapKitTests",

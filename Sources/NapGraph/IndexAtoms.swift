@@ -5,7 +5,7 @@ import NapTensor
 /// Every index of every axis of every value is an atom. A class of atoms that is not frozen is
 /// what can be removed together: a *unit*.
 package struct IndexAtoms: Sendable {
-  package struct Place: Sendable, Hashable {
+  package struct Place: Sendable, Hashable, Codable {
     package var value: ValueID
     package var axis: Int
     package init(value: ValueID, axis: Int) {

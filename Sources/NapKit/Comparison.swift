@@ -1,16 +1,21 @@
 public import NapReport
 
-/// The same job under several criteria and for several sizes.
+/// The same job under several criteria and allocators, and for several sizes.
 public struct Comparison: Sendable {
-  /// The job; its goal and criterion are replaced.
+  /// The job; its goal, criterion and allocator are replaced.
   public var pruning: Pruning
   public var criteria: [String]
+  public var allocators: [String]
   /// Shares of the multiply-accumulates to keep.
   public var macs: [Double]
 
-  public init(_ pruning: Pruning, criteria: [String], macs: [Double]) {
+  public init(
+    _ pruning: Pruning, criteria: [String], allocators: [String] = [Pruning.ranking],
+    macs: [Double]
+  ) {
     self.pruning = pruning
     self.criteria = criteria
+    self.allocators = allocators
     self.macs = macs
   }
 
@@ -23,14 +28,16 @@ public struct Comparison: Sendable {
     let progress = directory?.recording(progress) ?? progress
     var before: Pruning.Before?
     var report = ComparisonReport(accuracyBefore: 0, curves: [])
-    for criterion in criteria {
-      var curve = ComparisonReport.Curve(criterion: criterion, points: [])
+    for (allocator, criterion) in allocators.flatMap({ a in criteria.map { (a, $0) } }) {
+      var curve = ComparisonReport.Curve(
+        criterion: criterion, allocator: allocator == Pruning.ranking ? nil : allocator, points: [])
       for share in macs {
         var pruning = pruning
         pruning.criterion = criterion
+        pruning.allocator = allocator
         pruning.goal = .macs(share)
         let start = journal.elapsed
-        let result = try journal.step("\(criterion) at \(share)") {
+        let result = try journal.step("\(curve.name) at \(share)") {
           try pruning.run(
             network, journal: journal, directory: nil, before: before, progress: progress
           ).report
@@ -47,7 +54,8 @@ public struct Comparison: Sendable {
           WorkProgress(
             stage: "comparing",
             message:
-              "\(criterion), \(percent(share)) of the MACs: \(percent(result.accuracyAfter / 100))")
+              "\(curve.name), \(percent(share)) of the MACs: \(percent(result.accuracyAfter / 100))"
+          )
         )
       }
       report.curves.append(curve)

@@ -4,6 +4,7 @@ import NapGraph
 import NapKernels
 import NapPruning
 public import NapReport
+import NapSearch
 import NapTensor
 import NapTraining
 
@@ -74,6 +75,12 @@ public struct Pruning: Sendable {
   public var teacher: Network?
   /// The name of the criterion.
   public var criterion = "nap"
+  /// The name of what decides how wide layers are; `ranking` leaves that to the criterion's ranking of all
+  /// channels.
+  public var allocator = ranking
+  /// How much less a layer counts that resembles the others, for the allocator `itpruner`: of shares in all
+  /// similarities as published (`linear`), else of their standard deviations; `nil` leaves it to nap.
+  public var beta: Double?
   public var seed: UInt64 = 0
   public var precision = Precision.auto
   /// Whether training computes some results again rather than keep them: less memory, more time.
@@ -120,6 +127,32 @@ public struct Pruning: Sendable {
     allCriteria.map { ($0.name, $0.summary) }
   }
 
+  /// Names and summaries of what decides how wide layers are; variants are named `NAME:VARIANT`.
+  public static var allocators: [(name: String, summary: String)] {
+    [(ranking, "one ranking of all channels by the criterion decides (default)")]
+      + allAllocators.flatMap { allocator in
+        [(allocator.name, allocator.summary)]
+          + allocator.variants.map { ("\(allocator.name):\($0.name)", $0.summary) }
+      }
+  }
+
+  /// No allocator.
+  public static let ranking = "ranking"
+
+  /// - Returns: `nil` for the criterion's ranking.
+  /// - Throws: `UsageError` when there is none of that name.
+  private func namedAllocator() throws -> (any Allocator)? {
+    if allocator == Self.ranking { return nil }
+    let parts = allocator.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let type = allAllocators.first(where: { $0.name == parts[0] }),
+      parts.count == 1 || type.variants.contains(where: { $0.name == parts[1] })
+    else { throw UsageError(noSuch: "allocator", allocator, of: Self.allocators.map { $0.name }) }
+    var settings = AllocatorSettings()
+    settings.beta = beta
+    return type.init(
+      variant: parts.count > 1 ? String(parts[1]) : type.variants.first?.name ?? "", settings)
+  }
+
   /// - Throws: `UsageError` when there is none of that name.
   static func criterion(_ name: String) throws -> any Criterion.Type {
     if let criterion = allCriteria.first(where: { $0.name == name }) { return criterion }
@@ -153,6 +186,10 @@ public struct Pruning: Sendable {
   ) throws -> (network: Network, report: PruningReport) {
     let start = journal.elapsed
     let criterion = try Self.criterion(criterion)
+    let allocator = try namedAllocator()
+    guard granularity == .channels || allocator == nil else {
+      throw UsageError("an allocator decides how many channels stay; single weights have none")
+    }
     guard granularity == .channels || criterion.scoresWeights else {
       throw UsageError(
         "the criterion '\(criterion.name)' scores whole channels, not single weights",
@@ -241,7 +278,7 @@ public struct Pruning: Sendable {
         restored.graph, outputs: outputs, from: rest, preset: source.preset,
         scalar: precision.scalar,
         seed: Seed(seed)),
-      criterion: criterion, settings: self, budget: budget,
+      criterion: criterion, allocator: allocator, settings: self, budget: budget,
       affordableImages: affordable,
       latencies: try journal.step("timing layers") { try latencies(network, progress) },
       directory: directory, journal: journal, folded: restored.fold,
@@ -269,7 +306,8 @@ public struct Pruning: Sendable {
     restoredEnds.note(
       [
         ("nap.version", Runtime.version), ("nap.pruned", granularity.description),
-        ("nap.criterion", self.criterion), ("nap.goal", goalName + (goalValue.map { " \($0)" } ?? "")),
+        ("nap.criterion", self.criterion), ("nap.allocator", self.allocator),
+        ("nap.goal", goalName + (goalValue.map { " \($0)" } ?? "")),
         ("nap.macs", "\(network.macs) -> \(Network(restoredEnds).macs)"),
       ])
     let result = Network(restoredEnds)
@@ -287,6 +325,7 @@ public struct Pruning: Sendable {
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
     report.measure = Measure(isLabelled: (test ?? heldOut).isLabelled)
+    report.allocator = allocator == nil ? nil : self.allocator
     report.goal = goalName
     report.goalValue = goalValue
     (report.examples, report.isTest) = ((test ?? heldOut).count, test != nil)

@@ -42,6 +42,7 @@ extension PruningSession {
           Double(smallest) / Double(whole)),
         recovery: least == 1 ? nil : "ask for less, or give a smaller --round")
     }
+    let widths = try widths(of: original, cost, downTo: target)
     var outcome = PruningOutcome(state: State(graph: original))
     var (round, level, left) = (0, 1.0, try rounds(Self.channelRounds))
     while left > 0 {
@@ -49,7 +50,9 @@ extension PruningSession {
       level *= pow(share / level, 1 / Double(left))
       let next = left == 1 ? target : Int(level * Double(whole))
       let seconds = try journal.timed {
-        outcome.state = try part(round, of: round + left - 1).cut(outcome.state, cost: cost, downTo: next, round: round)
+        outcome.state = try part(round, of: round + left - 1).cut(
+          outcome.state, cost: cost, downTo: next,
+          keeping: widths?.halfway(part: round, of: round + left - 1), round: round)
       }
       left = min(left - 1, budget?.affordable(seconds) ?? left)
     }

@@ -19,8 +19,10 @@ extension PruningSession {
   fileprivate func shrunk(_ state: State, toLevel level: Double, round: Int) throws -> State {
     switch settings.granularity {
     case .channels:
-      let whole = try CostModel(original).macs
-      return try cut(state, cost: .macs, downTo: Int(level * Double(whole)), round: round)
+      let target = Int(level * Double(try CostModel(original).macs))
+      return try cut(
+        state, cost: .macs, downTo: target,
+        keeping: try widths(of: state.graph, .macs, downTo: target)?.kept, round: round)
     case .weights, .pattern: return try thin(state, to: .density(level), round: round)
     }
   }

@@ -6,6 +6,7 @@ import NapGraph
 import NapKernels
 import NapOutputs
 import NapPruning
+import NapSearch
 import NapTensor
 import NapTraining
 
@@ -29,6 +30,8 @@ struct PruningSession {
   /// Training images that curvature is collected from.
   let images: ImageDraw
   let criterion: any Criterion.Type
+  /// `nil` where the criterion's ranking of all channels decides widths, too.
+  var allocator: (any Allocator)?
   let settings: Pruning
   /// `nil` where epochs are counted instead.
   let budget: Budget?
@@ -74,14 +77,18 @@ struct PruningSession {
   }
 
   /// Images the normalizations' statistics are estimated from.
-  private static let statisticsImages = 2048
+  static let statisticsImages = 2048
 }
 
 // MARK: Curvature
 extension PruningSession {
   /// A network with what the criterion needs to know of it.
-  func model(of graph: Graph, round: Int) throws -> PruningModel {
-    let evidence = criterion.evidence
+  ///
+  /// - Parameter criterion: `nil` for the job's own.
+  func model(of graph: Graph, for criterion: (any Criterion.Type)? = nil, round: Int) throws
+    -> PruningModel
+  {
+    let evidence = (criterion ?? self.criterion).evidence
     var gradients: [Int: WeightGradients] = [:]
     for case .gradients(let kind) in evidence {
       gradients = try self.gradients(of: graph, kind, round: round)
@@ -210,10 +217,16 @@ extension PruningSession {
 // MARK: Shrinking
 extension PruningSession {
   /// Cuts channels until a cost is at most `target`, or none may go, and checks the cut.
-  func cut(_ state: State, cost: Cost, downTo target: Int, round: Int) throws -> State {
+  ///
+  /// - Parameter widths: how many indices stay on axes, where that is decided; the cost is then what they cost.
+  func cut(
+    _ state: State, cost: Cost, downTo target: Int, keeping widths: [IndexAtoms.Place: Int]? = nil,
+    round: Int
+  ) throws -> State {
     try journal.step("cutting") {
       // The model is gone before the cut is checked: it takes gigabytes of large networks.
-      let (masked, cut) = try removal(from: state.graph, cost: cost, downTo: target, round: round)
+      let (masked, cut) = try removal(
+        from: state.graph, cost: cost, downTo: target, keeping: widths, round: round)
       let isVerified = try agrees(masked, cut)
       return State(
         graph: try better(cut, withFreshStatistics(cut)), isVerified: state.isVerified && isVerified
@@ -222,23 +235,36 @@ extension PruningSession {
   }
 
   /// A network without the channels that cost least, and the whole one with them set to zero.
-  private func removal(from graph: Graph, cost: Cost, downTo target: Int, round: Int) throws
-    -> (masked: Graph, cut: Graph)
-  {
+  private func removal(
+    from graph: Graph, cost: Cost, downTo target: Int, keeping widths: [IndexAtoms.Place: Int]?,
+    round: Int
+  ) throws -> (masked: Graph, cut: Graph) {
     let model = try model(of: graph, round: round)
-    var selection: any ChannelSelection =
-      settings.rounding == .single
-      ? UnitSelection(model, criterion: criterion.init(), cost: cost)
-      : RoundedSelection(
-        model, criterion: criterion.init(), cost: cost, rounding: settings.rounding)
     let start = model.cost.value(cost)
-    try selection.remove(model, cost, downTo: target) {
+    func report() throws {
       try progress(
         WorkProgress(
           stage: "choosing channels", step: start - model.cost.value(cost),
           steps: max(1, start - target)))
     }
+    if let widths {
+      var selection = UnitSelection(
+        model, criterion: criterion.init(), cost: cost, keeping: widths)
+      while selection.removeNext() { try report() }
+    } else {
+      var selection = selection(in: model, criterion.init(), cost: cost)
+      try selection.remove(model, cost, downTo: target, progress: report)
+    }
     return try model.results()
+  }
+
+  /// The ranking of all units by what they cost.
+  func selection(in model: PruningModel, _ criterion: any Criterion, cost: Cost)
+    -> any ChannelSelection
+  {
+    settings.rounding == .single
+      ? UnitSelection(model, criterion: criterion, cost: cost)
+      : RoundedSelection(model, criterion: criterion, cost: cost, rounding: settings.rounding)
   }
 
   /// Sets single weights to zero.
@@ -296,15 +322,23 @@ extension PruningSession {
   }
 
   /// The network with the statistics of its normalizations estimated anew.
-  private func withFreshStatistics(_ graph: Graph) throws -> Graph {
+  ///
+  /// - Parameters:
+  ///   - images: that they are estimated from.
+  ///   - isCandidate: of many that are compared: on clean images, without a word.
+  func withFreshStatistics(
+    _ graph: Graph, images: Int = statisticsImages, isCandidate: Bool = false
+  ) throws -> Graph {
     guard graph.parameterRoles.values.contains(.statistic) else { return graph }
     let parameters = Parameters(graph)
     let estimation = try StatisticsEstimation(
-      graph, parameters: parameters, data: training, preset: preset, images: Self.statisticsImages,
-      batchSize: graph.trainingBatch(of: training.count), scalar: scalar, seed: seed)
+      graph, parameters: parameters, data: training, preset: preset, images: images,
+      batchSize: graph.trainingBatch(of: training.count), scalar: scalar, augment: !isCandidate,
+      seed: seed)
     var step = 0
     while try estimation.next() {
       step += 1
+      guard !isCandidate else { continue }
       try progress(
         WorkProgress(stage: "estimating statistics", step: step, steps: estimation.steps))
     }

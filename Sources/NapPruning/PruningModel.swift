@@ -208,6 +208,14 @@ extension PruningModel {
     return counts.allSatisfy { (remaining[$0.key] ?? 0) > $0.value }
   }
 
+  /// Whether as many indices as are wanted stay on axes when a unit goes.
+  func remains(without unit: PruningUnit, atLeast goals: [IndexAtoms.Place: Int]) -> Bool {
+    goals.isEmpty
+      || unit.places.allSatisfy { place, indices in
+        (remaining[place] ?? 0) - indices.count >= goals[place] ?? 0
+      }
+  }
+
   package func remove(_ index: Int, compensating: Bool) {
     let unit = units.units[index]
     let gates = gates(of: unit)

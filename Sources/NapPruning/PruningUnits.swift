@@ -9,6 +9,15 @@ package struct PruningUnit: Sendable {
   /// How many channels it is in every layer that computes it: more than one where a grouped convolution
   /// or a shuffle ties them; where layers differ, their greatest common divisor.
   package let channels: Int
+
+  /// Some units as if they were one, with the index of the first.
+  package static func joined(_ units: some Collection<PruningUnit>) -> PruningUnit {
+    var places: [IndexAtoms.Place: [Int]] = [:]
+    for unit in units { places.merge(unit.places) { $0 + $1 } }
+    return PruningUnit(
+      index: units.first?.index ?? 0, places: places,
+      channels: units.reduce(0) { $0 + $1.channels })
+  }
 }
 
 /// All units of a graph that hold weights, and what is frozen and why.

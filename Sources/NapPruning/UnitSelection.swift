@@ -1,3 +1,5 @@
+package import NapGraph
+
 /// Removes units of a network, one choice at a time.
 package protocol ChannelSelection {
   /// Removes what costs the least for what it saves; `false` when nothing may be removed any more.
@@ -33,6 +35,8 @@ package struct UnitSelection: ChannelSelection {
   private let cost: Cost
   private let model: PruningModel
   private var heap: [Entry] = []
+  /// How many indices stay on axes, where that is decided.
+  private let goals: [IndexAtoms.Place: Int]?
 
   private struct Entry {
     var key: Double
@@ -41,10 +45,15 @@ package struct UnitSelection: ChannelSelection {
     var time: Int
   }
 
-  package init(_ model: PruningModel, criterion: any Criterion, cost: Cost) {
+  /// - Parameter goals: how many indices stay on axes at least, if that is decided; then the rest goes.
+  package init(
+    _ model: PruningModel, criterion: any Criterion, cost: Cost,
+    keeping goals: [IndexAtoms.Place: Int]? = nil
+  ) {
     self.model = model
     self.criterion = criterion
     self.cost = cost
+    self.goals = goals
     heap = model.units.units.indices.compactMap { index in
       key(of: index).map { Entry(key: $0, unit: index, time: 0) }
     }
@@ -54,7 +63,9 @@ package struct UnitSelection: ChannelSelection {
   /// Score by saving; `nil` when the unit saves nothing.
   private func key(of index: Int, saving needed: Double = .infinity) -> Double? {
     let unit = model.units.units[index]
-    let saved = model.cost.saving(of: unit, cost)
+    var saved = model.cost.saving(of: unit, cost)
+    // It is decided already that such units go.
+    if goals != nil { saved = max(saved, .leastNormalMagnitude.squareRoot()) }
     guard saved > 0 else { return nil }
     return criterion.loss(of: unit, in: model) / min(saved, needed)
   }
@@ -62,7 +73,9 @@ package struct UnitSelection: ChannelSelection {
   package mutating func removeNext(saving needed: Double) -> Bool {
     while let entry = popFirst() {
       let unit = model.units.units[entry.unit]
-      guard model.mayRemove(unit) else { continue }
+      guard model.mayRemove(unit), model.remains(without: unit, atLeast: goals ?? [:]) else {
+        continue
+      }
       if entry.time + model.units.units.count / 500 < model.removedUnits.count
         || model.cost.saving(of: unit, cost) > needed
       {

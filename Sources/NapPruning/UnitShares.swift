@@ -1,4 +1,4 @@
-import NapGraph
+package import NapGraph
 
 /// What layers have of every unit: the columns they read it with and the rows that compute it.
 struct UnitShares: Sendable {
@@ -54,7 +54,7 @@ struct UnitShares: Sendable {
 
 extension IndexAtoms.Place {
   /// Where the features are that an affine node reads.
-  static func input(of node: Node, _ op: any AffineOperator, _ shapes: [[Int]]) -> Self {
+  package static func input(of node: Node, _ op: any AffineOperator, _ shapes: [[Int]]) -> Self {
     let value = node.inputs[0]
     return Self(value: value, axis: op.featureAxis(ofRank: shapes[value.index].count))
   }

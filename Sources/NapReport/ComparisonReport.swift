@@ -1,4 +1,4 @@
-/// What networks of several sizes are worth, by criterion.
+/// What networks of several sizes are worth, by criterion and allocator.
 public struct ComparisonReport: Report, Sendable, Equatable {
   public struct Point: Codable, Sendable, Equatable {
     /// Shares of the original network, in `0...1`.
@@ -18,10 +18,16 @@ public struct ComparisonReport: Report, Sendable, Equatable {
 
   public struct Curve: Codable, Sendable, Equatable {
     public var criterion: String
+    /// `nil` where the criterion's ranking of all channels has decided widths.
+    public var allocator: String?
     public var points: [Point]
 
-    public init(criterion: String, points: [Point]) {
+    /// How the curve is called.
+    public var name: String { [criterion, allocator].compactMap { $0 }.joined(separator: ", ") }
+
+    public init(criterion: String, allocator: String? = nil, points: [Point]) {
       self.criterion = criterion
+      self.allocator = allocator
       self.points = points
     }
   }

@@ -116,6 +116,8 @@ public struct PruningReport: Report, Sendable, Equatable {
   /// removed weight at zero (weights).
   public var verified: Bool
   public var criterion: String
+  /// What has decided how wide layers are; `nil` where the criterion's ranking has.
+  public var allocator: String?
   public var granularity: String
   public var seed: UInt64
   /// What `accuracyBefore` and `accuracyAfter` are.
@@ -162,7 +164,7 @@ public struct PruningReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case latency, layers, curve, seconds, verified, outputs, criterion, granularity, seed, goal, measure
+    case latency, layers, curve, seconds, verified, outputs, criterion, allocator, granularity, seed, goal, measure
     case multiple = "round"
     case examples
     case goalValue = "goal_value"

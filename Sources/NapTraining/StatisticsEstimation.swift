@@ -14,16 +14,17 @@ package final class StatisticsEstimation {
   private var done = 0
   package let steps: Int
 
+  /// - Parameter augment: whether images are varied as in training; candidates are compared on clean ones.
   /// - Throws: `TrainingError` when network and data do not fit.
   package init(
     _ graph: Graph, parameters: Parameters, data: any Dataset, preset: Preset, images: Int,
-    batchSize: Int, scalar: Scalar, seed: Seed
+    batchSize: Int, scalar: Scalar, augment: Bool = true, seed: Seed
   ) throws {
     try graph.check(fits: data)
     plan = try Plan(
       graph, parameters: parameters, mode: .training, scalar: scalar, batch: batchSize)
     let loader = Loader(
-      dataset: data, preset: preset, batchSize: batchSize, shuffle: true, augment: true,
+      dataset: data, preset: preset, batchSize: batchSize, shuffle: true, augment: augment,
       dropLast: true,
       seed: seed.derived("statistics"))
     steps = min(loader.batchesPerEpoch, max(1, images / batchSize))

@@ -165,11 +165,16 @@ struct OutputsOptions: ParsableArguments {
 }
 
 extension Pruning {
-  /// - Throws: `ValidationError` when one of the names is no criterion.
-  static func check(_ names: [String]) throws {
-    for name in names where !criteria.contains(where: { $0.name == name }) {
+  /// - Throws: `ValidationError` when one of the names is no criterion, or no allocator.
+  static func check(_ names: [String], allocators chosen: [String] = []) throws {
+    try check("criterion", names, among: criteria.map(\.name))
+    try check("allocator", chosen, among: allocators.map(\.name))
+  }
+
+  private static func check(_ kind: String, _ names: [String], among known: [String]) throws {
+    for name in names where !known.contains(name) {
       // Only this is known for wrong usage while options are checked.
-      let answer = noSuch("criterion", name, of: criteria.map(\.name))
+      let answer = noSuch(kind, name, of: known)
       throw ValidationError("\(answer.problem); \(answer.recovery)")
     }
   }

@@ -27,7 +27,7 @@ extension ComparisonReport: PagedReport {
       xTitle: "share of the MACs", yTitle: "\(measure.rawValue), %",
       series: curves.enumerated().map { index, curve in
         Plot.Series(
-          name: curve.criterion,
+          name: curve.name,
           points: ([(1, accuracyBefore)] + curve.points.map { ($0.macs, $0.accuracy) })
             .sorted { $0.0 < $1.0 }, color: index)
       })
@@ -37,12 +37,12 @@ extension ComparisonReport: PagedReport {
   public func renderedAsSVG() -> String { plot.rendered() }
 
   public func page(_ facts: JobFacts) -> Page {
-    let best = curves.flatMap { curve in curve.points.map { (curve.criterion, $0) } }
+    let best = curves.flatMap { curve in curve.points.map { (curve.name, $0) } }
       .max { $0.1.accuracy < $1.1.accuracy }
     let rows = curves.flatMap { curve in
       curve.points.map { point in
         [
-          curve.criterion, String(format: "%.1f %%", 100 * point.macs),
+          curve.name, String(format: "%.1f %%", 100 * point.macs),
           String(format: "%.1f %%", 100 * point.parameters),
           String(format: "%.2f %%", point.accuracy), duration(point.seconds),
         ]

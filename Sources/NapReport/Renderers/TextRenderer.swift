@@ -204,7 +204,7 @@ extension ComparisonReport {
     var table = Table(["\(measure.rawValue) at MACs"] + sizes)
     for curve in curves where curve.points.count == count {
       table.rows.append(
-        [curve.criterion] + curve.points.map { String(format: "%.2f", $0.accuracy) })
+        [curve.name] + curve.points.map { String(format: "%.2f", $0.accuracy) })
     }
     return table.rendered() + String(format: "\n\nthe original: %.2f %%", accuracyBefore)
   }

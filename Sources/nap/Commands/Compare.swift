@@ -6,7 +6,8 @@ import NapTensor
 
 struct Compare: ComputingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Prunes a network under several criteria and shows what is left of its accuracy.",
+    abstract:
+      "Prunes a network under several criteria and allocators, and shows what is left of its accuracy.",
     discussion: """
       Without --time or --epochs every job is one shot, without any training: that compares the \
       criteria alone. Accuracies are those of the test split.
@@ -14,9 +15,13 @@ struct Compare: ComputingCommand {
       Examples:
         nap compare model.onnx --data DIR --preset cifar10 --criteria nap,taylor,l1 --macs 0.7,0.5
         nap compare model.onnx --data DIR --criteria nap,l1 --macs 0.5 --time 5m --plot curves.svg
+        nap compare model.onnx --data DIR --criteria nap,l1 --allocators ranking,uniform,itpruner
 
       Criteria:
       \(Pruning.criteria.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
+
+      Allocators, which decide how wide layers are:
+      \(Pruning.allocators.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
       """)
 
   @Argument(help: "The trained network, an ONNX file.", completion: .network)
@@ -30,6 +35,13 @@ struct Compare: ComputingCommand {
     help: ArgumentHelp("Criteria, separated by commas (default: all).", valueName: "names"),
     completion: .criteria)
   var criteria: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What decides how wide layers are, separated by commas: \(Pruning.allocators.map(\.name).joined(separator: ", ")).",
+      valueName: "names"),
+    completion: .list(Pruning.allocators.map(\.name)))
+  var allocators = Pruning.ranking
 
   @Option(
     help: ArgumentHelp(
@@ -63,6 +75,8 @@ struct Compare: ComputingCommand {
     criteria?.split(separator: ",").map(String.init) ?? Pruning.criteria.map(\.name)
   }
 
+  private var allocatorNames: [String] { allocators.split(separator: ",").map(String.init) }
+
   private var shares: [Double] {
     macs.split(separator: ",", omittingEmptySubsequences: false).map {
       Share(argument: String($0))?.value ?? -1
@@ -70,7 +84,7 @@ struct Compare: ComputingCommand {
   }
 
   func validate() throws {
-    try Pruning.check(names)
+    try Pruning.check(names, allocators: allocatorNames)
     guard shares.allSatisfy({ $0 > 0 && $0 < 1 }) else {
       throw ValidationError("--macs '\(macs)' is not a list of shares between 0 and 1")
     }
@@ -95,7 +109,9 @@ struct Compare: ComputingCommand {
       besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx",
       inputs: [model, pruning.source.path])
     let terminal = Terminal()
-    let report = try Comparison(pruning, criteria: names, macs: shares).run(
+    let report = try Comparison(
+      pruning, criteria: names, allocators: allocatorNames, macs: shares
+    ).run(
       network, in: run, progress: outputOptions.progress(terminal))
     terminal.clear()
     func finish() { run?.finish(report) }

@@ -22,6 +22,9 @@ struct Prune: ComputingCommand {
 
       Criteria:
       \(Pruning.criteria.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
+
+      Allocators, which decide how wide layers are:
+      \(Pruning.allocators.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
       """)
 
   @Argument(help: "The trained network, an ONNX file.", completion: .network)
@@ -106,6 +109,19 @@ struct Prune: ComputingCommand {
     help: "How channels are scored: \(Pruning.criteria.map(\.name).joined(separator: ", ")).",
     completion: .criteria)
   var criterion = "nap"
+
+  @Option(
+    help: ArgumentHelp(
+      "What decides how wide layers are: \(Pruning.allocators.map(\.name).joined(separator: ", ")).",
+      valueName: "name"),
+    completion: .list(Pruning.allocators.map(\.name)))
+  var allocator = Pruning.ranking
+
+  @Option(
+    help: ArgumentHelp(
+      "How much less layers count that resemble others, for --allocator itpruner (default: chosen by nap).",
+      valueName: "number"))
+  var beta: Double?
 
   @Option(
     parsing: .singleValue,
@@ -202,7 +218,13 @@ struct Prune: ComputingCommand {
         "--damping, --curvature-images, --max-factor, --rounds and --learning-rate must be positive"
       )
     }
-    try Pruning.check([criterion])
+    try Pruning.check([criterion], allocators: [allocator])
+    if let beta, !beta.isFinite || !allocator.hasPrefix("itpruner") {
+      throw ValidationError("--beta is a number for --allocator itpruner")
+    }
+    if allocator != Pruning.ranking, granularity != .channels {
+      throw ValidationError("--allocator is for channels")
+    }
   }
 
   func run() throws {
@@ -217,6 +239,8 @@ struct Prune: ComputingCommand {
     pruning.latencyTable = latencyTable
     pruning.seconds = time?.seconds
     pruning.criterion = criterion
+    pruning.allocator = allocator
+    pruning.beta = beta
     pruning.seed = seed
     pruning.precision = engineOptions.precision
     pruning.savesMemory = engineOptions.saveMemory

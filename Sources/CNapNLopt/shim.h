@@ -1,0 +1,4 @@
+#ifndef CNAPNLOPT_SHIM_H
+#define CNAPNLOPT_SHIM_H
+#include <nlopt.h>
+#endif

@@ -1,0 +1,11 @@
+/// The same share of every set: the base line of every other way.
+package struct Uniform: Allocator {
+  package static let name = "uniform"
+  package static let summary = "the same share of every layer (for reference)"
+
+  package init(variant: String, _ settings: AllocatorSettings) {}
+
+  package func widths(for problem: AllocationProblem) throws -> [Int] {
+    try problem.scaled(problem.space.full.map { _ in 1 })
+  }
+}

@@ -1,0 +1,149 @@
+import Foundation
+import NapGraph
+import NapKernels
+import NapOperators
+import NapPruning
+import NapTensor
+import NapTestSupport
+import Testing
+
+@testable import NapSearch
+
+/// Random features, and losses that are larger for smaller networks.
+private final class MadeUpEvidence: AllocationEvidence {
+  let space: WidthSpace
+  var similarity: Matrix?
+  init(_ space: WidthSpace) { self.space = space }
+
+  func grams() -> [Matrix] {
+    var generator = Seed(1).generator()
+    return space.full.map { _ in
+      var features = Matrix(rows: 12, columns: 5)
+      for i in features.elements.indices { features.elements[i] = Double(generator.uniform()) }
+      return features * features.transposed
+    }
+  }
+
+  func rankedWidths(downTo budget: Int) -> [Int] {
+    space.scaled(space.full.map { _ in 1 }, to: budget) ?? space.full
+  }
+
+  func score(_ widths: [Int]) -> CandidateScore {
+    let loss = zip(widths, space.full).enumerated().reduce(0) {
+      $0 + Double($1.offset + 1) * Double($1.element.1) / Double($1.element.0)
+    }
+    return CandidateScore(loss: loss, cost: space.cost(of: widths))
+  }
+
+  func loop<State: Codable>(
+    _ name: String, from start: State, _ turn: (inout State) throws -> Bool
+  ) rethrows -> State {
+    var state = start
+    while try turn(&state) {}
+    return state
+  }
+
+  func report(_ message: String, step: Int?, of steps: Int?) {}
+  func keep(similarity: Matrix) { self.similarity = similarity }
+}
+
+struct AllocatorTests {
+  private static var ways: [(any Allocator.Type, String)] {
+    allAllocators.flatMap { type in
+      type.variants.isEmpty ? [(type, "")] : type.variants.map { (type, $0.name) }
+    }
+  }
+
+  /// The budget is met after rounding, the same seed gives the same widths, and what cannot be is refused.
+  @Test(arguments: SmallNetwork.all.map(\.name)) func budgetsHold(_ name: String) throws {
+    let graph = try #require(SmallNetwork.all.first { $0.name == name }).network.graph
+    for (type, variant) in Self.ways {
+      var settings = AllocatorSettings()
+      settings.candidates = 60
+      let allocator = type.init(variant: variant, settings)
+      for rounding in [Rounding.single, .multiple(2)] {
+        let space = try WidthSpace(graph, cost: .macs, rounding: rounding)
+        let (whole, least) = (space.cost(of: space.full), space.cost(of: space.least))
+        for share in [0.9, 0.5] where Double(least) < share * Double(whole) {
+          let budget = Int(share * Double(whole))
+          func widths() throws -> [Int] {
+            try allocator.widths(
+              for: AllocationProblem(
+                space: space, budget: budget, seed: Seed(1), evidence: MadeUpEvidence(space)))
+          }
+          let first = try widths()
+          #expect(space.cost(of: first) <= budget, "\(type.name):\(variant)")
+          #expect(try widths() == first)
+        }
+        guard least > 1 else { continue }
+        #expect(throws: AllocationError.self) {
+          try allocator.widths(
+            for: AllocationProblem(
+              space: space, budget: least - 1, seed: Seed(1), evidence: MadeUpEvidence(space)))
+        }
+      }
+    }
+  }
+}
+
+struct NormalizedHSICTests {
+  private func features(_ seed: UInt64, _ columns: Int = 6) -> Matrix {
+    var generator = Seed(seed).generator()
+    var result = Matrix(rows: 20, columns: columns)
+    for i in result.elements.indices { result.elements[i] = Double(generator.uniform()) }
+    return result
+  }
+
+  private func similarity(_ a: Matrix, _ b: Matrix, _ kind: NormalizedHSIC) -> Double {
+    kind.matrix(of: [a * a.transposed, b * b.transposed])[0, 1]
+  }
+
+  /// Equal features give 1; so do rotated and scaled ones.
+  @Test(arguments: [NormalizedHSIC.biased, .unbiased])
+  func equalFeaturesGiveOne(_ kind: NormalizedHSIC) {
+    let x = features(1)
+    let (c, s) = (cos(0.7), sin(0.7))
+    var rotation = Matrix.identity(6)
+    (rotation[1, 1], rotation[1, 4], rotation[4, 1], rotation[4, 4]) = (c, -s, s, c)
+    var rotated = x * rotation
+    for i in rotated.elements.indices { rotated.elements[i] *= -3.5 }
+    #expect(abs(similarity(x, x, kind) - 1) < 1e-12)
+    #expect(abs(similarity(x, rotated, kind) - 1) < 1e-12)
+    // A constant in every feature changes nothing.
+    var moved = x
+    for i in moved.elements.indices { moved.elements[i] += 2 }
+    #expect(abs(similarity(x, moved, kind) - 1) < 1e-10)
+  }
+
+  /// Of independent features, one estimator grows with their number and the other stays about 0.
+  @Test func theUnbiasedEstimatorIsUnbiased() {
+    func mean(_ kind: NormalizedHSIC) -> Double {
+      var sum = 0.0
+      for seed in UInt64(10)..<50 {
+        sum += similarity(features(2 * seed, 60), features(2 * seed + 1, 60), kind)
+      }
+      return sum / 40
+    }
+    #expect(abs(mean(.unbiased)) < 0.02)
+    #expect(mean(.biased) > 0.5)
+  }
+
+  /// `tr(K H L H)` written out, of centered features.
+  @Test func theBiasedEstimatorIsTheCrossCovariance() {
+    let (x, y) = (features(3), features(4, 3))
+    func centered(_ m: Matrix) -> Matrix {
+      var result = m
+      for j in 0..<m.columns {
+        let mean = (0..<m.rows).reduce(0) { $0 + m[$1, j] } / Double(m.rows)
+        for i in 0..<m.rows { result[i, j] -= mean }
+      }
+      return result
+    }
+    let (a, b) = (centered(x), centered(y))
+    func squared(_ m: Matrix) -> Double { m.elements.reduce(0) { $0 + $1 * $1 } }
+    let expected =
+      squared(a.transposed * b)
+      / (squared(a.transposed * a) * squared(b.transposed * b)).squareRoot()
+    #expect(abs(similarity(x, y, .biased) - expected) < 1e-12)
+  }
+}
