@@ -326,6 +326,7 @@ public struct Pruning: Sendable {
       granularity: granularity.description, seed: seed)
     report.measure = Measure(isLabelled: (test ?? heldOut).isLabelled)
     report.allocator = allocator == nil ? nil : self.allocator
+    report.allocation = outcome.allocation
     report.goal = goalName
     report.goalValue = goalValue
     (report.examples, report.isTest) = ((test ?? heldOut).count, test != nil)
