@@ -47,6 +47,8 @@ final class NetworkEvidence: AllocationEvidence {
     return score
   }
 
+  func prepare(_ weights: WeightSource) throws { _ = try provider(weights) }
+
   private func provider(_ source: WeightSource) throws -> any WeightProvider {
     if let provider = providers[source] { return provider }
     let criterion = session.criterion.init()

@@ -29,6 +29,8 @@ private final class MadeUpEvidence: AllocationEvidence {
     space.scaled(space.full.map { _ in 1 }, to: budget) ?? space.full
   }
 
+  func prepare(_ weights: WeightSource) {}
+
   func score(_ widths: [Int], weights: WeightSource) -> CandidateScore {
     let loss = zip(widths, space.full).enumerated().reduce(0) {
       $0 + Double($1.offset + 1) * Double($1.element.1) / Double($1.element.0)

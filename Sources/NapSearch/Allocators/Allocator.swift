@@ -19,10 +19,6 @@ package protocol Allocator: Sendable {
   func widths(for problem: AllocationProblem) throws -> [Int]
 }
 
-extension Allocator {
-  package static var variants: [(name: String, summary: String)] { [] }
-}
-
 /// What users may say to allocators; each takes what concerns it.
 package struct AllocatorSettings: Sendable, Hashable, Codable {
   /// How much a layer that resembles the others counts less, see `ITPruner`; `nil` leaves it to nap.
@@ -93,6 +89,10 @@ package protocol AllocationEvidence {
 
   /// The widths that NAP's ranking of all units leaves.
   func rankedWidths(downTo budget: Int) throws -> [Int]
+
+  /// Trains what weights need that are not the network's own; without it, the first score does. Loops begin after it:
+  /// it is a piece of work that is kept by itself.
+  func prepare(_ weights: WeightSource) throws
 
   /// What a network of some widths is worth, its normalizations estimated anew; the same widths are evaluated once.
   func score(_ widths: [Int], weights: WeightSource) throws -> CandidateScore

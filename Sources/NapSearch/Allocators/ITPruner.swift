@@ -18,7 +18,7 @@ import NapKernels
 package struct ITPruner: Allocator {
   package static let name = "itpruner"
   package static let summary = "more of layers that resemble the others less (ITPruner)"
-  package static let variants = [
+  package static let variants: [(name: String, summary: String)] = [
     (name: "inverse", summary: "inverses of widths: one solution, beta found by itself"),
     (name: "linear", summary: "as published; --beta is of its authors' scale, 231 by default"),
   ]

@@ -14,7 +14,9 @@ import NapTensor
 package struct MetaPruning: Allocator {
   package static let name = "metapruning"
   package static let summary = "evolution of widths, each tried before it is trained (MetaPruning)"
-  package static let variants = WeightSource.allCases.map { ($0.rawValue, $0.summary) }
+  package static let variants: [(name: String, summary: String)] = WeightSource.allCases.map {
+    ($0.rawValue, $0.summary)
+  }
 
   private let source: WeightSource
   private let candidates: Int
@@ -26,6 +28,7 @@ package struct MetaPruning: Allocator {
 
   package func widths(for problem: AllocationProblem) throws -> [Int] {
     let seeds = try Self.seeds(for: problem)
+    try problem.evidence.prepare(source)
     let evolution = try problem.evidence.loop("searching widths", from: Evolution(queue: seeds)) {
       evolution in
       guard evolution.evaluated.count < candidates else { return false }
