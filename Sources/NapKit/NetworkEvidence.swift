@@ -47,6 +47,12 @@ final class NetworkEvidence: AllocationEvidence {
     return score
   }
 
+  /// What the criterion says that a network of some widths loses.
+  func predictedLoss(of widths: [Int]) throws -> Double {
+    guard let provider = try provider(.compensated) as? CompensatedWeights else { return 0 }
+    return provider.predictedLoss(of: widths)
+  }
+
   func prepare(_ weights: WeightSource) throws { _ = try provider(weights) }
 
   private func provider(_ source: WeightSource) throws -> any WeightProvider {

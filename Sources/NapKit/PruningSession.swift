@@ -18,7 +18,7 @@ struct PruningSession {
   let outputs: Outputs
   let preset: Preset
   /// All training images but the watched ones.
-  let trainable: any Dataset
+  var trainable: any Dataset
   /// Training images without the held-out ones.
   let training: any Dataset
   /// Held-out training images: what choices are validated on.
@@ -50,12 +50,12 @@ struct PruningSession {
   var progress: ProgressHandler
 
   /// The same, with progress that says which part of the work it is.
-  func part(_ number: Int, of count: Int) -> PruningSession {
+  func part(_ number: Int, of count: Int, _ kind: String = "round") -> PruningSession {
     var result = self
     let (progress, budget) = (progress, budget)
     result.progress = { event in
       var event = event
-      if count > 1 { event.part = "round \(number) of \(count)" }
+      if count > 1 { event.part = "\(kind) \(number) of \(count)" }
       event.jobSecondsLeft = budget?.jobLeft
       try progress(event)
     }

@@ -33,12 +33,15 @@ package struct UnitSelection: ChannelSelection {
   private let cost: Cost
   private let model: PruningModel
   private var heap: [Entry] = []
+  /// The sum of what the criterion said of the removed units, as it was computed last before they went.
+  package private(set) var loss = 0.0
   /// What may still go, where that is decided.
   private var surplus: Surplus?
 
   private struct Entry {
     var key: Double
     var unit: Int
+    var loss: Double
     /// Removals at the time the key was computed.
     var time: Int
   }
@@ -52,24 +55,24 @@ package struct UnitSelection: ChannelSelection {
     self.criterion = criterion
     self.cost = cost
     surplus = goals.map { Surplus($0, model.units) }
-    heap = model.units.units.indices.compactMap { index in
-      key(of: index).map { Entry(key: $0, unit: index, time: 0) }
-    }
-    heap.sort { ($0.key, $0.unit) < ($1.key, $1.unit) }
+    heap = model.units.units.indices.compactMap { entry(of: $0) }
+    heap.sort(by: Self.precedes)
   }
 
-  /// Score by saving; `nil` when the unit saves nothing.
-  private func key(of index: Int, saving needed: Double = .infinity) -> Double? {
+  /// With score by saving as the key; `nil` when the unit saves nothing.
+  private func entry(of index: Int, saving needed: Double = .infinity) -> Entry? {
     let unit = model.units.units[index]
     var saved = model.cost.saving(of: unit, cost)
     // It is decided already that such units go.
     if surplus != nil { saved = max(saved, .leastNormalMagnitude.squareRoot()) }
     guard saved > 0 else { return nil }
-    return criterion.loss(of: unit, in: model) / min(saved, needed)
+    let loss = criterion.loss(of: unit, in: model)
+    return Entry(
+      key: loss / min(saved, needed), unit: index, loss: loss, time: model.removedUnits.count)
   }
 
   package mutating func removeNext(saving needed: Double) -> Bool {
-    while let entry = popFirst() {
+    while var entry = popFirst() {
       let unit = model.units.units[entry.unit]
       guard model.mayRemove(unit), surplus?.mayGo(unit, in: model) ?? true else {
         continue
@@ -77,15 +80,16 @@ package struct UnitSelection: ChannelSelection {
       if entry.time + model.units.units.count / 500 < model.removedUnits.count
         || model.cost.saving(of: unit, cost) > needed
       {
-        guard let key = key(of: entry.unit, saving: needed) else { continue }
-        let fresh = Entry(key: key, unit: entry.unit, time: model.removedUnits.count)
-        if let next = heap.first, (next.key, next.unit) < (key, entry.unit) {
+        guard let fresh = self.entry(of: entry.unit, saving: needed) else { continue }
+        if let next = heap.first, Self.precedes(next, fresh) {
           insert(fresh)
           continue
         }
+        entry = fresh
       }
       model.remove(entry.unit, compensating: type(of: criterion).compensates)
       surplus?.remove(unit)
+      loss += entry.loss
       return true
     }
     return false

@@ -21,7 +21,7 @@ struct Nap: ParsableCommand {
       """,
     version: "nap \(Runtime.versionWithCommit)\n\(Runtime.libraries.joined(separator: ", "))",
     subcommands: [
-      Prune.self, Resume.self, ShowReport.self, Pick.self, Compare.self, Sensitivity.self,
+      Prune.self, Resume.self, ShowReport.self, Pick.self, Compare.self, Sensitivity.self, Proxies.self,
       Train.self, Eval.self, Run.self,
       Profile.self, Operators.self, Doctor.self,
     ])

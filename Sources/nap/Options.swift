@@ -48,6 +48,8 @@ struct Share: ExpressibleByArgument, CustomStringConvertible {
   let value: Double
   private let text: String
 
+  init(value: Double) { (self.value, text) = (value, String(value)) }
+
   init?(argument: String) {
     let text = argument.filter { !$0.isWhitespace }
     let isPercent = text.hasSuffix("%")

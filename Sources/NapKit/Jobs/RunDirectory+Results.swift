@@ -18,6 +18,7 @@ extension RunDirectory {
       case "train": page(TrainingReport.self)
       case "compare": page(ComparisonReport.self)
       case "sensitivity": page(SensitivityReport.self)
+      case "proxies": page(ProxyReport.self)
       default: page(PruningReport.self)
       }
     guard let found else {

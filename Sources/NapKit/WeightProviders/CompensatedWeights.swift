@@ -9,11 +9,16 @@ struct CompensatedWeights: WeightProvider {
   let criterion: any Criterion
   let space: WidthSpace
 
-  func network(_ widths: [Int]) throws -> Graph {
+  func network(_ widths: [Int]) throws -> Graph { try pruned(to: widths).model.results().cut }
+
+  /// The sum of what the criterion said of every unit when it went.
+  func predictedLoss(of widths: [Int]) -> Double { pruned(to: widths).loss }
+
+  private func pruned(to widths: [Int]) -> (model: PruningModel, loss: Double) {
     let copy = model.copy()
     var selection = UnitSelection(
       copy, criterion: criterion, cost: space.cost, keeping: space.goals(of: widths))
     while selection.removeNext() {}
-    return try copy.results().cut
+    return (copy, selection.loss)
   }
 }
