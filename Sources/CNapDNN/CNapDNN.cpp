@@ -344,8 +344,14 @@ nap_kernel *nap_inner_product_backward_data(
     auto hint = inner_product_hint(
         any_like(diff_src->desc, type), any_like(weights->desc, type), nullptr,
         any_like(diff_dst->desc, type));
-    return kernel<inner_product_backward_data>(describe_gradient<inner_product_backward_data>(
-        attributes(), hint, diff_src->desc, weights->desc, diff_dst->desc));
+    // Version 2.6.3 reads from address 0 with 2 threads or more, up to 32 inputs and from 1536 outputs on,
+    // whatever the batch (not with 1025 outputs, nor with 33 inputs). Dense weights are for another kernel.
+    auto shape = onednn::shape(weights->desc);
+    bool is_faulty = onednn::has_faulty_products && shape[1] < 64 && shape[0] > 1024;
+    auto description = describe_gradient<inner_product_backward_data>(
+        attributes(), hint, diff_src->desc,
+        is_faulty ? memory::desc(shape, type, memory::format_tag::ab) : weights->desc, diff_dst->desc);
+    return kernel<inner_product_backward_data>(description);
   });
 }
 

@@ -19,6 +19,8 @@ using pooling_backward = dnnl::pooling_backward;
 using softmax_forward = dnnl::softmax_forward;
 using softmax_backward = dnnl::softmax_backward;
 
+constexpr bool has_faulty_products = false;
+
 // The layout of a source, and of the destination that is like it.
 #define NAP_SOURCE_AND_DESTINATION(layout) layout, layout
 
@@ -59,6 +61,9 @@ using pooling_forward = dnnl::pooling_v2_forward;
 using pooling_backward = dnnl::pooling_v2_backward;
 using softmax_forward = dnnl::softmax_v2_forward;
 using softmax_backward = dnnl::softmax_v2_backward;
+
+// Of input gradients of few inputs and many outputs, by batched products.
+constexpr bool has_faulty_products = true;
 
 #define NAP_SOURCE_AND_DESTINATION(layout) layout
 
