@@ -330,6 +330,7 @@ public struct Pruning: Sendable {
     report.goalValue = goalValue
     (report.examples, report.isTest) = ((test ?? heldOut).count, test != nil)
     report.multiple = multiple
+    if !outcome.state.functions.isEmpty { report.functions = outcome.state.functions }
     report.outputs = try watch.reports(of: smaller)
     if granularity == .channels {
       report.latency = try latency(network, result, predictedBy: session.latencies)

@@ -55,6 +55,9 @@ struct Compare: ComputingCommand {
   @Option(help: "Epochs of fine-tuning in every job.")
   var epochs: Int?
 
+  @Option(help: ArgumentHelp("Rounds in which channels are removed.", visibility: .hidden))
+  var rounds: Int?
+
   @Option(
     help: ArgumentHelp("Where to write a plot (SVG).", valueName: "file"),
     completion: .file(extensions: ["svg"]))
@@ -92,6 +95,9 @@ struct Compare: ComputingCommand {
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
     }
+    guard (1..<1000).contains(rounds ?? 1) else {
+      throw ValidationError("--rounds must be positive")
+    }
   }
 
   func run() throws {
@@ -102,6 +108,7 @@ struct Compare: ComputingCommand {
     pruning.epochs = time == nil ? epochs ?? 0 : nil
     pruning.seconds = time?.seconds
     pruning.seed = seed
+    pruning.rounds = rounds
     pruning.outputs = try outputsOptions.choices()
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
