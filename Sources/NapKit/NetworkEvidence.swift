@@ -12,9 +12,11 @@ final class NetworkEvidence: AllocationEvidence {
   let session: PruningSession
   let graph: Graph
   let space: WidthSpace
-  /// The network as the job's criterion sees it, once it is asked for.
-  private var model: PruningModel?
+  /// Made when they are asked for: some are trained first.
+  private var providers: [WeightSource: any WeightProvider] = [:]
   private var scores: [[Int]: CandidateScore] = [:]
+  private(set) var similarity: Matrix?
+  private(set) var front: [ScoredWidths]?
 
   init(_ session: PruningSession, _ graph: Graph, _ space: WidthSpace) {
     (self.session, self.graph, self.space) = (session, graph, space)
@@ -34,9 +36,9 @@ final class NetworkEvidence: AllocationEvidence {
     }
   }
 
-  func score(_ widths: [Int]) throws -> CandidateScore {
+  func score(_ widths: [Int], weights: WeightSource) throws -> CandidateScore {
     if let known = scores[widths] { return known }
-    let candidate = try compensated(widths)
+    let candidate = try provider(weights).network(widths)
     let refreshed = try session.withFreshStatistics(
       candidate, images: Self.candidateImages, isCandidate: true)
     let score = CandidateScore(
@@ -45,16 +47,26 @@ final class NetworkEvidence: AllocationEvidence {
     return score
   }
 
-  /// The network with the units that the criterion keeps at some widths, the others made up for.
-  private func compensated(_ widths: [Int]) throws -> Graph {
-    let model = try model ?? session.model(of: graph, round: 0)
-    self.model = model
-    let copy = model.copy()
-    var selection = UnitSelection(
-      copy, criterion: session.criterion.init(), cost: space.cost,
-      keeping: space.goals(of: widths))
-    while selection.removeNext() {}
-    return try copy.results().cut
+  func prepare(_ weights: WeightSource) throws { _ = try provider(weights) }
+
+  private func provider(_ source: WeightSource) throws -> any WeightProvider {
+    if let provider = providers[source] { return provider }
+    let criterion = session.criterion.init()
+    let model = try session.model(of: graph, round: 0)
+    let provider: any WeightProvider
+    switch source {
+    case .compensated:
+      provider = CompensatedWeights(model: model, criterion: criterion, space: space)
+    case .shared:
+      provider = try SharedWeights(
+        graph, order: UnitOrder(model, criterion), full: space.full, least: space.least,
+        session: session)
+    case .pruningNet:
+      provider = try GeneratedWeights(
+        graph, order: UnitOrder(model, criterion), space: space, session: session)
+    }
+    providers[source] = provider
+    return provider
   }
 
   // MARK: Work
@@ -68,11 +80,12 @@ final class NetworkEvidence: AllocationEvidence {
     }
   }
 
-  func report(_ message: String, step: Int?, of steps: Int?) throws {
-    var event = WorkProgress(stage: "choosing widths", message: message)
-    if let step, let steps { (event.step, event.steps) = (step, steps) }
-    try session.progress(event)
+  func report(_ message: String?, step: Int, of steps: Int) throws {
+    try session.progress(
+      WorkProgress(stage: "choosing widths", step: step, steps: steps, message: message))
   }
 
-  func keep(similarity: Matrix) {}
+  func keep(similarity: Matrix) { self.similarity = similarity }
+
+  func keep(front: [ScoredWidths]) { self.front = front }
 }

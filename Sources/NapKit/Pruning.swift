@@ -81,6 +81,8 @@ public struct Pruning: Sendable {
   /// How much less a layer counts that resembles the others, for the allocator `itpruner`: of shares in all
   /// similarities as published (`linear`), else of their standard deviations; `nil` leaves it to nap.
   public var beta: Double?
+  /// How many networks the allocator `metapruning` tries.
+  public var candidates = AllocatorSettings().candidates
   public var seed: UInt64 = 0
   public var precision = Precision.auto
   /// Whether training computes some results again rather than keep them: less memory, more time.
@@ -149,6 +151,7 @@ public struct Pruning: Sendable {
     else { throw UsageError(noSuch: "allocator", allocator, of: Self.allocators.map { $0.name }) }
     var settings = AllocatorSettings()
     settings.beta = beta
+    settings.candidates = candidates
     return type.init(
       variant: parts.count > 1 ? String(parts[1]) : type.variants.first?.name ?? "", settings)
   }
@@ -326,6 +329,7 @@ public struct Pruning: Sendable {
       granularity: granularity.description, seed: seed)
     report.measure = Measure(isLabelled: (test ?? heldOut).isLabelled)
     report.allocator = allocator == nil ? nil : self.allocator
+    report.allocation = outcome.allocation
     report.goal = goalName
     report.goalValue = goalValue
     (report.examples, report.isTest) = ((test ?? heldOut).count, test != nil)

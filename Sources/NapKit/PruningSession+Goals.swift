@@ -13,6 +13,8 @@ import NapTraining
 struct PruningOutcome {
   var state: PruningSession.State
   var curve: [PruningReport.Point] = []
+  /// Where an allocator has decided on widths.
+  var allocation: AllocationReport?
 }
 
 /// What single weights are thinned to.
@@ -43,7 +45,7 @@ extension PruningSession {
         recovery: least == 1 ? nil : "ask for less, or give a smaller --round")
     }
     let widths = try widths(of: original, cost, downTo: target)
-    var outcome = PruningOutcome(state: State(graph: original))
+    var outcome = PruningOutcome(state: State(graph: original), allocation: widths?.report)
     var (round, level, left) = (0, 1.0, try rounds(Self.channelRounds))
     while left > 0 {
       round += 1

@@ -224,9 +224,9 @@ extension PruningSession {
 extension PruningSession {
   /// Cuts channels until a cost is at most `target`, or none may go, and checks the cut.
   ///
-  /// - Parameter widths: how many indices stay on axes, where that is decided; the cost is then what they cost.
+  /// - Parameter widths: how much stays, where that is decided; the cost is then what that costs.
   func cut(
-    _ state: State, cost: Cost, downTo target: Int, keeping widths: [IndexAtoms.Place: Int]? = nil,
+    _ state: State, cost: Cost, downTo target: Int, keeping widths: WidthGoals? = nil,
     round: Int
   ) throws -> State {
     try journal.step("cutting") {
@@ -242,7 +242,7 @@ extension PruningSession {
 
   /// A network without the channels that cost least, and the whole one with them set to zero.
   private func removal(
-    from graph: Graph, cost: Cost, downTo target: Int, keeping widths: [IndexAtoms.Place: Int]?,
+    from graph: Graph, cost: Cost, downTo target: Int, keeping widths: WidthGoals?,
     round: Int
   ) throws -> (masked: Graph, cut: Graph, functions: [FunctionReport]) {
     let model = try model(of: graph, round: round)

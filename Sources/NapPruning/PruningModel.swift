@@ -218,10 +218,9 @@ extension PruningModel {
 
   /// Whether as many indices as are wanted stay on axes when a unit goes.
   func remains(without unit: PruningUnit, atLeast goals: [IndexAtoms.Place: Int]) -> Bool {
-    goals.isEmpty
-      || unit.places.allSatisfy { place, indices in
-        (remaining[place] ?? 0) - indices.count >= goals[place] ?? 0
-      }
+    unit.places.allSatisfy { place, indices in
+      (remaining[place] ?? 0) - indices.count >= goals[place] ?? 0
+    }
   }
 
   package func remove(_ index: Int, compensating: Bool) {

@@ -1,5 +1,3 @@
-package import NapGraph
-
 /// Removes units of a network, one choice at a time.
 package protocol ChannelSelection {
   /// Removes what costs the least for what it saves; `false` when nothing may be removed any more.
@@ -35,8 +33,8 @@ package struct UnitSelection: ChannelSelection {
   private let cost: Cost
   private let model: PruningModel
   private var heap: [Entry] = []
-  /// How many indices stay on axes, where that is decided.
-  private let goals: [IndexAtoms.Place: Int]?
+  /// What may still go, where that is decided.
+  private var surplus: Surplus?
 
   private struct Entry {
     var key: Double
@@ -45,15 +43,15 @@ package struct UnitSelection: ChannelSelection {
     var time: Int
   }
 
-  /// - Parameter goals: how many indices stay on axes at least, if that is decided; then the rest goes.
+  /// - Parameter goals: how much stays, if that is decided; then all else goes.
   package init(
     _ model: PruningModel, criterion: any Criterion, cost: Cost,
-    keeping goals: [IndexAtoms.Place: Int]? = nil
+    keeping goals: WidthGoals? = nil
   ) {
     self.model = model
     self.criterion = criterion
     self.cost = cost
-    self.goals = goals
+    surplus = goals.map { Surplus($0, model.units) }
     heap = model.units.units.indices.compactMap { index in
       key(of: index).map { Entry(key: $0, unit: index, time: 0) }
     }
@@ -65,7 +63,7 @@ package struct UnitSelection: ChannelSelection {
     let unit = model.units.units[index]
     var saved = model.cost.saving(of: unit, cost)
     // It is decided already that such units go.
-    if goals != nil { saved = max(saved, .leastNormalMagnitude.squareRoot()) }
+    if surplus != nil { saved = max(saved, .leastNormalMagnitude.squareRoot()) }
     guard saved > 0 else { return nil }
     return criterion.loss(of: unit, in: model) / min(saved, needed)
   }
@@ -73,7 +71,7 @@ package struct UnitSelection: ChannelSelection {
   package mutating func removeNext(saving needed: Double) -> Bool {
     while let entry = popFirst() {
       let unit = model.units.units[entry.unit]
-      guard model.mayRemove(unit), model.remains(without: unit, atLeast: goals ?? [:]) else {
+      guard model.mayRemove(unit), surplus?.mayGo(unit, in: model) ?? true else {
         continue
       }
       if entry.time + model.units.units.count / 500 < model.removedUnits.count
@@ -87,6 +85,7 @@ package struct UnitSelection: ChannelSelection {
         }
       }
       model.remove(entry.unit, compensating: type(of: criterion).compensates)
+      surplus?.remove(unit)
       return true
     }
     return false

@@ -60,7 +60,7 @@ extension IndexAtoms.Place {
   }
 
   /// Where the features are that it computes.
-  static func output(of node: Node, _ op: any AffineOperator, _ shapes: [[Int]]) -> Self {
+  package static func output(of node: Node, _ op: any AffineOperator, _ shapes: [[Int]]) -> Self {
     let value = node.outputs[0]
     return Self(value: value, axis: op.featureAxis(ofRank: shapes[value.index].count))
   }

@@ -118,6 +118,7 @@ public struct PruningReport: Report, Sendable, Equatable {
   public var criterion: String
   /// What has decided how wide layers are; `nil` where the criterion's ranking has.
   public var allocator: String?
+  public var allocation: AllocationReport?
   public var granularity: String
   public var seed: UInt64
   /// What `accuracyBefore` and `accuracyAfter` are.
@@ -166,7 +167,7 @@ public struct PruningReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case latency, layers, curve, functions, seconds, verified, outputs, criterion, allocator, granularity, seed, goal, measure
+    case latency, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure
     case multiple = "round"
     case examples
     case goalValue = "goal_value"

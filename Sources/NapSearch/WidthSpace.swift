@@ -34,16 +34,17 @@ package struct WidthSpace: Sendable {
     }
   }
 
-  /// How many indices some widths leave on every axis that sets lie on: what stays the same when a cut makes
-  /// other sets of what is left.
-  package func goals(of widths: [Int]) -> [IndexAtoms.Place: Int] {
-    var result = counts
-    for (units, width) in zip(sets, widths) where width < units.count {
+  /// What some widths leave of every set, and of every axis that sets lie on.
+  package func goals(of widths: [Int]) -> WidthGoals {
+    var goals = WidthGoals(units: [:], indices: counts)
+    for (units, width) in zip(sets, widths) {
+      guard let first = units.first else { continue }
+      goals.units[Set(first.places.keys)] = width
       for (place, indices) in PruningUnit.joined(units[width...]).places {
-        result[place, default: 0] -= indices.count
+        goals.indices[place, default: 0] -= indices.count
       }
     }
-    return result
+    return goals
   }
 
   /// Where a set's units lie: their indices by axis of a value.
@@ -133,5 +134,5 @@ package struct WidthSpace: Sendable {
     return fitted(ideal(low), to: budget)
   }
 
-  private static let bisections = 24
+  private static let bisections = 16
 }

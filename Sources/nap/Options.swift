@@ -164,6 +164,30 @@ struct OutputsOptions: ParsableArguments {
   }
 }
 
+/// What decides how wide layers are.
+struct AllocationOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "How much less layers count that resemble others, for the allocator itpruner (default: chosen by nap).",
+      valueName: "number"))
+  var beta: Double?
+
+  @Option(help: "How many networks the allocator metapruning tries.")
+  var candidates = 1000
+
+  func validate() throws {
+    if let beta, !beta.isFinite { throw ValidationError("--beta \(beta) is not a number") }
+    guard (1...1_000_000).contains(candidates) else {
+      throw ValidationError("--candidates \(candidates) is out of range")
+    }
+  }
+
+  func apply(to pruning: inout Pruning) {
+    pruning.beta = beta
+    pruning.candidates = candidates
+  }
+}
+
 extension Pruning {
   /// - Throws: `ValidationError` when one of the names is no criterion, or no allocator.
   static func check(_ names: [String], allocators chosen: [String] = []) throws {

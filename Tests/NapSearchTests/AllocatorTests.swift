@@ -13,6 +13,7 @@ import Testing
 private final class MadeUpEvidence: AllocationEvidence {
   let space: WidthSpace
   var similarity: Matrix?
+  var front: [ScoredWidths] = []
   init(_ space: WidthSpace) { self.space = space }
 
   func grams() -> [Matrix] {
@@ -28,7 +29,9 @@ private final class MadeUpEvidence: AllocationEvidence {
     space.scaled(space.full.map { _ in 1 }, to: budget) ?? space.full
   }
 
-  func score(_ widths: [Int]) -> CandidateScore {
+  func prepare(_ weights: WeightSource) {}
+
+  func score(_ widths: [Int], weights: WeightSource) -> CandidateScore {
     let loss = zip(widths, space.full).enumerated().reduce(0) {
       $0 + Double($1.offset + 1) * Double($1.element.1) / Double($1.element.0)
     }
@@ -43,8 +46,9 @@ private final class MadeUpEvidence: AllocationEvidence {
     return state
   }
 
-  func report(_ message: String, step: Int?, of steps: Int?) {}
+  func report(_ message: String?, step: Int, of steps: Int) {}
   func keep(similarity: Matrix) { self.similarity = similarity }
+  func keep(front: [ScoredWidths]) { self.front = front }
 }
 
 struct AllocatorTests {
@@ -59,7 +63,7 @@ struct AllocatorTests {
     let graph = try #require(SmallNetwork.all.first { $0.name == name }).network.graph
     for (type, variant) in Self.ways {
       var settings = AllocatorSettings()
-      settings.candidates = 60
+      settings.candidates = 55
       let allocator = type.init(variant: variant, settings)
       for rounding in [Rounding.single, .multiple(2)] {
         let space = try WidthSpace(graph, cost: .macs, rounding: rounding)

@@ -30,9 +30,9 @@ struct WidthSpaceTests {
         while selection.removeNext() {}
         let cut = try model.results().cut
         let reached = try WidthSpace(cut, cost: cost, rounding: .single)
-        let goals = space.goals(of: widths)
-        #expect(
-          reached.goals(of: reached.full).allSatisfy { goals[$0.key] ?? $0.value == $0.value })
+        let (goals, left) = (space.goals(of: widths), reached.goals(of: reached.full))
+        #expect(left.indices.allSatisfy { goals.indices[$0.key] ?? $0.value == $0.value })
+        #expect(left.units.allSatisfy { goals.units[$0.key] ?? $0.value == $0.value })
         #expect(try CostModel(cut).value(cost) == space.cost(of: widths))
       }
     }

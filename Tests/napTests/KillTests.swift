@@ -24,6 +24,10 @@ import Testing
     return [
       Job(arguments: ["train", "resnet8", "-o", "out.onnx", "--epochs", "3"] + data),
       Job(arguments: prune("--macs", "0.5", "--epochs", "3")),
+      Job(
+        arguments: prune(
+          "--macs", "0.5", "--epochs", "1", "--allocator", "metapruning:shared", "--candidates",
+          "60")),
       Job(arguments: prune("--max-drop", "5", "--epochs", "4")),
       Job(arguments: prune("--granularity", "weights", "--sparsity", "0.7", "--epochs", "3")),
       Job(

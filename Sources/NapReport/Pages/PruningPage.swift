@@ -72,6 +72,7 @@ extension PruningReport: PagedReport {
             granularity == "channels"
               ? "Bars are multiply-accumulates that are left, layer by layer as they are computed; numbers are outputs x inputs."
               : "Bars are weights that are not zero.")))
+    if let allocation { sections.append(allocation.section) }
     if !outputs.isEmpty {
       sections.append(
         Page.Section(

@@ -19,10 +19,6 @@ package protocol Allocator: Sendable {
   func widths(for problem: AllocationProblem) throws -> [Int]
 }
 
-extension Allocator {
-  package static var variants: [(name: String, summary: String)] { [] }
-}
-
 /// What users may say to allocators; each takes what concerns it.
 package struct AllocatorSettings: Sendable, Hashable, Codable {
   /// How much a layer that resembles the others counts less, see `ITPruner`; `nil` leaves it to nap.
@@ -80,6 +76,12 @@ package struct CandidateScore: Sendable, Hashable, Codable {
   package init(loss: Double, cost: Int) { (self.loss, self.cost) = (loss, cost) }
 }
 
+/// Widths that have been tried.
+package struct ScoredWidths: Sendable, Hashable, Codable {
+  package var widths: [Int]
+  package var score: CandidateScore
+}
+
 /// What allocators find out about a network, on training images.
 package protocol AllocationEvidence {
   /// `X Xᵀ` of what every set's channels say of some images, one row of `X` an image; by set.
@@ -88,9 +90,12 @@ package protocol AllocationEvidence {
   /// The widths that NAP's ranking of all units leaves.
   func rankedWidths(downTo budget: Int) throws -> [Int]
 
-  /// What a network is worth with weights from a provider, normalizations estimated anew; the same widths are
-  /// evaluated once.
-  func score(_ widths: [Int]) throws -> CandidateScore
+  /// Trains what weights need that are not the network's own; without it, the first score does. Loops begin after it:
+  /// it is a piece of work that is kept by itself.
+  func prepare(_ weights: WeightSource) throws
+
+  /// What a network of some widths is worth, its normalizations estimated anew; the same widths are evaluated once.
+  func score(_ widths: [Int], weights: WeightSource) throws -> CandidateScore
 
   /// Does a turn of some work after the other until one says that it was the last, so that what has been reached
   /// is not lost when the job is stopped.
@@ -98,11 +103,14 @@ package protocol AllocationEvidence {
     _ name: String, from start: State, _ turn: (inout State) throws -> Bool
   ) throws -> State
 
-  /// Tells of what has been found.
-  func report(_ message: String, step: Int?, of steps: Int?) throws
+  /// Tells how far the work is, and of what has been found.
+  func report(_ message: String?, step: Int, of steps: Int) throws
 
-  /// Keeps a picture of how alike sets are for the report.
+  /// Keeps how alike sets are for the report.
   func keep(similarity: Matrix)
+
+  /// Keeps the networks that no other one beats in cost and loss.
+  func keep(front: [ScoredWidths])
 }
 
 /// Every allocator: a new one is a file of its own and a line here.
@@ -110,4 +118,5 @@ package let allAllocators: [any Allocator.Type] = [
   NAPWidths.self,
   Uniform.self,
   ITPruner.self,
+  MetaPruning.self,
 ]

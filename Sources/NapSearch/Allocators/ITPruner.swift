@@ -18,7 +18,7 @@ import NapKernels
 package struct ITPruner: Allocator {
   package static let name = "itpruner"
   package static let summary = "more of layers that resemble the others less (ITPruner)"
-  package static let variants = [
+  package static let variants: [(name: String, summary: String)] = [
     (name: "inverse", summary: "inverses of widths: one solution, beta found by itself"),
     (name: "linear", summary: "as published; --beta is of its authors' scale, 231 by default"),
   ]
@@ -56,7 +56,7 @@ package struct ITPruner: Allocator {
     var best: (widths: [Int], loss: Double)?
     for (index, beta) in Self.betas.enumerated() {
       let candidate = try widths(beta)
-      let loss = try problem.evidence.score(candidate).loss
+      let loss = try problem.evidence.score(candidate, weights: .compensated).loss
       try problem.evidence.report(
         String(format: "beta %g: held-out loss %.4g", beta, loss), step: index + 1,
         of: Self.betas.count)
@@ -67,8 +67,9 @@ package struct ITPruner: Allocator {
 
   /// Of VGG-16 in the publication.
   private static let publishedBeta = 231.0
-  /// In standard deviations; 0 is near to the same share for all.
-  private static let betas = [0, 0.25, 0.5, 1, 1.5]
+  /// In standard deviations, of either sign: what all layers resemble may be what all of them need, as the stream of
+  /// a residual network is. 0 is the same share for all.
+  private static let betas = [-1.5, -1, -0.5, -0.25, 0, 0.25, 0.5, 1]
 
   /// The share of every set in all similarities.
   static func redundancy(_ similarity: Matrix) -> [Double] {

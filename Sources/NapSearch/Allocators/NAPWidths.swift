@@ -4,6 +4,7 @@
 package struct NAPWidths: Allocator {
   package static let name = "nap"
   package static let summary = "as wide as the criterion nap leaves layers, whatever the criterion"
+  package static let variants: [(name: String, summary: String)] = []
 
   package init(variant: String, _ settings: AllocatorSettings) {}
 

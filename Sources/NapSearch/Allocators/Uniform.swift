@@ -2,6 +2,7 @@
 package struct Uniform: Allocator {
   package static let name = "uniform"
   package static let summary = "the same share of every layer (for reference)"
+  package static let variants: [(name: String, summary: String)] = []
 
   package init(variant: String, _ settings: AllocatorSettings) {}
 

@@ -43,6 +43,14 @@ struct Compare: ComputingCommand {
     completion: .list(Pruning.allocators.map(\.name)))
   var allocators = Pruning.ranking
 
+  @OptionGroup var allocationOptions: AllocationOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep multiples of this many channels, such as 1: what costs the least for its size (default: by how many there are).",
+      valueName: "channels"))
+  var round: Int?
+
   @Option(
     help: ArgumentHelp(
       "Shares of the multiply-accumulates to keep, separated by commas.", valueName: "shares"))
@@ -91,6 +99,9 @@ struct Compare: ComputingCommand {
     guard shares.allSatisfy({ $0 > 0 && $0 < 1 }) else {
       throw ValidationError("--macs '\(macs)' is not a list of shares between 0 and 1")
     }
+    if let round, !(1...1024).contains(round) {
+      throw ValidationError("--round \(round) does not lie between 1 and 1024")
+    }
     if epochs != nil, time != nil { throw ValidationError("give either --epochs or --time") }
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
@@ -109,6 +120,8 @@ struct Compare: ComputingCommand {
     pruning.seconds = time?.seconds
     pruning.seed = seed
     pruning.rounds = rounds
+    pruning.multiple = round
+    allocationOptions.apply(to: &pruning)
     pruning.outputs = try outputsOptions.choices()
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)

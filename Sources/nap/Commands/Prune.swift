@@ -117,11 +117,7 @@ struct Prune: ComputingCommand {
     completion: .list(Pruning.allocators.map(\.name)))
   var allocator = Pruning.ranking
 
-  @Option(
-    help: ArgumentHelp(
-      "How much less layers count that resemble others, for --allocator itpruner (default: chosen by nap).",
-      valueName: "number"))
-  var beta: Double?
+  @OptionGroup var allocationOptions: AllocationOptions
 
   @Option(
     parsing: .singleValue,
@@ -219,9 +215,6 @@ struct Prune: ComputingCommand {
       )
     }
     try Pruning.check([criterion], allocators: [allocator])
-    if let beta, !beta.isFinite || !allocator.hasPrefix("itpruner") {
-      throw ValidationError("--beta is a number for --allocator itpruner")
-    }
     if allocator != Pruning.ranking, granularity != .channels {
       throw ValidationError("--allocator is for channels")
     }
@@ -240,7 +233,7 @@ struct Prune: ComputingCommand {
     pruning.seconds = time?.seconds
     pruning.criterion = criterion
     pruning.allocator = allocator
-    pruning.beta = beta
+    allocationOptions.apply(to: &pruning)
     pruning.seed = seed
     pruning.precision = engineOptions.precision
     pruning.savesMemory = engineOptions.saveMemory
