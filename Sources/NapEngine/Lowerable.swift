@@ -62,6 +62,8 @@ package enum PlanMode: Sendable, Hashable {
   case training
   /// Forward with running statistics, and gradients of pre-activations but of no parameter.
   case curvature
+  /// Forward with running statistics, and gradients of chosen values but of no parameter.
+  case gradients
 }
 
 /// A node on its way into a plan: after fusion, so that `outputs` may be those of a later node.

@@ -37,8 +37,12 @@ package enum PlainLowering {
           zip(given, outputShapes).map { buffer, shape in
             buffer.map { tensor(memory.floats($0), shape) } ?? Tensor(shape: shape, repeating: 0)
           })
-        for (result, buffer) in zip(pulled, results) {
-          if let buffer, let result { write(result, to: memory.floats(buffer)) }
+        for (index, buffer) in results.enumerated() {
+          guard let buffer else { continue }
+          // What has no derivative, such as positions, has zeros.
+          write(
+            pulled[index] ?? Tensor(shape: inputShapes[index], repeating: 0),
+            to: memory.floats(buffer))
         }
       }
       for (value, buffer) in zip(node.inputs, results) {

@@ -32,6 +32,9 @@ package final class Plan {
   package let outputShapes: [[Int]]
   /// Where the caller writes the gradients of the outputs before `backward`.
   package let outputGradients: [UnsafeMutablePointer<Float>]
+  /// Dense gradients of the values that were asked for, written by `backward`; zeros where no output
+  /// depends on a value.
+  package let valueGradients: [ValueID: UnsafePointer<Float>]
   /// Bytes of activations, gradients and scratch memory.
   package let arenaBytes: Int
   /// Called by `backward` of a `.curvature` plan for every affine node with a constant weight.
@@ -68,13 +71,21 @@ package final class Plan {
   ///   - checksNumbers: whether every value is looked at, without any fusion: a kernel that applies a
   ///     function on its way out may hide NaN.
   ///   - tapsAreDense: whether inputs are handed to taps dense always.
-  /// - Throws: `GraphError` when shapes do not fit, `PlanError` when a node cannot be compiled,
-  ///   `MemoryError` when it would take more memory than there is; none is taken then.
+  ///   - wanted: values that `.gradients` plans give the gradients of: inputs of the network, or values
+  ///     on the way.
+  /// - Throws: `GraphError` when shapes do not fit, `PlanError` when a node cannot be compiled or a
+  ///   wanted value is not computed, `MemoryError` when it would take more memory than there is; none
+  ///   is taken then.
   package init(
     _ graph: Graph, parameters: Parameters? = nil, mode: PlanMode = .inference,
     scalar: Scalar = .float32, batch: Int, inputShapes: [[Int]]? = nil, savesMemory: Bool = false,
-    checksNumbers: Bool = false, tapsAreDense: Bool = false
+    checksNumbers: Bool = false, tapsAreDense: Bool = false, gradientsOf wanted: [ValueID] = []
   ) throws {
+    precondition(wanted.isEmpty || mode == .gradients)
+    let known = Set(graph.inputs.map(\.value) + graph.nodes.flatMap(\.outputs))
+    guard wanted.allSatisfy(known.contains) else {
+      throw PlanError("gradients are wanted of a value that the network does not compute")
+    }
     let shapes = try graph.shapes(inputs: inputShapes ?? graph.inputShapes(batch: batch))
     if let shape = shapes.first(where: { $0.count > Layout.mostAxes }) {
       throw PlanError(
@@ -93,8 +104,9 @@ package final class Plan {
     let nodes = Self.fusedNodes(
       graph, checksNumbers ? [] : allFusions,
       FusionContext(
-        kept: Set(graph.outputs.map(\.value)), mode: mode, shapes: shapes,
+        kept: Set(graph.outputs.map(\.value) + wanted), mode: mode, shapes: shapes,
         isConstant: parameters.contains))
+    wanted.forEach(builder.setNeedsGradient)
     Self.markDifferentiable(nodes, builder)
     if savesMemory, mode == .training {
       builder.preparesInPlace = true
@@ -147,7 +159,9 @@ package final class Plan {
         builder.node = index
         try emit()
       }
+      builder.node = nil
     }
+    let wantedBuffers = try wanted.map { try Self.emitGradient($0, builder) }
 
     let assigned = try Self.assign(builder, batch: batch)
     memory = assigned.memory
@@ -174,6 +188,8 @@ package final class Plan {
     outputShapes = graph.outputs.map { shapes[$0.value.index] }
     outputGradients = gradientBuffers.map { memory.floats($0) }
     parameterGradients = builder.parameterGradients.mapValues { memory.floats($0) }
+    valueGradients = Dictionary(
+      zip(wanted, wantedBuffers.map { UnsafePointer(memory.floats($0)) }), uniquingKeysWith: { $1 })
     prepare()
   }
 
@@ -261,15 +277,17 @@ extension Plan {
     }
   }
 
-  /// Gradients must reach every value that depends on a trained parameter (training) or on the
-  /// output of an affine node (curvature).
+  /// Gradients must reach every value that depends on a trained parameter (training), on the
+  /// output of an affine node (curvature) or on a value whose gradient is wanted.
   private static func markDifferentiable(_ nodes: [PlanNode], _ builder: PlanBuilder) {
     guard builder.mode != .inference else { return }
     for node in nodes {
       let begins =
-        builder.mode == .training
-        ? node.inputs.contains(where: builder.trains)
-        : builder.hasFactors(node)
+        switch builder.mode {
+        case .training: node.inputs.contains(where: builder.trains)
+        case .curvature: builder.hasFactors(node)
+        case .inference, .gradients: false
+        }
       if begins || node.inputs.contains(where: builder.needsGradient) {
         node.outputs.forEach(builder.setNeedsGradient)
       }
@@ -314,6 +332,18 @@ extension Plan {
           node: index, input: memory.floats(x), outputGradient: memory.floats(g),
           output: memory.floats(z)))
     }
+  }
+
+  /// Where the gradient of a value is to be read after every run.
+  private static func emitGradient(_ value: ValueID, _ builder: PlanBuilder) throws -> BufferID {
+    let target = builder.makeFixedBuffer(Layout(dense: builder.shape(value)))
+    guard let gradient = try builder.gradient(value) else { return target }
+    let source = try builder.dense(gradient)
+    let bytes = builder.layout(target).bytes
+    builder.run("gradient", touching: [source, target]) { memory in
+      memory[target].copyMemory(from: memory[source], byteCount: bytes)
+    }
+    return target
   }
 
   /// Takes the memory of all buffers, if there is that much.
@@ -382,6 +412,7 @@ extension PlanMode {
     case .inference: "running"
     case .training: "training"
     case .curvature: "collecting the curvature of"
+    case .gradients: "differentiating"
     }
   }
 }

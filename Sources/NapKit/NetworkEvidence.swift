@@ -36,6 +36,17 @@ final class NetworkEvidence: AllocationEvidence {
     }
   }
 
+  func clusterSizes() throws -> [[Int]] {
+    try session.journal.step("clusters") {
+      let own = session.criterion as? any FunctionalCriterion.Type
+      let model = try session.model(of: graph, for: own ?? Functionality.self, round: 0)
+      return model.units.sets.map { set in
+        Dictionary(grouping: set.compactMap { model.functions?.cluster(of: $0) }) { $0 }
+          .sorted { $0.key < $1.key }.map(\.value.count)
+      }
+    }
+  }
+
   func score(_ widths: [Int], weights: WeightSource) throws -> CandidateScore {
     if let known = scores[widths] { return known }
     let candidate = try provider(weights).network(widths)

@@ -209,6 +209,7 @@ public struct Pruning: Sendable {
     (report.examples, report.isTest) = (job.measure.data.count, job.measure.isTest)
     report.multiple = multiple
     report.outputs = try session.watch?.reports(of: smaller) ?? []
+    if !outcome.state.functions.isEmpty { report.functions = outcome.state.functions }
     if granularity == .channels {
       report.latency = try latency(network, result, predictedBy: session.latencies)
     }

@@ -6,6 +6,7 @@ import NapGraph
 import NapKernels
 import NapOutputs
 import NapPruning
+import NapReport
 import NapSearch
 import NapTensor
 import NapTraining
@@ -74,6 +75,8 @@ struct PruningSession {
     var masks: [ValueID: Mask] = [:]
     /// Whether every step so far did what it was meant to do.
     var isVerified = true
+    /// Who took over from whom, where channels were compared by what they respond to.
+    var functions: [FunctionReport] = []
   }
 
   /// Images the normalizations' statistics are estimated from.
@@ -105,6 +108,9 @@ extension PruningSession {
     }
     if evidence.contains(.removals), settings.granularity == .channels {
       try calibrate(model, round: round)
+    }
+    for case .functions(let similarity) in evidence {
+      try compareFunctions(in: model, by: similarity, round: round)
     }
     return model
   }
@@ -193,7 +199,7 @@ extension PruningSession {
   /// Hands over batches of training images and what these count.
   ///
   /// - Parameter drawing: whether images that the original is unsure of are drawn more often.
-  private func collect(
+  func collect(
     _ count: Int? = nil, batch: Int, seed: Seed, drawing: Bool = true, stage: String,
     _ body: (Batch, [Double]) -> Void
   ) throws {
@@ -225,12 +231,12 @@ extension PruningSession {
   ) throws -> State {
     try journal.step("cutting") {
       // The model is gone before the cut is checked: it takes gigabytes of large networks.
-      let (masked, cut) = try removal(
+      let (masked, cut, functions) = try removal(
         from: state.graph, cost: cost, downTo: target, keeping: widths, round: round)
       let isVerified = try agrees(masked, cut)
       return State(
-        graph: try better(cut, withFreshStatistics(cut)), isVerified: state.isVerified && isVerified
-      )
+        graph: try better(cut, withFreshStatistics(cut)),
+        isVerified: state.isVerified && isVerified, functions: state.functions + functions)
     }
   }
 
@@ -238,7 +244,7 @@ extension PruningSession {
   private func removal(
     from graph: Graph, cost: Cost, downTo target: Int, keeping widths: WidthGoals?,
     round: Int
-  ) throws -> (masked: Graph, cut: Graph) {
+  ) throws -> (masked: Graph, cut: Graph, functions: [FunctionReport]) {
     let model = try model(of: graph, round: round)
     let start = model.cost.value(cost)
     func report() throws {
@@ -255,7 +261,8 @@ extension PruningSession {
       var selection = selection(in: model, criterion.init(), cost: cost)
       try selection.remove(model, cost, downTo: target, progress: report)
     }
-    return try model.results()
+    let (masked, cut) = try model.results()
+    return (masked, cut, reportFunctions(of: model, round: round))
   }
 
   /// The ranking of all units by what they cost.

@@ -15,6 +15,9 @@ package final class PruningModel {
   private var remaining: [IndexAtoms.Place: Int] = [:]
   private var removed: [IndexAtoms.Place: [Int]] = [:]
   package private(set) var removedUnits: [Int] = []
+  private var goneUnits: Set<Int> = []
+  /// Which units do what others do; `nil` where nobody asked.
+  package internal(set) var functions: UnitFunctions?
   /// The gates of all removed units together, by example; empty without gradients.
   package private(set) var closedGates: [Double] = []
   /// By index of the unit.
@@ -87,6 +90,8 @@ package final class PruningModel {
     remaining = other.remaining
     removed = other.removed
     removedUnits = other.removedUnits
+    goneUnits = other.goneUnits
+    functions = other.functions
     closedGates = other.closedGates
     calibrations = other.calibrations
   }
@@ -136,6 +141,9 @@ extension PruningModel {
     for (node, columns) in columns { result[node] = layers[node]?.removalDirections(of: columns) }
     return result
   }
+
+  /// The first nodes of layers that compute some unit.
+  package var computingLayers: Set<Int> { Set(shares.computes.joined().map(\.node)) }
 
   /// Floating-point operations of what a `RemovalCollector` does with one example.
   package var removalOperations: Double {
@@ -231,7 +239,10 @@ extension PruningModel {
       removed[place, default: []] += indices
     }
     removedUnits.append(index)
+    goneUnits.insert(index)
   }
+
+  func isRemoved(_ index: Int) -> Bool { goneUnits.contains(index) }
 }
 
 // MARK: Results

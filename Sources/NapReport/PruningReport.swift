@@ -139,6 +139,8 @@ public struct PruningReport: Report, Sendable, Equatable {
   public var bytesAfter: Int?
   /// What every output is, and how far the result agrees with the original.
   public var outputs: [OutputReport] = []
+  /// What filters respond to; `nil` where they were not compared by that.
+  public var functions: [FunctionReport]?
   /// In several forms, where single weights have gone.
   public var sparseBytes: FileSizes?
 
@@ -165,7 +167,7 @@ public struct PruningReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case latency, layers, curve, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure
+    case latency, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure
     case multiple = "round"
     case examples
     case goalValue = "goal_value"

@@ -51,6 +51,25 @@ import Testing
     try expectGradients(of: sample, .bfloat16, within: 3e-2)
   }
 
+  /// Of inputs alone, in inference mode; `OperatorLaws` holds pullbacks to finite differences.
+  @Test(arguments: OperatorSample.runnable)
+  func inputGradientsAgreeWithThePullback(_ sample: OperatorSample) throws {
+    let bench = try PlanBench(sample)
+    let wanted = bench.graph.inputs.map(\.value)
+    let plan = try bench.plan(.gradients, gradientsOf: wanted)
+    _ = bench.gradients(of: plan)
+    #expect(plan.parameterGradients.isEmpty)
+    let pulled = sample.op.pullback(
+      sample.inputs, sample.op.forward(sample.inputs), bench.directions)
+    let given = sample.inputs.indices.filter { !sample.constantInputs.contains($0) }
+    for (value, n) in zip(wanted, given) {
+      let found = try #require(plan.valueGradients[value])
+      let expected = pulled[n] ?? Tensor(shape: sample.inputs[n].shape, repeating: 0)
+      let numbers = Array(UnsafeBufferPointer(start: found, count: expected.count))
+      #expect(relativeDifference(numbers, expected.floats) < 1e-4, "input \(n)")
+    }
+  }
+
   private func expectGradients(of sample: OperatorSample, _ scalar: Scalar, within bound: Double)
     throws
   {
@@ -138,8 +157,10 @@ struct PlanBench {
     self.directions = directions
   }
 
-  func plan(_ mode: PlanMode, _ scalar: Scalar = .float32) throws -> Plan {
-    let plan = try Plan(graph, mode: mode, scalar: scalar, batch: 1)
+  func plan(_ mode: PlanMode, _ scalar: Scalar = .float32, gradientsOf wanted: [ValueID] = [])
+    throws -> Plan
+  {
+    let plan = try Plan(graph, mode: mode, scalar: scalar, batch: 1, gradientsOf: wanted)
     let given = sample.inputs.indices.filter { !sample.constantInputs.contains($0) }
     for (buffer, n) in zip(plan.inputs, given) {
       buffer.update(from: sample.inputs[n].floats, count: sample.inputs[n].count)

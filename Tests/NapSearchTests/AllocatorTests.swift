@@ -25,6 +25,11 @@ private final class MadeUpEvidence: AllocationEvidence {
     }
   }
 
+  /// Halves of every set, and one that is alone.
+  func clusterSizes() -> [[Int]] {
+    space.full.map { $0 > 2 ? [$0 / 2, $0 - 1 - $0 / 2, 1] : [$0] }
+  }
+
   func rankedWidths(downTo budget: Int) -> [Int] {
     space.scaled(space.full.map { _ in 1 }, to: budget) ?? space.full
   }

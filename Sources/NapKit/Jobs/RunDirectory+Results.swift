@@ -34,6 +34,11 @@ extension RunDirectory {
       command: job?.command ?? "", circumstances: job?.circumstances ?? [],
       metrics: RunRecords.metrics(in: path), files: entries.map(\.file))
     facts.accuracyBefore = job?.accuracyBefore
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    for name in names where Name.isPicture(name) {
+      facts.pictures[name] = FileManager.default.contents(atPath: "\(path)/\(name)")?
+        .base64EncodedString()
+    }
     return report.page(facts).rendered()
   }
 

@@ -7,6 +7,7 @@ import NapTensor
 /// - `job.json`: what was asked for, with what, on what.
 /// - `log.txt`: what was said, with times. `metrics.jsonl`: what was measured, a line each.
 /// - `points.json`: the networks that were validated on the way; each is a file `point-N.onnx` beside it.
+/// - `functions-N.png`: what filters respond to, where that was asked.
 /// - `journal`: what was done, until the job is done.
 /// - `report.json`: what is printed at the end.
 public final class RunDirectory {
@@ -98,13 +99,16 @@ public final class RunDirectory {
     static let report = "report.json"
     static let page = "report.html"
     static let unfinished = "unfinished.onnx"
+    static func isPicture(_ name: String) -> Bool {
+      name.hasPrefix("functions-") && name.hasSuffix(".png")
+    }
     static func isOurs(_ name: String) -> Bool {
       [
         job, points, journal, report, page, unfinished, RunRecords.log, RunRecords.metricsName,
         TensorBoard.fileName,
       ]
       .contains(name)
-        || name.hasPrefix("point-") && name.hasSuffix(".onnx")
+        || name.hasPrefix("point-") && name.hasSuffix(".onnx") || isPicture(name)
     }
   }
 
@@ -191,6 +195,18 @@ public final class RunDirectory {
       try Self.encode(entries, "\(path)/\(Name.points)")
     } catch {
       journal.warn("a network on the way could not be kept: \(error)")
+    }
+  }
+
+  /// Keeps a PNG file; returns its name, `nil` where it cannot be written.
+  func keep(picture: Data, _ number: String) -> String? {
+    let name = "functions-\(number).png"
+    do {
+      try AtomicFile.write(picture, to: "\(path)/\(name)")
+      return name
+    } catch {
+      journal.warn("a picture could not be kept: \(error)")
+      return nil
     }
   }
 

@@ -10,6 +10,8 @@ package enum Evidence: Sendable, Hashable {
   case gradients(CurvatureKind)
   /// What removing each unit, compensated for, does to the loss of every example; needs factors.
   case removals
+  /// How alike filters are in what they respond to; needs factors, which tell who never fires.
+  case functions(FunctionSimilarity)
 }
 
 /// What removing a unit or a weight costs, in the eyes of one theory.
@@ -70,6 +72,9 @@ package let allCriteria: [any Criterion.Type] = [
   SummedLoss.self,
   GateLoss.self,
   JointGateLoss.self,
+  Functionality.self,
+  FunctionalityPixels.self,
+  FunctionalityCorrelation.self,
   KroneckerDamage.self,
   DiagonalDamage.self,
   Taylor.self,

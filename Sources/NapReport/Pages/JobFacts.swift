@@ -28,6 +28,8 @@ public struct JobFacts: Sendable {
   public var metrics: [Metric]
   /// Of networks that are kept, in the order of the report's points.
   public var files: [String]
+  /// PNG files in Base64, by name.
+  public var pictures: [String: String] = [:]
   /// What the original is worth, measured as they are; in percent.
   public var accuracyBefore: Double?
 

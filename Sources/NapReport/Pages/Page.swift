@@ -116,7 +116,8 @@ public struct Page {
     tr.chosen td { font-weight: 650 }
     dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 0 }
     dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
-    figure { margin: 0 } figure svg { width: 100%; height: auto; display: block }
+    figure { margin: 0 } figure img { max-width: 100% }
+    figure svg { width: 100%; height: auto; display: block }
     figcaption { color: var(--soft); font-size: .9rem }
     pre { overflow-x: auto; background: var(--track); padding: 10px 12px; border-radius: 6px;
       font-size: .9rem; white-space: pre-wrap; overflow-wrap: anywhere }

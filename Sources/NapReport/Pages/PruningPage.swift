@@ -80,6 +80,7 @@ extension PruningReport: PagedReport {
           content: agreementTable
             + Page.paragraph("On held-out examples that nothing was trained on.")))
     }
+    if let section = FunctionReport.section(functions ?? [], facts.pictures) { sections.append(section) }
     return Page(
       title: title, verdict: verdict, isKept: promise?.isKept, sections: sections + facts.sections)
   }

@@ -87,6 +87,9 @@ package protocol AllocationEvidence {
   /// `X Xᵀ` of what every set's channels say of some images, one row of `X` an image; by set.
   func grams() throws -> [Matrix]
 
+  /// How many units of every set do the same: the sizes of clusters, without units that never fire.
+  func clusterSizes() throws -> [[Int]]
+
   /// The widths that NAP's ranking of all units leaves.
   func rankedWidths(downTo budget: Int) throws -> [Int]
 
@@ -119,4 +122,5 @@ package let allAllocators: [any Allocator.Type] = [
   Uniform.self,
   ITPruner.self,
   MetaPruning.self,
+  ClusterRates.self,
 ]

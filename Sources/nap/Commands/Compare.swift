@@ -63,6 +63,9 @@ struct Compare: ComputingCommand {
   @Option(help: "Epochs of fine-tuning in every job.")
   var epochs: Int?
 
+  @Option(help: ArgumentHelp("Rounds in which channels are removed.", visibility: .hidden))
+  var rounds: Int?
+
   @Option(
     help: ArgumentHelp("Where to write a plot (SVG).", valueName: "file"),
     completion: .file(extensions: ["svg"]))
@@ -103,6 +106,9 @@ struct Compare: ComputingCommand {
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
     }
+    guard (1..<1000).contains(rounds ?? 1) else {
+      throw ValidationError("--rounds must be positive")
+    }
   }
 
   func run() throws {
@@ -113,6 +119,7 @@ struct Compare: ComputingCommand {
     pruning.epochs = time == nil ? epochs ?? 0 : nil
     pruning.seconds = time?.seconds
     pruning.seed = seed
+    pruning.rounds = rounds
     pruning.multiple = round
     allocationOptions.apply(to: &pruning)
     pruning.outputs = try outputsOptions.choices()
