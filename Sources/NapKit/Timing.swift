@@ -110,6 +110,6 @@ public struct Timing: Sendable {
     }
     for _ in 0..<2 { pass() }
     // Small networks take so little that a few passes would measure what else the machine does.
-    return medianTimes(of: [pass], rounds: 7...1000, seconds: 0.5)[0]
+    return measuredTimes(of: [pass], rounds: 7...1000, seconds: 0.5)[0].median
   }
 }
