@@ -69,11 +69,28 @@ struct Budget {
   private static let preparingShare = 0.2
 }
 
-/// How long some things take, in seconds: medians of rounds in which they take turns, because machines
-/// change their speed.
+/// How long something takes, by several runs, in seconds.
+struct MeasuredTime {
+  let median: Double
+  /// Half of the range in which the middle half of the runs lies.
+  let spread: Double
+  let runs: Int
+
+  /// - Parameter times: of the runs; one at least.
+  init(_ times: [Double]) {
+    let sorted = times.sorted()
+    runs = sorted.count
+    median = sorted[runs / 2]
+    spread = (sorted[3 * runs / 4] - sorted[runs / 4]) / 2
+  }
+}
+
+/// How long some things take, by rounds in which they take turns, because machines change their speed.
 ///
 /// - Parameter seconds: after which there are no more rounds than there have to be.
-func medianTimes(of bodies: [() -> Void], rounds: ClosedRange<Int>, seconds: Double) -> [Double] {
+func measuredTimes(of bodies: [() -> Void], rounds: ClosedRange<Int>, seconds: Double)
+  -> [MeasuredTime]
+{
   var times = bodies.map { _ in [Double]() }
   let start = ContinuousClock.now
   while times[0].count < rounds.lowerBound
@@ -81,7 +98,7 @@ func medianTimes(of bodies: [() -> Void], rounds: ClosedRange<Int>, seconds: Dou
   {
     for (index, body) in bodies.enumerated() { times[index].append(timed(body)) }
   }
-  return times.map { $0.sorted()[$0.count / 2] }
+  return times.map(MeasuredTime.init)
 }
 
 /// How long something takes, in seconds.

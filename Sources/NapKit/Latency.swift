@@ -2,6 +2,7 @@ import Foundation
 import NapEngine
 import NapGraph
 package import NapPruning
+import NapReport
 import NapTensor
 
 /// How long the nodes of a network take, at several widths: what `--latency` decides by.
@@ -45,14 +46,28 @@ public struct Latency: Sendable {
     }
   }
 
-  /// Seconds of a pass through each of some networks, see `medianTimes`.
-  static func measured(_ networks: [Network], batchSize: Int) throws -> [Double] {
-    let plans = try networks.map {
-      try Plan($0.graph, batch: $0.graph.batchSize(batchSize))
+  /// How long a pass through each of two networks takes here.
+  static func measured(_ before: Network, _ after: Network, batchSize: Int) throws
+    -> PruningReport.Latency
+  {
+    let plans = try [before, after].map {
+      try Plan($0.graph, scalar: precision.scalar, batch: $0.graph.batchSize(batchSize))
     }
     for plan in plans { plan.forward() }
-    return medianTimes(of: plans.map { plan in { plan.forward() } }, rounds: 5...51, seconds: 1)
+    let times = measuredTimes(
+      of: plans.map { plan in { plan.forward() } }, rounds: 5...51, seconds: 1)
+    var result = PruningReport.Latency(
+      batchSize: plans[0].batch, measuredBefore: 1000 * times[0].median,
+      measuredAfter: 1000 * times[1].median)
+    result.spreadBefore = 1000 * times[0].spread
+    result.spreadAfter = 1000 * times[1].spread
+    result.runs = times[0].runs
+    result.threads = Runtime.threads
+    result.precision = precision.rawValue
+    return result
   }
+
+  private static let precision = Precision.float32
 }
 
 // MARK: Files

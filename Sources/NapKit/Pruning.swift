@@ -279,10 +279,7 @@ public struct Pruning: Sendable {
   private func latency(_ before: Network, _ after: Network, predictedBy table: LatencyTable?) throws
     -> PruningReport.Latency
   {
-    let measured = try Latency.measured([before, after], batchSize: latencyBatch)
-    var result = PruningReport.Latency(
-      batchSize: latencyBatch, measuredBefore: 1000 * measured[0],
-      measuredAfter: 1000 * measured[1])
+    var result = try Latency.measured(before, after, batchSize: latencyBatch)
     func predicted(_ network: Network) throws -> Double? {
       try table.map {
         Double(try CostModel(network.graph, latencies: $0).value(.latency)) / 1e6

@@ -32,7 +32,8 @@ public struct Timing: Sendable {
     let plan = try Plan(
       graph, mode: mode == .inference ? .inference : .training,
       scalar: precision.scalar, batch: graph.batchSize(batchSize))
-    let whole = wholePass(plan)
+    let optimizer = mode == .training ? NesterovSGD(plan, NesterovSGD.Options()) : nil
+    let whole = wholePass(plan, optimizer)
     let macs = graph.macsByNode(shapes: try graph.shapes(inputs: plan.inputShapes))
     var entries: [String: TimingReport.Entry] = [:]
     for step in plan.stepTimes(runs: 5) {
@@ -52,6 +53,16 @@ public struct Timing: Sendable {
         entry.operations += 2 * Double(macs[index])
       }
       entries[key] = entry
+    }
+    if let optimizer {
+      var entry = TimingReport.Entry(
+        node: nil, step: "update", implementation: "", layout: byNode ? "" : nil)
+      entry.count = 1
+      entry.milliseconds =
+        1000
+        * measuredTimes(
+          of: [{ _ = optimizer.step(learningRate: 0) }], rounds: 5...5, seconds: 0)[0].median
+      entries["update"] = entry
     }
     let sorted = entries.values.sorted {
       ($1.milliseconds, $0.step, $0.node ?? "") < ($0.milliseconds, $1.step, $1.node ?? "")
@@ -85,22 +96,23 @@ public struct Timing: Sendable {
       }
     }
     let steps = [
-      ("factors", factors), ("passes", whole - factors), ("inverses", inverting / .seconds(1)),
+      ("factors", factors), ("passes", whole - factors),
     ]
     let entries = steps.map { step, seconds in
       var entry = TimingReport.Entry(node: nil, step: step, implementation: "", layout: nil)
       (entry.count, entry.milliseconds) = (1, 1000 * seconds)
       return entry
     }
-    return TimingReport(
+    var report = TimingReport(
       entries: entries, milliseconds: 1000 * whole,
       imagesPerSecond: Double(estimator.inputShape[0]) / whole, arenaBytes: estimator.arenaBytes)
+    report.inversionMilliseconds = 1000 * (inverting / .seconds(1))
+    return report
   }
 
   /// The median time of a pass as it is in earnest, in seconds: nothing measured in between, and
   /// with the update of the weights after a backward pass.
-  private func wholePass(_ plan: Plan) -> Double {
-    let optimizer = mode == .training ? NesterovSGD(plan, NesterovSGD.Options()) : nil
+  private func wholePass(_ plan: Plan, _ optimizer: NesterovSGD?) -> Double {
     func pass() {
       plan.forward()
       if let optimizer {
@@ -110,6 +122,6 @@ public struct Timing: Sendable {
     }
     for _ in 0..<2 { pass() }
     // Small networks take so little that a few passes would measure what else the machine does.
-    return medianTimes(of: [pass], rounds: 7...1000, seconds: 0.5)[0]
+    return measuredTimes(of: [pass], rounds: 7...1000, seconds: 0.5)[0].median
   }
 }

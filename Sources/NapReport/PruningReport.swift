@@ -80,6 +80,13 @@ public struct PruningReport: Report, Sendable, Equatable {
     /// As nap's engine takes them on this machine.
     public var measuredBefore: Double
     public var measuredAfter: Double
+    /// Half of the range in which the middle half of the runs lies.
+    public var spreadBefore: Double?
+    public var spreadAfter: Double?
+    /// How often each was measured, in turns.
+    public var runs: Int?
+    public var threads: Int?
+    public var precision: String?
     /// As the table of latencies has them, where the time was the goal.
     public var predictedBefore: Double?
     public var predictedAfter: Double?
@@ -94,6 +101,9 @@ public struct PruningReport: Report, Sendable, Equatable {
       case batchSize = "batch_size"
       case measuredBefore = "measured_before"
       case measuredAfter = "measured_after"
+      case spreadBefore = "spread_before"
+      case spreadAfter = "spread_after"
+      case runs, threads, precision
       case predictedBefore = "predicted_before"
       case predictedAfter = "predicted_after"
     }

@@ -12,6 +12,8 @@ public struct TimingReport: Report, Sendable, Equatable {
     public var layout: String?
     public var count = 0
     public var milliseconds = 0.0
+    /// Of the sum over all entries, in percent; all of them add up to 100.
+    public internal(set) var share = 0.0
     /// Floating point operations that the convolution or product takes when it is written out.
     public var operations = 0.0
 
@@ -27,6 +29,8 @@ public struct TimingReport: Report, Sendable, Equatable {
   /// Of the whole pass, run as it is in earnest.
   public var milliseconds: Double
   public var imagesPerSecond: Double
+  /// Of inverting factors of inputs, which comes once after all images; of curvature alone.
+  public var inversionMilliseconds: Double?
   /// Memory of activations, gradients and scratch.
   public var arenaBytes: Int
   /// Of the bare kernels, each timed for itself.
@@ -36,6 +40,9 @@ public struct TimingReport: Report, Sendable, Equatable {
 
   public init(entries: [Entry], milliseconds: Double, imagesPerSecond: Double, arenaBytes: Int) {
     self.entries = entries
+    for (index, share) in Self.shares(of: entries.map(\.milliseconds)).enumerated() {
+      self.entries[index].share = share
+    }
     self.milliseconds = milliseconds
     self.imagesPerSecond = imagesPerSecond
     self.arenaBytes = arenaBytes
@@ -44,8 +51,24 @@ public struct TimingReport: Report, Sendable, Equatable {
     kernelShare = kernelMilliseconds / milliseconds
   }
 
+  /// Parts of a whole in percent, rounded to tenths so that they add up to 100: those that are nearest to the
+  /// next tenth get what rounding down leaves.
+  static func shares(of parts: [Double]) -> [Double] {
+    let sum = parts.reduce(0, +)
+    guard sum > 0 else { return parts.map { _ in 0 } }
+    let exact = parts.map { 1000 * $0 / sum }
+    var tenths = exact.map { Int($0) }
+    let missing = 1000 - tenths.reduce(0, +)
+    let order = exact.indices.sorted {
+      (exact[$1] - Double(tenths[$1]), $0) < (exact[$0] - Double(tenths[$0]), $1)
+    }
+    for index in order.prefix(missing) { tenths[index] += 1 }
+    return tenths.map { Double($0) / 10 }
+  }
+
   enum CodingKeys: String, CodingKey {
     case entries, milliseconds
+    case inversionMilliseconds = "inversion_milliseconds"
     case imagesPerSecond = "images_per_second"
     case arenaBytes = "arena_bytes"
     case kernelMilliseconds = "kernel_milliseconds"
@@ -63,13 +86,17 @@ public struct TimingReport: Report, Sendable, Equatable {
       let numbers = [
         String(format: "%.2f", entry.milliseconds),
         entry.operations > 0 ? String(format: "%.0f", speed) : "",
-        String(format: "%.1f %%", 100 * entry.milliseconds / milliseconds),
+        String(format: "%.1f %%", entry.share),
       ]
       table.rows.append(
         (byNode
           ? [entry.node ?? "", entry.step, entry.implementation, entry.layout ?? ""]
           : [entry.step, entry.implementation, String(entry.count)]) + numbers)
     }
+    let sum = entries.reduce(0) { $0 + $1.milliseconds }
+    table.rows.append(
+      ["sum"] + Array(repeating: "", count: byNode ? 3 : 2)
+        + [String(format: "%.2f", sum), "", entries.isEmpty ? "" : "100.0 %"])
     var text =
       table.rendered()
       + String(
@@ -77,6 +104,9 @@ public struct TimingReport: Report, Sendable, Equatable {
         imagesPerSecond, Double(arenaBytes) / 1_048_576)
     if kernelMilliseconds > 0 {
       text += String(format: "; kernels alone %.1f ms (%.2f)", kernelMilliseconds, kernelShare)
+    }
+    if let inversionMilliseconds {
+      text += String(format: "; inverting factors, once: %.1f ms", inversionMilliseconds)
     }
     return text
   }

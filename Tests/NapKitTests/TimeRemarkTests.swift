@@ -35,4 +35,23 @@ import Testing
     #expect(example.multiple != 8 || !remark.contains("--round"))
     #expect(example.goal != "latency" || !remark.contains("--latency"))
   }
+
+  /// Where times vary more than they differ, that is all that is said.
+  @Test(arguments: [9.5, 9.9, 10, 10.1, 12, 20]) func noAdviceFromNoise(after: Double) {
+    for spread in [0.0, 0.01, 0.3, 2, 30] {
+      var report = PruningReport(
+        accuracyBefore: 1, accuracyAfter: 1, macsBefore: 100, macsAfter: 70, parametersBefore: 1,
+        parametersAfter: 1, nonzeroAfter: 1, layers: [], curve: [], seconds: 1, verified: true,
+        criterion: "nap", granularity: "channels", seed: 0)
+      report.goal = "macs"
+      report.latency = .init(batchSize: 1, measuredBefore: 10, measuredAfter: after)
+      (report.latency?.spreadBefore, report.latency?.spreadAfter) = (spread / 2, spread / 2)
+      let remark = report.timeRemark ?? ""
+      let isNoise = abs(after - 10) <= spread
+      #expect(remark.contains("cannot be told") == isNoise, "\(remark)")
+      #expect(remark.contains("--latency") != isNoise, "\(remark)")
+      let verdict = report.page(JobFacts(command: "", circumstances: [], metrics: [])).verdict
+      #expect(verdict.contains("no difference") == isNoise, "\(verdict)")
+    }
+  }
 }

@@ -13,7 +13,8 @@ extension PruningReport: PagedReport {
       Page.Section(
         title: "Before and after",
         content: Page.table(
-          ["", "before", "after", "kept"], summaryRows))
+          ["", "before", "after", "kept"], summaryRows)
+          + (latency?.circumstances.map(Page.paragraph) ?? ""))
     ]
     if let promise { sections[0].content = Page.paragraph(promise.text) + sections[0].content }
     if curve.count > 1 {
@@ -123,7 +124,9 @@ extension PruningReport: PagedReport {
     if let latency, latency.measuredAfter > 0 {
       let ratio = latency.measuredBefore / latency.measuredAfter
       text +=
-        ratio >= 1
+        !latency.differs
+        ? ", no difference in time that can be told here"
+        : ratio >= 1
         ? String(format: ", %.2f times as fast here", ratio)
         : String(format: ", slower here: %.2f times the time", 1 / ratio)
     }

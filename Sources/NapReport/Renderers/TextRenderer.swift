@@ -86,7 +86,8 @@ extension PruningReport {
     var summary = Table(["", "before", "after", "kept"])
     summary.rows = summaryRows
     let ending =
-      (timeRemark.map { $0 + "\n" } ?? "") + String(format: "%.0f s, ", seconds)
+      (latency?.circumstances.map { $0 + "\n" } ?? "")
+      + (timeRemark.map { $0 + "\n" } ?? "") + String(format: "%.0f s, ", seconds)
       + (verified
         ? "verified: the written network computes what the pruned one does" : "NOT VERIFIED")
     let agreement =
@@ -118,16 +119,19 @@ extension PruningReport {
       ],
     ]
     if let latency {
-      for (name, before, after) in [
-        ("ms, predicted", latency.predictedBefore, latency.predictedAfter),
-        ("ms, measured here", latency.measuredBefore, latency.measuredAfter),
-      ] {
-        guard let before, let after else { continue }
+      func kept(_ before: Double, _ after: Double) -> String {
+        String(format: "%.1f %%", 100 * after / max(1e-9, before))
+      }
+      if let before = latency.predictedBefore, let after = latency.predictedAfter {
         rows.append([
-          name, String(format: "%.3f", before), String(format: "%.3f", after),
-          String(format: "%.1f %%", 100 * after / max(1e-9, before)),
+          "ms, predicted", String(format: "%.3f", before), String(format: "%.3f", after),
+          kept(before, after),
         ])
       }
+      rows.append([
+        "ms, measured here", latency.before, latency.after,
+        kept(latency.measuredBefore, latency.measuredAfter),
+      ])
     }
     if let bytesBefore, let bytesAfter {
       var files = [("bytes", bytesAfter)]

@@ -1,5 +1,27 @@
 import Foundation
 
+extension PruningReport.Latency {
+  /// Whether the times differ by more than they vary, as far as that is known.
+  var differs: Bool {
+    guard let spreadBefore, let spreadAfter else { return true }
+    return abs(measuredAfter - measuredBefore) > spreadBefore + spreadAfter
+  }
+
+  var before: String { Self.text(measuredBefore, spreadBefore) }
+  var after: String { Self.text(measuredAfter, spreadAfter) }
+
+  private static func text(_ median: Double, _ spread: Double?) -> String {
+    String(format: "%.3f", median) + (spread.map { String(format: " ± %.3f", $0) } ?? "")
+  }
+
+  /// How it was measured; `nil` where that is not known.
+  var circumstances: String? {
+    guard let runs, let threads, let precision else { return nil }
+    return
+      "Measured in nap's engine: medians of \(runs) runs in turns ± half of their interquartile range, batch \(batchSize), \(threads) \(threads == 1 ? "thread" : "threads"), \(precision)."
+  }
+}
+
 extension PruningReport {
   /// What the measured times say that MACs do not, and what helps, by what was asked for; `nil` where they
   /// went down as MACs did.
@@ -9,6 +31,12 @@ extension PruningReport {
     }
     let time = latency.measuredAfter / max(1e-9, latency.measuredBefore)
     let macs = Double(macsAfter) / Double(max(1, macsBefore))
+    guard latency.differs else {
+      return String(
+        format:
+          "Whether it is faster here cannot be told: %@ ms instead of %@, with %.0f %% of the MACs.",
+        latency.after, latency.before, 100 * macs)
+    }
     let isSlower = time > Self.noticed
     guard isSlower || 1 - time < 0.3 * (1 - macs) else { return nil }
     let fact = String(
