@@ -181,3 +181,8 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )
+
+/// Where only some tests are wanted, as under a sanitizer, the others need not be built.
+if let wanted = Context.environment["NAP_TESTS"]?.split(separator: ",").map(String.init) {
+  package.targets.removeAll { $0.type == .test && !wanted.contains($0.name) }
+}

@@ -154,9 +154,26 @@ struct Loop {
   void *context;
 };
 
+// The thread sanitizer does not see that threads of libgomp wait for each other, at a loop's begin and end.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+extern "C" void __tsan_acquire(void *);
+extern "C" void __tsan_release(void *);
+void comes_after(void *what) { __tsan_acquire(what); }
+void comes_before(void *what) { __tsan_release(what); }
+#define NAP_ORDERED
+#endif
+#endif
+#ifndef NAP_ORDERED
+void comes_after(void *) {}
+void comes_before(void *) {}
+#endif
+
 void enter(void *pointer) {
+  comes_after(pointer);
   auto loop = static_cast<Loop *>(pointer);
   loop->body(loop->context, openmp().thread(), openmp().count());
+  comes_before(pointer);
 }
 
 struct Mask {
@@ -489,7 +506,9 @@ void nap_kernel_free(nap_kernel *kernel) { delete kernel; }
 void nap_parallel(void (*body)(void *, int, int), void *context) {
   if (nap_max_threads() > 1) {
     Loop loop{body, context};
+    comes_before(&loop);
     openmp().parallel(enter, &loop, 0, 0);
+    comes_after(&loop);
   } else {
     body(context, 0, 1);
   }

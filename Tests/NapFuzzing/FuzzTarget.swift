@@ -17,7 +17,7 @@ package struct FuzzTarget: Sendable {
 
   package static let all: [FuzzTarget] = [
     .model, .engine, .externalData, .numPy, .numPyArchive, .arrays, .idx, .cifar10, .image,
-    .latencyTable, .runDirectory,
+    .latencyTable, .runDirectory, .checkpoint,
   ]
 
   package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

@@ -1,4 +1,5 @@
 import Foundation
+import NapGraph
 import NapKit
 import NapTestSupport
 
@@ -32,5 +33,24 @@ extension FuzzTarget {
     let run = try RunDirectory(reading: folder.path)
     guard let best = run.best(macs: 0.9) else { return }
     _ = try run.network(best)
+  }
+
+  /// A network on the way of a job. Contents are sealed, as no change to bytes gets past the checksum; with a first
+  /// byte that is odd they are taken as they come.
+  static let checkpoint = FuzzTarget(
+    name: "checkpoint",
+    seeds: {
+      let encoder = PropertyListEncoder()
+      encoder.outputFormat = .binary
+      return try (SmallNetwork.all + SmallNetwork.reshaping).map {
+        try Data([0]) + encoder.encode($0.network.graph)
+      } + [Data([0]) + encoder.encode([1.5, 2]), Data([1]) + Checkpoint.seal(of: Data()), Data()]
+    }
+  ) { bytes, folder in
+    let content = Data(bytes.dropFirst())
+    let isRaw = (bytes.first ?? 0) % 2 == 1
+    let path = try folder.file("1.step", isRaw ? content : Checkpoint.seal(of: content) + content)
+    _ = Checkpoint.read(Graph.self, from: path)
+    _ = Checkpoint.read([Double].self, from: path)
   }
 }

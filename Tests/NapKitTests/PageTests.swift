@@ -103,13 +103,26 @@ import Testing
   @Test func tablesFitATerminal() {
     for length in [1, 12, 40, 200] {
       var table = Table(["layer", "weight before", "after", "MACs before", "after", "kept"])
-      table.rows = [[
-        String(repeating: "n", count: length) + "end", "512x512x3x3", "384x384x3x3", "118.00 M",
-        "66.36 M", "56.2 %",
-      ]]
+      table.rows = [
+        [
+          String(repeating: "n", count: length) + "end", "512x512x3x3", "384x384x3x3", "118.00 M",
+          "66.36 M", "56.2 %",
+        ]
+      ]
       let lines = table.rendered().split(separator: "\n")
       #expect(lines.allSatisfy { $0.count <= 80 }, "\(lines)")
       #expect(lines[2].contains("end") && lines[2].contains("512x512x3x3"))
     }
+  }
+
+  /// Whatever names hold.
+  @Test(arguments: ["a\nb", "a\r\nb", "a\u{2028}b", "\n", "a\u{b}\u{85}b"])
+  func rowsOfTablesAreOneLine(_ name: String) {
+    var table = Table(["layer", "kept"])
+    table.rows = [[name, "1"], ["other", name]]
+    let text = table.rendered()
+    #expect(text.split(whereSeparator: \.isNewline).count == 4, "\(text)")
+    let widths = Set(text.split(separator: "\n").dropFirst(2).map(\.count))
+    #expect(widths.count == 1, "\(text)")
   }
 }

@@ -50,6 +50,30 @@ import Testing
     #expect(back.evaluate([image]) == network.graph.evaluate([image]))
   }
 
+  /// Whatever stands there: the name of a file is all that a network may say of others.
+  @Test func weightsOutsideOfTheFolderAreNotRead() throws {
+    var network = SmallNetwork()
+    let x = network.input([20, 4, 4])
+    network.output(network.conv(x, [20, 20, 3, 3], "a"), [20, 4, 4])
+    try withFolder { folder in
+      let inside = folder.appending(path: "inside")
+      let manager = FileManager.default
+      try manager.createDirectory(at: inside, withIntermediateDirectories: false)
+      let path = inside.appending(path: "model.onnx").path
+      var writer = ONNXWriter()
+      writer.externalDataThreshold = 1000
+      try writer.write(network.graph, to: path)
+      let files = try manager.contentsOfDirectory(atPath: inside.path).filter { $0 != "model.onnx" }
+      let weights = inside.appending(path: try #require(files.first))
+      _ = try reader.read(path)
+      let outside = folder.appending(path: "outside")
+      try manager.moveItem(at: weights, to: outside)
+      try manager.createSymbolicLink(at: weights, withDestinationURL: outside)
+      let error = #expect(throws: ONNXError.self) { try reader.read(path) }
+      #expect(error?.problem.contains("leaves the folder of the model") == true)
+    }
+  }
+
   @Test(arguments: [Float(0), 1])
   func equalNumbersAreNoReasonToShareAParameter(_ last: Float) throws {
     var network = SmallNetwork()

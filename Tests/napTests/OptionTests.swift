@@ -115,6 +115,33 @@ import Testing
     }
   }
 
+  /// Files with bytes that have changed are taken, or refused with a sentence.
+  @Test func noSettingsTrap() throws {
+    let seeds = [
+      "model: m.onnx\nmacs: 0.5\nfreeze: [a, b]\nquiet: true\n# and\nseed: 7\n",
+      "? [a, b]\n: &x {data: 'y', <<: *x}\n", "--- !!map\nmacs: >\n  0.5\nfreeze:\n- |\n  a\n...\n",
+    ].map { Array($0.utf8) }
+    let bytes = Array("[]{}:,&*!|>'\"%@`#?-~\n\t \\0a".utf8) + [0, 0x80, 0xc3, 0xff]
+    var random = Seed(6).generator()
+    for _ in 0..<300 {
+      var text = seeds.randomElement(using: &random) ?? []
+      for _ in 0..<Int.random(in: 1...6, using: &random) {
+        let place = Int.random(in: 0..<text.count, using: &random)
+        let byte = bytes.randomElement(using: &random) ?? 0
+        if Bool.random(using: &random) { text[place] = byte } else { text.insert(byte, at: place) }
+      }
+      try withFolder { folder in
+        let file = folder.appending(path: "nap.yaml")
+        try Data(text).write(to: file)
+        do {
+          _ = try ConfigurationFile.expanded(["prune", "m.onnx", "--config", file.path])
+        } catch let error as UsageError {
+          #expect(!error.problem.isEmpty)
+        }
+      }
+    }
+  }
+
   /// What is printed is a file that means the same.
   @Test func whatIsPrintedCanBeRead() throws {
     let text = try #require(

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 import NapData
 import NapGraph
 import NapOperators
@@ -6,7 +6,7 @@ import NapTensor
 
 /// A file with one value, with the very bits that it has: complete or not there, and known for broken
 /// where it is.
-enum Checkpoint {
+package enum Checkpoint {
   /// Says that it is one, and of which version; what an older nap wrote is not read.
   private static let mark = Data("nap checkpoint 1\n".utf8)
 
@@ -14,15 +14,20 @@ enum Checkpoint {
     let encoder = PropertyListEncoder()
     encoder.outputFormat = .binary
     let content = try encoder.encode(value)
-    var sum = content.checksum.littleEndian
     let file = try AtomicFile(path)
-    try file.write(mark + Data(bytes: &sum, count: 4))
+    try file.write(seal(of: content))
     try file.write(content)
     try file.commit()
   }
 
+  /// What stands before a content, and tells whether it is whole.
+  package static func seal(of content: Data) -> Data {
+    var sum = content.checksum.littleEndian
+    return mark + Data(bytes: &sum, count: 4)
+  }
+
   /// `nil` where there is none, or none that is whole.
-  static func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
+  package static func read<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
     guard let data = FileManager.default.contents(atPath: path), data.starts(with: mark),
       data.count >= mark.count + 4
     else { return nil }

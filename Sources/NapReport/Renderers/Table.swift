@@ -10,7 +10,7 @@ public struct Table: Sendable {
   /// - Parameter room: columns of the terminal; names in the first column are cut in the middle where all is
   ///   wider, down to a dozen characters.
   public func rendered(room: Int = 80) -> String {
-    var all = [header] + rows
+    var all = ([header] + rows).map { $0.map(\.inOneLine) }
     var widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
     let excess = widths.reduce(2 * (widths.count - 1), +) - room
     if excess > 0, let first = widths.first {
@@ -32,6 +32,17 @@ public struct Table: Sendable {
 }
 
 extension String {
+  /// The text with its line breaks escaped: names in files are somebody else's, and a row of a table is one line.
+  /// What else moves a terminal's cursor is escaped where text is written.
+  var inOneLine: String {
+    guard contains(where: \.isNewline) else { return self }
+    return reduce(into: "") { text, character in
+      text +=
+        character.isNewline
+        ? character.unicodeScalars.map { $0.escaped(asASCII: true) }.joined() : String(character)
+    }
+  }
+
   /// The text, or its beginning and its end where it is longer.
   func cutInTheMiddle(to length: Int) -> String {
     guard count > length, length > 1 else { return self }

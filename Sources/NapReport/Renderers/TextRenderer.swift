@@ -65,7 +65,7 @@ extension ProfileReport {
     if !frozen.isEmpty {
       text +=
         "\n\nWhat cannot:\n"
-        + frozen.map { "axis \($0.axis) of \($0.value): \($0.reason)" }.joined(separator: "\n")
+        + frozen.map { "axis \($0.axis) of \($0.value): \($0.reason)".inOneLine }.joined(separator: "\n")
     }
     return text
   }
