@@ -93,20 +93,16 @@ package struct ActivationMaximization {
     var moves = seed.derived("moves").generator()
     var silent: Set<Int> = []
     var heights: [[Float]] = []
-    let reach = isImage ? min(2, shape[1...].min()! / 8) : 0
+    let reach = isImage ? min(2, min(shape[1], shape[2]) / 8) : 0
     for step in 0..<Self.steps {
       let move = (
         Int.random(in: -reach...reach, using: &moves), Int.random(in: -reach...reach, using: &moves)
       )
-      images.withUnsafeBufferPointer {
-        copy($0.baseAddress!, moved: move, to: plan.inputs[0], batch)
-      }
+      copy(images, moved: move, to: plan.inputs[0], batch)
       plan.forward()
       heights.append(places.map { plan.outputs[0][$0] })
       plan.backward()
-      gradient.withUnsafeMutableBufferPointer {
-        copy(slopes, moved: (-move.0, -move.1), to: $0.baseAddress!, batch)
-      }
+      copy(slopes, moved: (-move.0, -move.1), to: &gradient, batch)
       let rate = Self.rate * (1 - 0.75 * Float(step) / Float(Self.steps))
       for b in 0..<batch where !silent.contains(b) {
         let range = b * size..<(b + 1) * size
