@@ -98,15 +98,11 @@ package struct ActivationMaximization {
       let move = (
         Int.random(in: -reach...reach, using: &moves), Int.random(in: -reach...reach, using: &moves)
       )
-      images.withUnsafeBufferPointer {
-        if let base = $0.baseAddress { copy(base, moved: move, to: plan.inputs[0], batch) }
-      }
+      copy(images, moved: move, to: plan.inputs[0], batch)
       plan.forward()
       heights.append(places.map { plan.outputs[0][$0] })
       plan.backward()
-      gradient.withUnsafeMutableBufferPointer {
-        if let base = $0.baseAddress { copy(slopes, moved: (-move.0, -move.1), to: base, batch) }
-      }
+      copy(slopes, moved: (-move.0, -move.1), to: &gradient, batch)
       let rate = Self.rate * (1 - 0.75 * Float(step) / Float(Self.steps))
       for b in 0..<batch where !silent.contains(b) {
         let range = b * size..<(b + 1) * size
