@@ -154,7 +154,8 @@ struct Loop {
   void *context;
 };
 
-// The thread sanitizer does not see that threads of libgomp wait for each other, at a loop's begin and end.
+// The thread sanitizer does not see that threads of libgomp wait for each other, at a loop's begin and at its end:
+// two places, or a part that begins when another has ended would seem to wait for it.
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 extern "C" void __tsan_acquire(void *);
@@ -170,10 +171,10 @@ void comes_before(void *) {}
 #endif
 
 void enter(void *pointer) {
-  comes_after(pointer);
   auto loop = static_cast<Loop *>(pointer);
+  comes_after(&loop->body);
   loop->body(loop->context, openmp().thread(), openmp().count());
-  comes_before(pointer);
+  comes_before(&loop->context);
 }
 
 struct Mask {
@@ -506,9 +507,9 @@ void nap_kernel_free(nap_kernel *kernel) { delete kernel; }
 void nap_parallel(void (*body)(void *, int, int), void *context) {
   if (nap_max_threads() > 1) {
     Loop loop{body, context};
-    comes_before(&loop);
+    comes_before(&loop.body);
     openmp().parallel(enter, &loop, 0, 0);
-    comes_after(&loop);
+    comes_after(&loop.context);
   } else {
     body(context, 0, 1);
   }

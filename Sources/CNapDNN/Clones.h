@@ -5,7 +5,15 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__x86_64__)
+// What chooses among them runs when a program is loaded, before the thread sanitizer is there.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NAP_CLONES
+#endif
+#endif
+
+#if defined(NAP_CLONES)
+#elif defined(__x86_64__)
 #define NAP_CLONES __attribute__((target_clones("avx512bw", "avx2", "default")))
 #else
 #define NAP_CLONES

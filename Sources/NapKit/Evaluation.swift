@@ -36,7 +36,7 @@ public struct Evaluation: Sendable {
     try network.graph.checkConstants()
     let own = network.graph.trunk
     try own.check(fits: data)
-    try own.checkValues(on: data, source.preset, examples: 0..<min(32, data.count))
+    try own.checkValues(on: data, source.preset)
     let clock = ContinuousClock()
     let start = clock.now
     func report(_ sum: LossSum) -> EvaluationReport {
@@ -48,7 +48,7 @@ public struct Evaluation: Sendable {
       let sum = try Self.measure(
         own, data, source.preset, precision.scalar, batchSize: batchSize, progress: progress)
       if !sum.loss.isFinite {
-        try own.checkValues(on: data, source.preset, examples: 0..<data.count)
+        try own.checkValues(on: data, source.preset, examples: Array(0..<data.count))
         throw UsageError(
           "the loss is not a number", recovery: "try --precision float32, and check the data")
       }

@@ -28,20 +28,30 @@ extension Graph {
       recovery: "export the network again from a checkpoint that is sound")
   }
 
+  /// Runs the first examples, and those that are furthest from zero, and looks at every value on the way.
+  ///
+  /// - Throws: as with examples that are chosen.
+  package func checkValues(on data: any Dataset, _ preset: Preset) throws {
+    let first = Array(0..<min(32, data.count))
+    let furthest = data.examplesFurthestFromZero(8).filter { $0 >= first.count }
+    try checkValues(on: data, preset, examples: first + furthest)
+  }
+
   /// Runs some examples and looks at every value on the way.
   ///
   /// - Throws: `UsageError` that names the value and the example where NaN or infinity first appear.
-  package func checkValues(on data: any Dataset, _ preset: Preset, examples: Range<Int>) throws {
-    let batch = batchSize(upTo: min(32, max(1, examples.count)))
+  package func checkValues(on data: any Dataset, _ preset: Preset, examples: [Int]) throws {
+    guard !examples.isEmpty else { return }
+    let batch = batchSize(upTo: min(32, examples.count))
     let plan = try Plan(self, batch: batch, checksNumbers: true)
     let epoch = Loader(
-      dataset: Subset(data, indices: Array(examples)), preset: preset, batchSize: batch,
+      dataset: Subset(data, indices: examples), preset: preset, batchSize: batch,
       shuffle: false, augment: false, dropLast: false, seed: Seed(0)
     ).epoch(0)
     while let images = try epoch.next() {
       plan.inputs[0].update(from: images.pixels, count: images.count * data.imageShape.product)
       plan.forward()
-      try check(plan.firstBroken, of: images.sides.map { examples.lowerBound + $0.index })
+      try check(plan.firstBroken, of: images.sides.map { examples[$0.index] })
     }
   }
 

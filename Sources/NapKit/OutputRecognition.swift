@@ -38,6 +38,7 @@ package struct OutputRecognition {
     for name in said.keys.sorted() { try check(name) }
     try checkBatchAxes()
     try ends.trunk.check(fits: data)
+    try ends.trunk.checkValues(on: data, preset, examples: data.examplesFurthestFromZero(8))
     let samples = try samples(of: data, preset, seed)
     var atoms = try IndexAtoms(ends.trunk)
     let features = featureRoots(&atoms)

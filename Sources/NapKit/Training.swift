@@ -137,8 +137,7 @@ public struct Training: Sendable {
     let result = Network(ends.restore(restored.fold(trained.graph)))
     do {
       try result.graph.checkConstants()
-      try result.graph.trunk.checkValues(
-        on: data, source.preset, examples: 0..<min(32, data.count))
+      try result.graph.trunk.checkValues(on: data, source.preset)
     } catch let error as UsageError {
       throw UsageError(
         "training ended in numbers that are none: \(error.problem); nothing was written",

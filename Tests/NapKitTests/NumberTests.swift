@@ -1,3 +1,4 @@
+import Foundation
 import NapData
 import NapGraph
 import NapKit
@@ -61,10 +62,10 @@ import Testing
     }
     let preset = try #require(Preset.named("synthetic"))
     let error = #expect(throws: UsageError.self) {
-      try graph.checkValues(on: data, preset, examples: 0..<64)
+      try graph.checkValues(on: data, preset, examples: Array(0..<64))
     }
     #expect(error?.problem.contains("node 'b' (Conv)") ?? false)
-    try network.graph.checkValues(on: data, preset, examples: 0..<64)
+    try network.graph.checkValues(on: data, preset, examples: Array(0..<64))
   }
 
   /// Masks are infinite on purpose.
@@ -77,5 +78,77 @@ import Testing
     try n.graph.checkConstants()
     n.graph.constants[mask]?.floats[0] = .nan
     #expect(throws: UsageError.self) { try n.graph.checkConstants() }
+  }
+}
+
+/// What is wrong with one example, late in the data, is found by all that read it, and said with its number.
+@Suite(.serialized) struct LateExampleTests {
+  private static let (count, late) = (3000, 2900)
+
+  private static func write(_ number: Float, to path: String) throws {
+    var random = Seed(3).generator()
+    var x = Tensor(
+      shape: [count, 1, 4, 4], floats: (0..<count * 16).map { _ in random.uniform() })
+    x.floats[16 * late + 6] = number
+    let labels = Tensor(shape: [count], integers: (0..<count).map { Int64($0 % 3) })
+    try NumPyFile.writeArchive([("x", x), ("y", labels)], to: path)
+  }
+
+  /// Two convolutions, of which the second overflows where the first is large, behind a ReLU that would hide it.
+  private static var network: Network {
+    var n = SmallNetwork()
+    let a = n.apply(Relu(), n.conv(n.input([1, 4, 4]), [4, 1, 3, 3], "a"), name: "a.relu")
+    let b = n.apply(Relu(), n.conv(a, [4, 4, 3, 3], "b"), name: "b.relu")
+    let features = n.apply(Flatten(), n.apply(GlobalMaxPool(), b, name: "pool"), name: "flatten")
+    n.output(n.linear(features, 4, 3, "classifier"), [3])
+    for name in ["a.w", "b.w"] {
+      n.graph.constants[n.constant(name)]?.floats.indices.forEach {
+        n.graph.constants[n.constant(name)]?.floats[$0] *= 100
+      }
+    }
+    return Network(n.graph)
+  }
+
+  @Test(arguments: [Float.nan, .infinity, -.infinity, 1e36, -1e36])
+  func itIsFoundByEveryCommand(_ number: Float) throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "data.npz").path
+    try Self.write(number, to: path)
+    let source = try DataSource(path: path, preset: "plain")
+    let commands: [(name: String, run: () throws -> Void)] = [
+      ("eval", { _ = try Evaluation(source: source, split: "train").run(Self.network) }),
+      (
+        "eval with a teacher",
+        {
+          var evaluation = Evaluation(source: source, split: "train")
+          evaluation.teacher = Self.network
+          _ = try evaluation.run(Self.network)
+        }
+      ),
+      ("train", { _ = try Training(source: source).run(Self.network) }),
+      ("prune", { _ = try Pruning(source: source).run(Self.network) }),
+      ("sensitivity", { _ = try SensitivityAnalysis(source: source).run(Self.network) }),
+      (
+        "compare",
+        {
+          _ = try Comparison(Pruning(source: source), criteria: ["l1"], macs: [0.5]).run(
+            Self.network)
+        }
+      ),
+    ]
+    for (command, run) in commands {
+      do {
+        try run()
+        Issue.record("\(command) takes \(number)")
+      } catch let error as any NapTensor.RecoverableError {
+        #expect(error.problem.contains("example \(Self.late)"), "\(command): \(error.problem)")
+        if !number.isFinite {
+          #expect(
+            error.problem.contains(path) && error.problem.contains("0, 1, 2"),
+            "\(command): \(error.problem)")
+        }
+      }
+    }
   }
 }
