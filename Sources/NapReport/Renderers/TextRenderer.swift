@@ -129,9 +129,15 @@ extension PruningReport {
         ])
       }
       rows.append([
-        "ms, measured here", latency.before, latency.after,
+        "ms, measured here", String(format: "%.3f", latency.measuredBefore),
+        String(format: "%.3f", latency.measuredAfter),
         kept(latency.measuredBefore, latency.measuredAfter),
       ])
+      if let before = latency.spreadBefore, let after = latency.spreadAfter {
+        rows.append([
+          "ms, spread ±", String(format: "%.3f", before), String(format: "%.3f", after), "",
+        ])
+      }
     }
     if let bytesBefore, let bytesAfter {
       var files = [("bytes", bytesAfter)]
