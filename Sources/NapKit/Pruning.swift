@@ -337,6 +337,8 @@ public struct Pruning: Sendable {
     report.outputs = try watch.reports(of: smaller)
     if granularity == .channels {
       report.latency = try latency(network, result, predictedBy: session.latencies)
+      report.removals = outcome.state.removals.isEmpty ? nil : outcome.state.removals
+      report.frozen = try PruningUnits(original).frozenReport(original)
     }
     report.bytesBefore = network.fileSize
     report.bytesAfter = result.fileSize

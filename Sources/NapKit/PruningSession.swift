@@ -6,6 +6,7 @@ import NapGraph
 import NapKernels
 import NapOutputs
 import NapPruning
+import NapReport
 import NapSearch
 import NapTensor
 import NapTraining
@@ -74,6 +75,8 @@ struct PruningSession {
     var masks: [ValueID: Mask] = [:]
     /// Whether every step so far did what it was meant to do.
     var isVerified = true
+    /// What every cut so far was predicted to cost, where the criterion is a loss.
+    var removals: [PruningReport.Removal] = []
   }
 
   /// Images the normalizations' statistics are estimated from.
@@ -225,20 +228,22 @@ extension PruningSession {
   ) throws -> State {
     try journal.step("cutting") {
       // The model is gone before the cut is checked: it takes gigabytes of large networks.
-      let (masked, cut) = try removal(
+      let (masked, cut, predicted) = try removal(
         from: state.graph, cost: cost, downTo: target, keeping: widths, round: round)
       let isVerified = try agrees(masked, cut)
       return State(
-        graph: try better(cut, withFreshStatistics(cut)), isVerified: state.isVerified && isVerified
-      )
+        graph: try better(cut, withFreshStatistics(cut)),
+        isVerified: state.isVerified && isVerified,
+        removals: state.removals + (predicted.map { [$0] } ?? []))
     }
   }
 
-  /// A network without the channels that cost least, and the whole one with them set to zero.
+  /// A network without the channels that cost least, the whole one with them set to zero, and what that was
+  /// predicted to cost.
   private func removal(
     from graph: Graph, cost: Cost, downTo target: Int, keeping widths: WidthGoals?,
     round: Int
-  ) throws -> (masked: Graph, cut: Graph) {
+  ) throws -> (masked: Graph, cut: Graph, predicted: PruningReport.Removal?) {
     let model = try model(of: graph, round: round)
     let start = model.cost.value(cost)
     func report() throws {
@@ -247,15 +252,31 @@ extension PruningSession {
           stage: "choosing channels", step: start - model.cost.value(cost),
           steps: max(1, start - target)))
     }
+    let predicted: PruningReport.Removal?
     if let widths {
       var selection = UnitSelection(
         model, criterion: criterion.init(), cost: cost, keeping: widths)
       while selection.removeNext() { try report() }
+      predicted = self.predicted(by: selection, model)
     } else {
       var selection = selection(in: model, criterion.init(), cost: cost)
       try selection.remove(model, cost, downTo: target, progress: report)
+      predicted = self.predicted(by: selection, model)
     }
-    return try model.results()
+    let (masked, cut) = try model.results()
+    return (masked, cut, predicted)
+  }
+
+  /// `nil` where the criterion tells no loss.
+  private func predicted(by selection: some ChannelSelection, _ model: PruningModel)
+    -> PruningReport.Removal?
+  {
+    guard criterion.isLoss, selection.removedLoss.isFinite, !model.removedUnits.isEmpty else {
+      return nil
+    }
+    return PruningReport.Removal(
+      units: model.removedUnits.count, loss: selection.removedLoss,
+      nextLoss: selection.nextLoss.flatMap { $0.isFinite ? $0 : nil })
   }
 
   /// The ranking of all units by what they cost.

@@ -4,6 +4,11 @@ package protocol ChannelSelection {
   ///
   /// - Parameter needed: what has to be saved. What is saved beyond it counts for nothing.
   mutating func removeNext(saving needed: Double) -> Bool
+  /// What the criterion said of all that was removed when it went, where that is a loss.
+  var removedLoss: Double { get }
+  /// What it says of the unit that would go next, or of each of some that would go together; `nil` where
+  /// none may go.
+  var nextLoss: Double? { get }
 }
 
 extension ChannelSelection {
@@ -35,6 +40,7 @@ package struct UnitSelection: ChannelSelection {
   private var heap: [Entry] = []
   /// What may still go, where that is decided.
   private var surplus: Surplus?
+  package private(set) var removedLoss = 0.0
 
   private struct Entry {
     var key: Double
@@ -84,11 +90,18 @@ package struct UnitSelection: ChannelSelection {
           continue
         }
       }
+      if type(of: criterion).isLoss { removedLoss += criterion.loss(of: unit, in: model) }
       model.remove(entry.unit, compensating: type(of: criterion).compensates)
       surplus?.remove(unit)
       return true
     }
     return false
+  }
+
+  package var nextLoss: Double? {
+    let next = heap.filter { model.mayRemove(model.units.units[$0.unit]) }
+      .min(by: Self.precedes)
+    return next.map { criterion.loss(of: model.units.units[$0.unit], in: model) }
   }
 
   /// The smallest cost that any removal of units can reach.
