@@ -28,12 +28,29 @@ extension RunDirectory {
     return found
   }
 
-  func page(_ report: some PagedReport) -> String {
+  public func page(_ report: some PagedReport) -> String {
+    Self.page(report, job, metrics: RunRecords.metrics(in: path), files: entries.map(\.file))
+  }
+
+  /// A page about a job, from what is known of it.
+  public static func page(
+    _ report: some PagedReport, _ job: Job?, metrics: [Metric] = [], files: [String] = []
+  ) -> String {
     var facts = JobFacts(
-      command: job?.command ?? "", circumstances: job?.circumstances ?? [],
-      metrics: RunRecords.metrics(in: path), files: entries.map(\.file))
+      command: job?.command ?? "", circumstances: job?.circumstances ?? [], metrics: metrics,
+      files: files)
     facts.accuracyBefore = job?.accuracyBefore
     return report.page(facts).rendered()
+  }
+
+  /// Bytes of all files in it.
+  public var keptBytes: Int {
+    let files = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
+    return files.reduce(0) { sum, name in
+      let attributes = try? FileManager.default.attributesOfItem(atPath: "\(path)/\(name)")
+      guard attributes?[.type] as? FileAttributeType == .typeRegular else { return sum }
+      return sum + (attributes?[.size] as? Int ?? 0)
+    }
   }
 
   // MARK: Networks

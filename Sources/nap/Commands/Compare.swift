@@ -118,17 +118,17 @@ struct Compare: ComputingCommand {
     pruning.outputs = try outputsOptions.choices()
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
-    let run = try runOptions.directory(
-      besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx",
-      inputs: [model, pruning.source.path])
+    let ending = try runOptions.ending(
+      besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx", [destination],
+      models: [model], inputs: [pruning.source.path])
     let terminal = Terminal()
     let report = try Comparison(
       pruning, criteria: names, allocators: allocatorNames, macs: shares
     ).run(
-      network, in: run, progress: outputOptions.progress(terminal))
+      network, in: ending.run, progress: outputOptions.progress(terminal))
     terminal.clear()
-    func finish() { run?.finish(report) }
-    func show() throws { try Terminal.print(report, asJSON: outputOptions.json) }
+    func finish() { ending.finish(report) }
+    func show() throws { try ending.show(report, outputOptions) }
     guard let destination else {
       finish()
       return try show()

@@ -249,19 +249,20 @@ struct Prune: ComputingCommand {
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     pruning.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
-    let run = try runOptions.directory(
-      besides: output, inputs: [model, teacher, latencyTable, pruning.source.path])
+    let ending = try runOptions.ending(
+      besides: output, [destination], models: [model, teacher],
+      inputs: [latencyTable, pruning.source.path])
     let terminal = Terminal()
-    try Terminal.rescuing(to: destination, run) {
+    try Terminal.rescuing(to: destination, ending.run) {
       let (result, report) = try pruning.run(
-        network, in: run, progress: outputOptions.progress(terminal))
+        network, in: ending.run, progress: outputOptions.progress(terminal))
       terminal.clear()
       try destination.deliver {
         try result.write(to: $0, sparse: sparse)
       } finish: {
-        run?.finish(report)
+        ending.finish(report)
       } report: {
-        try Terminal.print(report, asJSON: outputOptions.json)
+        try ending.show(report, outputOptions)
       }
     }
   }

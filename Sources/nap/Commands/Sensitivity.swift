@@ -68,14 +68,14 @@ struct Sensitivity: ComputingCommand {
     analysis.outputs = try outputsOptions.choices()
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: analysis.source)
-    let run = try runOptions.directory(
-      besides: "\(FilePath(FilePath(model).name).stem)-sensitivity.onnx",
-      inputs: [model, analysis.source.path])
+    let ending = try runOptions.ending(
+      besides: "\(FilePath(FilePath(model).name).stem)-sensitivity.onnx", [], models: [model],
+      inputs: [analysis.source.path])
     let terminal = Terminal()
     let report = try analysis.run(
-      network, in: run, progress: outputOptions.progress(terminal))
+      network, in: ending.run, progress: outputOptions.progress(terminal))
     terminal.clear()
-    run?.finish(report)
-    try Terminal.print(report, asJSON: outputOptions.json)
+    ending.finish(report)
+    try ending.show(report, outputOptions)
   }
 }
