@@ -50,8 +50,11 @@ struct Sensitivity: ComputingCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
-    guard channels > 0, images > 0, curvatureImages ?? 1 > 0 else {
-      throw ValidationError("--channels, --images and --curvature-images must be positive")
+    guard channels > 0, images > 0 else {
+      throw ValidationError("--channels and --images must be positive")
+    }
+    guard curvatureImages ?? 1 > 0 else {
+      throw ValidationError("--curvature-images must be positive")
     }
     try Pruning.check(names)
   }
