@@ -282,6 +282,7 @@ public struct Pruning: Sendable {
         scalar: precision.scalar,
         seed: Seed(seed)),
       criterion: criterion, allocator: allocator, settings: self, budget: budget,
+      measuring: (measuring, (test ?? heldOut).count),
       affordableImages: affordable,
       latencies: try journal.step("timing layers") { try latencies(network, progress) },
       directory: directory, journal: journal, folded: restored.fold,

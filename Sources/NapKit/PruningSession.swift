@@ -36,6 +36,8 @@ struct PruningSession {
   let settings: Pruning
   /// `nil` where epochs are counted instead.
   let budget: Budget?
+  /// Seconds that measuring a network takes, and on how many examples; 0 where that is not known.
+  var measuring: (seconds: Double, examples: Int) = (0, 0)
   /// Images that curvature can be collected from in the time given.
   let affordableImages: Int?
   /// What the time of networks is predicted from.
@@ -51,17 +53,32 @@ struct PruningSession {
   var progress: ProgressHandler
 
   /// The same, with progress that says which part of the work it is.
-  func part(_ number: Int, of count: Int) -> PruningSession {
-    var result = self
-    let (progress, budget) = (progress, budget)
+  func part(_ number: Int, of count: Int, _ forecast: Forecast? = nil) -> PruningSession {
+    var result = foretelling(forecast)
+    let progress = result.progress
     result.progress = { event in
       var event = event
       if count > 1 { event.part = "round \(number) of \(count)" }
-      event.jobSecondsLeft = budget?.jobLeft
       try progress(event)
     }
     return result
   }
+
+  /// The same, with progress that says how long the job still takes.
+  func foretelling(_ forecast: Forecast?) -> PruningSession {
+    var result = self
+    let (progress, budget) = (progress, budget)
+    result.progress = { event in
+      var event = event
+      if event.stage == Self.tuning, event.steps > 0 { forecast?.note(images: event.images) }
+      event.jobSecondsLeft = budget?.jobLeft ?? forecast?.left
+      try progress(event)
+    }
+    return result
+  }
+
+  /// The stage in which pruned networks are trained.
+  static let tuning = "fine-tuning"
 
   /// What fine-tuning imitates.
   var teacher: Graph { imitated ?? original }

@@ -53,4 +53,34 @@ import Testing
       }
     }
   }
+
+  /// What a comparison has so far is printed and drawn; then it goes on.
+  @Test func comparisonsThatAreStoppedShowWhatTheyHave() throws {
+    try withFolder { folder in
+      try KillTests.prepare(folder)
+      let stop = """
+        "$@" >so-far 2>said &
+        until grep -q "of the MACs:" said || ! kill -0 $!; do sleep 0.05; done
+        kill -INT $!; wait $!; echo "status $?"
+        cat so-far; cat said >&2; cp curves.svg so-far.svg
+        "$1" resume compared.run
+        """
+      let result = try Program.run(
+        [
+          "compare", "model.onnx", "--criteria", "nap,taylor,l1", "--macs", "0.7,0.5", "--epochs",
+          "1", "--plot", "curves.svg", "--run", "compared.run",
+        ] + Self.data, shell: inside(folder, stop))
+      let parts = result.output.components(separatedBy: "the original: ")
+      #expect(result.status == 0 && parts.count == 3, "\(result)")
+      #expect(result.output.contains("status 130"), "\(result)")
+      #expect(parts.count > 1 && parts[1].contains("stopped: "), "\(result)")
+      #expect(result.errors.contains("go on with: nap resume compared.run"), "\(result)")
+      #expect(parts.last?.contains("stopped") == false && parts[1].contains("l1"), "\(result)")
+      let drawn = try ["so-far.svg", "curves.svg"].map {
+        try String(contentsOf: folder.appending(path: $0), encoding: .utf8)
+      }
+      #expect(drawn.allSatisfy { $0.hasPrefix("<svg") || $0.contains("<svg") })
+      #expect(!drawn[0].contains(">l1<") && drawn[1].contains(">l1<"), "\(drawn)")
+    }
+  }
 }

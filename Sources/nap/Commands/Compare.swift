@@ -122,10 +122,25 @@ struct Compare: ComputingCommand {
       besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx", [destination],
       models: [model], inputs: [pruning.source.path])
     let terminal = Terminal()
-    let report = try Comparison(
-      pruning, criteria: names, allocators: allocatorNames, macs: shares
-    ).run(
-      network, in: ending.run, progress: outputOptions.progress(terminal))
+    func draw(_ report: ComparisonReport, _ path: String) throws {
+      try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: path)
+    }
+    let report: ComparisonReport
+    do {
+      report = try Comparison(
+        pruning, criteria: names, allocators: allocatorNames, macs: shares
+      ).run(
+        network, in: ending.run, progress: outputOptions.progress(terminal))
+    } catch let stopped as Comparison.Stopped {
+      terminal.clear()
+      try destination?.deliver {
+        try draw(stopped.report, $0)
+      } report: {
+        try Terminal.print(stopped.report, asJSON: outputOptions.json)
+      }
+      if destination == nil { try Terminal.print(stopped.report, asJSON: outputOptions.json) }
+      throw stopped.reason
+    }
     terminal.clear()
     func finish() { ending.finish(report) }
     func show() throws { try ending.show(report, outputOptions) }
@@ -134,7 +149,6 @@ struct Compare: ComputingCommand {
       return try show()
     }
     try destination.deliver(
-      { try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: $0) }, finish: finish,
-      report: show)
+      { try draw(report, $0) }, finish: finish, report: show)
   }
 }
