@@ -62,8 +62,11 @@ struct Budget {
   /// the network is evaluated on: it takes about 25 times as long, with the images that these are
   /// drawn from and with trying removals.
   func imagesOfCurvature(_ evaluatedPerSecond: Double) -> Double {
-    0.05 * left * min(evaluatedPerSecond, 1e9) / 25
+    0.05 * left * min(evaluatedPerSecond, 1e9) / Self.collectingFactor
   }
+
+  /// How much longer than an evaluation it takes to collect curvature, by image.
+  static let collectingFactor = 25.0
 
   /// Of what is left, for curvature and choosing.
   private static let preparingShare = 0.2

@@ -19,15 +19,34 @@ public struct Comparison: Sendable {
     self.macs = macs
   }
 
+  /// A comparison that had to stop, with what it has so far.
+  public struct Stopped: Error {
+    public let report: ComparisonReport
+    public let reason: any Error
+  }
+
   /// - Parameter directory: where what is done is kept, to go on when it was stopped.
+  /// - Throws: `Stopped` when some jobs are done by then.
   public func run(
     _ network: Network, in directory: RunDirectory? = nil,
     progress: @escaping ProgressHandler = { _ in }
   ) throws -> ComparisonReport {
     let journal = directory?.journal ?? Journal()
-    let progress = directory?.recording(progress) ?? progress
+    let recorded = directory?.recording(progress) ?? progress
+    let jobs = JobCount(
+      allocators.count * criteria.count * macs.count, each: pruning.seconds, of: journal)
+    let progress = told(of: jobs, recorded)
     var before: Pruning.Before?
     var report = ComparisonReport(accuracyBefore: 0, curves: [])
+    /// Ends the work, with what there is.
+    func stopped(_ curve: ComparisonReport.Curve, by error: any Error) -> any Error {
+      var report = report
+      if !curve.points.isEmpty { report.curves.append(curve) }
+      let done = report.curves.reduce(0) { $0 + $1.points.count }
+      guard done > 0 else { return error }
+      report.jobsLeft = jobs.count - done
+      return Stopped(report: report, reason: (error as? WorkStopped)?.reason ?? error)
+    }
     for (allocator, criterion) in allocators.flatMap({ a in criteria.map { (a, $0) } }) {
       var curve = ComparisonReport.Curve(
         criterion: criterion, allocator: allocator == Pruning.ranking ? nil : allocator, points: [])
@@ -37,30 +56,55 @@ public struct Comparison: Sendable {
         pruning.allocator = allocator
         pruning.goal = .macs(share)
         let start = journal.elapsed
-        let result = try journal.step("\(curve.name) at \(share)") {
-          try pruning.run(
-            network, journal: journal, directory: nil, before: before, progress: progress
-          ).report
-        }
-        before = before ?? Pruning.Before(accuracy: result.accuracyBefore, seconds: 0)
-        report.accuracyBefore = result.accuracyBefore
-        report.measure = result.measure
-        curve.points.append(
-          ComparisonReport.Point(
-            macs: Double(result.macsAfter) / Double(max(1, result.macsBefore)),
-            parameters: Double(result.parametersAfter) / Double(max(1, result.parametersBefore)),
-            accuracy: result.accuracyAfter, seconds: journal.elapsed - start))
-        try progress(
-          WorkProgress(
-            stage: "comparing",
-            message:
-              "\(curve.name), \(percent(share)) of the MACs: \(percent(result.accuracyAfter / 100))"
+        do {
+          let result = try journal.step("\(curve.name) at \(share)") {
+            try pruning.run(
+              network, journal: journal, directory: nil, before: before, progress: progress
+            ).report
+          }
+          before = before ?? Pruning.Before(accuracy: result.accuracyBefore, seconds: 0)
+          report.accuracyBefore = result.accuracyBefore
+          report.measure = result.measure
+          curve.points.append(
+            ComparisonReport.Point(
+              macs: Double(result.macsAfter) / Double(max(1, result.macsBefore)),
+              parameters: Double(result.parametersAfter) / Double(max(1, result.parametersBefore)),
+              accuracy: result.accuracyAfter, seconds: journal.elapsed - start))
+          jobs.endJob()
+          try progress(
+            WorkProgress(
+              stage: "comparing",
+              message:
+                "\(curve.name), \(percent(share)) of the MACs: \(percent(result.accuracyAfter / 100))"
+            )
           )
-        )
+        } catch {
+          throw stopped(curve, by: error)
+        }
       }
       report.curves.append(curve)
     }
     return report
+  }
+
+  /// Progress that says which job it is, and how long all of them take as soon as that can be told.
+  private func told(of jobs: JobCount, _ progress: @escaping ProgressHandler) -> ProgressHandler {
+    var isAnnounced = false
+    return { event in
+      var event = event
+      event.part = [jobs.name, event.part].compactMap { $0 }.joined(separator: ", ")
+      event.jobSecondsLeft = jobs.left(own: event.jobSecondsLeft)
+      if !isAnnounced, jobs.count > 1, let left = event.jobSecondsLeft {
+        isAnnounced = true
+        try progress(
+          WorkProgress(
+            stage: "planning",
+            message:
+              "\(jobs.count) jobs, about \(duration(left)); fewer --criteria or --macs, or less \(pruning.seconds == nil ? "--epochs" : "--time"), make it shorter"
+          ))
+      }
+      try progress(event)
+    }
   }
 
   private func percent(_ share: Double) -> String {

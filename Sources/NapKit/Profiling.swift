@@ -3,6 +3,16 @@ import NapPruning
 public import NapReport
 import NapTensor
 
+extension PruningUnits {
+  /// What may not go of a graph, and why.
+  func frozenReport(_ graph: Graph) -> [ProfileReport.Frozen] {
+    frozen.map {
+      ProfileReport.Frozen(
+        value: graph.name(of: $0.place.value), axis: $0.place.axis, reason: $0.reason)
+    }
+  }
+}
+
 extension Network {
   /// Sizes and costs by layer, what may be removed, and what may not and why.
   ///
@@ -22,13 +32,9 @@ extension Network {
         parameters: own.reduce(0) { $0 + (graph.constants[$1]?.count ?? 0) }, macs: macs[index])
     }
     let model = try PruningModel(graph)
-    let frozen = model.units.frozen.map {
-      ProfileReport.Frozen(
-        value: graph.name(of: $0.place.value), axis: $0.place.axis, reason: $0.reason)
-    }
     return ProfileReport(
       parameters: parameters, macs: macs.reduce(0, +), layers: layers, units: groups(of: model),
-      frozen: frozen)
+      frozen: model.units.frozenReport(graph))
   }
 
   /// Units that concern the same axes of the same weights, counted.

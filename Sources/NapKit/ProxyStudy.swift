@@ -44,7 +44,7 @@ public struct ProxyStudy: Sendable {
     var proxies = try self.proxies(widths, space, session)
     let accuracies = try widths.enumerated().map { index, widths in
       try journal.step("network \(index + 1)") {
-        try accuracy(widths, space, session.part(index + 1, of: structures, "network"))
+        try accuracy(widths, space, session.part(index + 1, of: structures, kind: "network"))
       }
     }
     for index in proxies.indices {

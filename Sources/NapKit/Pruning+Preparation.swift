@@ -147,7 +147,7 @@ extension Pruning {
         scalar: precision.scalar,
         seed: Seed(seed)),
       criterion: criterion, allocator: allocator, settings: self, budget: budget,
-      affordableImages: affordable,
+      measuring: (measuring, measure.data.count), affordableImages: affordable,
       latencies: try journal.step("timing layers") { try latencies(network, progress) },
       directory: directory, journal: journal, folded: restored.fold,
       finished: { Network(ends.restore(restored.fold($0))) },

@@ -212,6 +212,8 @@ public struct Pruning: Sendable {
     if !outcome.state.functions.isEmpty { report.functions = outcome.state.functions }
     if granularity == .channels {
       report.latency = try latency(network, result, predictedBy: session.latencies)
+      report.removals = outcome.state.removals.isEmpty ? nil : outcome.state.removals
+      report.frozen = try PruningUnits(job.measure.original).frozenReport(job.measure.original)
     }
     report.bytesBefore = network.fileSize
     report.bytesAfter = result.fileSize

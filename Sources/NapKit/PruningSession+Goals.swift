@@ -47,16 +47,20 @@ extension PruningSession {
     let widths = try widths(of: original, cost, downTo: target)
     var outcome = PruningOutcome(state: State(graph: original), allocation: widths?.report)
     var (round, level, left) = (0, 1.0, try rounds(Self.channelRounds))
+    let recipe = recipe(length(epochs: Self.defaultEpochs))
+    let forecast = try forecast(rounds: left, training: recipe, share: share)
     while left > 0 {
       round += 1
       level *= pow(share / level, 1 / Double(left))
       let next = left == 1 ? target : Int(level * Double(whole))
+      forecast?.beginRound(left: left)
       let seconds = try journal.timed {
-        outcome.state = try part(round, of: round + left - 1).cut(
+        outcome.state = try part(round, of: round + left - 1, forecast).cut(
           outcome.state, cost: cost, downTo: next,
           keeping: widths?.halfway(part: round, of: round + left - 1), round: round)
       }
       left = min(left - 1, budget?.affordable(seconds) ?? left)
+      forecast?.endRound(taking: seconds, left: left)
     }
     let reached = try CostModel(outcome.state.graph, latencies: latencies).value(cost)
     guard reached <= target else {
@@ -66,8 +70,10 @@ extension PruningSession {
           Double(reached) / Double(whole), cost.rawValue),
         recovery: "ask for less, or give a smaller --round")
     }
-    outcome.state = try recovered(
-      outcome.state, recipe: recipe(length(epochs: Self.defaultEpochs)))
+    // What is left of a given time is known only now.
+    outcome.state = try foretelling(forecast).recovered(
+      outcome.state,
+      recipe: budget == nil ? recipe : self.recipe(length(epochs: Self.defaultEpochs)))
     return outcome
   }
 

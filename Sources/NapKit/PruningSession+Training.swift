@@ -5,6 +5,7 @@ import NapEngine
 import NapGraph
 import NapKernels
 import NapOutputs
+import NapPruning
 import NapTensor
 import NapTraining
 
@@ -108,7 +109,7 @@ extension PruningSession {
         state.graph, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
         outputs: outputs)
       for (weight, mask) in state.masks { run.optimizer.setMask(mask.isKept, of: weight) }
-      if loop.restored == nil { try announce(run, stage: "fine-tuning") }
+      if loop.restored == nil { try announce(run, stage: Self.tuning) }
       var best = try loop.restored.map { Best($0.best, watch) } ?? Best(state.graph, watch)
       let start = loop.restored?.start ?? best.found.loss
       if let restored = loop.restored { run.restore(restored.run) }
@@ -117,7 +118,7 @@ extension PruningSession {
           while let report = try step(run) {
             if report.endsEpoch { try best.consider(run) }
             try loop.end(FineTuning(run: run.state, best: best.found, start: start)) {
-              try progress(WorkProgress(report, of: run, stage: "fine-tuning"))
+              try progress(WorkProgress(report, of: run, stage: Self.tuning))
             }
           }
           try best.consider(run)
@@ -127,19 +128,65 @@ extension PruningSession {
           case .diverged, .notFinite: break
           default: throw error
           }
-          try progress(WorkProgress(stage: "fine-tuning", message: error.problem))
+          try progress(WorkProgress(stage: Self.tuning, message: error.problem))
         }
       }
       let reached = best.found.loss
       try progress(
         WorkProgress(
-          stage: "fine-tuning",
+          stage: Self.tuning,
           message: reached < start
             ? String(format: "the loss on held-out images fell from %.4g to %.4g", start, reached)
             : String(format: "training did not lower the held-out loss of %.4g", start)))
       return best.found
     }
   }
+
+  /// How long a job takes that cuts in rounds and is trained for epochs; `nil` where its time is given.
+  ///
+  /// - Parameter share: of the network that is left to train.
+  func forecast(rounds: Int, training recipe: TrainingRecipe, share: Double) throws -> Forecast? {
+    guard budget == nil else { return nil }
+    let each = measuring.seconds / Double(max(1, measuring.examples))
+    let collecting = criterion.evidence.isEmpty ? 0 : Double(curvatureImages)
+    // A forward pass of the teacher, and three times as much of what is trained.
+    let step = recipe.epochs > 0 ? try secondsPerTrainedImage(recipe) : 0
+    // See `recovered`.
+    let isTried =
+      !outputs.isClassifier || !folded(original).parameterRoles.values.contains(.statistic)
+    let images = Double(recipe.epochs * trainable.count) * (isTried ? 1.4 : 1)
+    let forecast = Forecast(
+      of: journal, rounds: rounds, roundSeconds: Budget.collectingFactor * each * collecting,
+      images: images, secondsPerImage: step * (1 + 3 * share) / 4, ending: measuring.seconds)
+    if let announcement = forecast.announcement {
+      try progress(WorkProgress(stage: "planning", message: announcement))
+    }
+    return forecast
+  }
+
+  /// Of the whole network, by a few steps of a training that is thrown away.
+  private func secondsPerTrainedImage(_ recipe: TrainingRecipe) throws -> Double {
+    try journal.step("timing a training") {
+      let run = try TrainingRun(
+        original, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
+        outputs: outputs)
+      var times: [Double] = []
+      do {
+        for step in 1...Self.timedSteps {
+          times.append(try timed { _ = try run.next() })
+          try progress(
+            WorkProgress(stage: "timing a training", step: step, steps: Self.timedSteps))
+        }
+      } catch is TrainingError {
+        // The training itself knows what to do then.
+      }
+      guard times.count > 1 else { return 0 }
+      // The first makes ready.
+      return MeasuredTime(Array(times.dropFirst())).median / Double(recipe.batchSize)
+    }
+  }
+
+  private static let timedSteps = 4
 
   /// Between two steps of a training.
   private struct FineTuning: Codable {

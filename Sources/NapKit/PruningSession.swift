@@ -36,6 +36,8 @@ struct PruningSession {
   let settings: Pruning
   /// `nil` where epochs are counted instead.
   let budget: Budget?
+  /// Seconds that measuring a network takes, and on how many examples; 0 where that is not known.
+  var measuring: (seconds: Double, examples: Int) = (0, 0)
   /// Images that curvature can be collected from in the time given.
   let affordableImages: Int?
   /// What the time of networks is predicted from.
@@ -51,17 +53,34 @@ struct PruningSession {
   var progress: ProgressHandler
 
   /// The same, with progress that says which part of the work it is.
-  func part(_ number: Int, of count: Int, _ kind: String = "round") -> PruningSession {
-    var result = self
-    let (progress, budget) = (progress, budget)
+  func part(
+    _ number: Int, of count: Int, _ forecast: Forecast? = nil, kind: String = "round"
+  ) -> PruningSession {
+    var result = foretelling(forecast)
+    let progress = result.progress
     result.progress = { event in
       var event = event
       if count > 1 { event.part = "\(kind) \(number) of \(count)" }
-      event.jobSecondsLeft = budget?.jobLeft
       try progress(event)
     }
     return result
   }
+
+  /// The same, with progress that says how long the job still takes.
+  func foretelling(_ forecast: Forecast?) -> PruningSession {
+    var result = self
+    let (progress, budget) = (progress, budget)
+    result.progress = { event in
+      var event = event
+      if event.stage == Self.tuning, event.steps > 0 { forecast?.note(images: event.images) }
+      event.jobSecondsLeft = budget?.jobLeft ?? forecast?.left
+      try progress(event)
+    }
+    return result
+  }
+
+  /// The stage in which pruned networks are trained.
+  static let tuning = "fine-tuning"
 
   /// What fine-tuning imitates.
   var teacher: Graph { imitated ?? original }
@@ -77,6 +96,8 @@ struct PruningSession {
     var isVerified = true
     /// Who took over from whom, where channels were compared by what they respond to.
     var functions: [FunctionReport] = []
+    /// What every cut so far was predicted to cost, where the criterion is a loss.
+    var removals: [PruningReport.Removal] = []
   }
 
   /// Images the normalizations' statistics are estimated from.
@@ -231,20 +252,24 @@ extension PruningSession {
   ) throws -> State {
     try journal.step("cutting") {
       // The model is gone before the cut is checked: it takes gigabytes of large networks.
-      let (masked, cut, functions) = try removal(
+      let (masked, cut, functions, predicted) = try removal(
         from: state.graph, cost: cost, downTo: target, keeping: widths, round: round)
       let isVerified = try agrees(masked, cut)
       return State(
         graph: try better(cut, withFreshStatistics(cut)),
-        isVerified: state.isVerified && isVerified, functions: state.functions + functions)
+        isVerified: state.isVerified && isVerified, functions: state.functions + functions,
+        removals: state.removals + (predicted.map { [$0] } ?? []))
     }
   }
 
-  /// A network without the channels that cost least, and the whole one with them set to zero.
+  /// A network without the channels that cost least, the whole one with them set to zero, and what that was
+  /// predicted to cost.
   private func removal(
     from graph: Graph, cost: Cost, downTo target: Int, keeping widths: WidthGoals?,
     round: Int
-  ) throws -> (masked: Graph, cut: Graph, functions: [FunctionReport]) {
+  ) throws -> (
+    masked: Graph, cut: Graph, functions: [FunctionReport], predicted: PruningReport.Removal?
+  ) {
     let model = try model(of: graph, round: round)
     let start = model.cost.value(cost)
     func report() throws {
@@ -253,16 +278,31 @@ extension PruningSession {
           stage: "choosing channels", step: start - model.cost.value(cost),
           steps: max(1, start - target)))
     }
+    let predicted: PruningReport.Removal?
     if let widths {
       var selection = UnitSelection(
         model, criterion: criterion.init(), cost: cost, keeping: widths)
       while selection.removeNext() { try report() }
+      predicted = self.predicted(by: selection, model)
     } else {
       var selection = selection(in: model, criterion.init(), cost: cost)
       try selection.remove(model, cost, downTo: target, progress: report)
+      predicted = self.predicted(by: selection, model)
     }
     let (masked, cut) = try model.results()
-    return (masked, cut, reportFunctions(of: model, round: round))
+    return (masked, cut, reportFunctions(of: model, round: round), predicted)
+  }
+
+  /// `nil` where the criterion tells no loss.
+  private func predicted(by selection: some ChannelSelection, _ model: PruningModel)
+    -> PruningReport.Removal?
+  {
+    guard criterion.isLoss, selection.removedLoss.isFinite, !model.removedUnits.isEmpty else {
+      return nil
+    }
+    return PruningReport.Removal(
+      units: model.removedUnits.count, loss: selection.removedLoss,
+      nextLoss: selection.nextLoss.flatMap { $0.isFinite ? $0 : nil })
   }
 
   /// The ranking of all units by what they cost.

@@ -9,6 +9,7 @@ package struct RoundedSelection: ChannelSelection {
   private let cost: Cost
   private let rounding: Rounding
   private var sets: [Candidates]
+  package private(set) var removedLoss = 0.0
 
   private struct Candidates {
     /// Units that are left.
@@ -47,6 +48,15 @@ package struct RoundedSelection: ChannelSelection {
     sets[index].worth = (bundle.reduce(0) { $0 + $1.0 }, saving)
   }
 
+  package var nextLoss: Double? {
+    let next = sets.filter { $0.worth != nil }.min {
+      ($0.key(saving: .infinity) ?? .infinity) < ($1.key(saving: .infinity) ?? .infinity)
+    }
+    return next.flatMap { next in
+      next.worth.map { $0.score / Double(max(1, next.bundle.count)) }
+    }
+  }
+
   package mutating func removeNext(saving needed: Double) -> Bool {
     while true {
       let keys = sets.indices.compactMap { index in
@@ -57,6 +67,7 @@ package struct RoundedSelection: ChannelSelection {
         refresh(best)
         continue
       }
+      if type(of: criterion).isLoss { removedLoss += sets[best].worth?.score ?? 0 }
       let bundle = Set(sets[best].bundle)
       for unit in sets[best].bundle {
         model.remove(unit, compensating: type(of: criterion).compensates)

@@ -4,6 +4,11 @@ package protocol ChannelSelection {
   ///
   /// - Parameter needed: what has to be saved. What is saved beyond it counts for nothing.
   mutating func removeNext(saving needed: Double) -> Bool
+  /// The sum of what the criterion said of all that was removed, as it was computed last before it went.
+  var removedLoss: Double { get }
+  /// What it says of the unit that would go next, or of each of some that would go together; `nil` where
+  /// none may go.
+  var nextLoss: Double? { get }
 }
 
 extension ChannelSelection {
@@ -33,10 +38,9 @@ package struct UnitSelection: ChannelSelection {
   private let cost: Cost
   private let model: PruningModel
   private var heap: [Entry] = []
-  /// The sum of what the criterion said of the removed units, as it was computed last before they went.
-  package private(set) var loss = 0.0
   /// What may still go, where that is decided.
   private var surplus: Surplus?
+  package private(set) var removedLoss = 0.0
 
   private struct Entry {
     var key: Double
@@ -89,10 +93,16 @@ package struct UnitSelection: ChannelSelection {
       }
       model.remove(entry.unit, compensating: type(of: criterion).compensates)
       surplus?.remove(unit)
-      loss += entry.loss
+      removedLoss += entry.loss
       return true
     }
     return false
+  }
+
+  package var nextLoss: Double? {
+    let next = heap.filter { model.mayRemove(model.units.units[$0.unit]) }
+      .min(by: Self.precedes)
+    return next.map { criterion.loss(of: model.units.units[$0.unit], in: model) }
   }
 
   /// The smallest cost that any removal of units can reach.

@@ -37,6 +37,8 @@ public struct ComparisonReport: Report, Sendable, Equatable {
   public var curves: [Curve]
   /// What accuracies are.
   public var measure = Measure.accuracy
+  /// How many points are missing, because the work was stopped; `nil` where it was done.
+  public var jobsLeft: Int?
 
   public init(accuracyBefore: Double, curves: [Curve]) {
     self.accuracyBefore = accuracyBefore
@@ -46,5 +48,6 @@ public struct ComparisonReport: Report, Sendable, Equatable {
   enum CodingKeys: String, CodingKey {
     case curves, measure
     case accuracyBefore = "accuracy_before"
+    case jobsLeft = "jobs_left"
   }
 }

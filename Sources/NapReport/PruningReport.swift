@@ -52,6 +52,27 @@ public struct PruningReport: Report, Sendable, Equatable {
     }
   }
 
+  /// What one round of removals was predicted to cost, before any training made up for it.
+  public struct Removal: Codable, Sendable, Equatable {
+    /// Channels that went, those that go together counted once.
+    public var units: Int
+    /// Sum of what every one was predicted to add to the loss when it went, in nats per example.
+    public var loss: Double
+    /// Of the one that would have gone next.
+    public var nextLoss: Double?
+
+    public init(units: Int, loss: Double, nextLoss: Double?) {
+      self.units = units
+      self.loss = loss
+      self.nextLoss = nextLoss
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case units, loss
+      case nextLoss = "next_loss"
+    }
+  }
+
   /// Bytes of a network's file.
   public struct FileSizes: Codable, Sendable, Equatable {
     public var plain: Int
@@ -144,6 +165,10 @@ public struct PruningReport: Report, Sendable, Equatable {
   public var multiple: Int?
   /// Where channels have gone.
   public var latency: Latency?
+  /// By round, where the criterion predicts losses.
+  public var removals: [Removal]?
+  /// Axes on which channels could not go, and why.
+  public var frozen: [ProfileReport.Frozen]?
   /// Of the files; `nil` for networks too large for one.
   public var bytesBefore: Int?
   public var bytesAfter: Int?
@@ -177,7 +202,7 @@ public struct PruningReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case latency, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure
+    case latency, removals, frozen, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure
     case multiple = "round"
     case examples
     case goalValue = "goal_value"

@@ -17,6 +17,12 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Where to write the page about the job, too: one file to show or to send.",
+      valueName: "file"), completion: .file(extensions: ["html"]))
+  var report: String?
+
+  @Option(
+    help: ArgumentHelp(
       "A file of settings (YAML): long names of options with their values. What is given beside it wins.",
       valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
   var config: String?
@@ -34,6 +40,30 @@ struct RunOptions: ParsableArguments {
     if path != nil, keepsNothing { throw ValidationError("give either --run or --no-run") }
   }
 
+  /// What the job is to leave; its run directory is that of a new job, or of that which goes on.
+  ///
+  /// - Parameters:
+  ///   - output: what the directory is named after.
+  ///   - others: where else the job writes.
+  ///   - models: networks that are read; `nil` are none.
+  ///   - inputs: other files and folders that are read.
+  func ending(
+    besides output: String, _ others: [Destination?], models: [String?], inputs: [String?]
+  ) throws -> JobEnding {
+    let destination = try report.map { page in
+      let destination = try Destination(page, models: models, others: inputs)
+      if others.contains(where: { $0?.target == destination.target }) {
+        throw UsageError(
+          "--report names the file '\(page)', which something else is written to",
+          recovery: "give another name")
+      }
+      return destination
+    }
+    let read = (models + inputs).compactMap { $0 }
+    return JobEnding(
+      run: try directory(besides: output, inputs: read), page: destination, inputs: read)
+  }
+
   /// That of the job which this process does; set by `nap resume` before the job is done again.
   nonisolated(unsafe) static var current: RunDirectory?
 
@@ -41,14 +71,14 @@ struct RunOptions: ParsableArguments {
   ///
   /// - Parameters:
   ///   - output: what it is named after.
-  ///   - inputs: files and folders that are read; `nil` are none.
-  func directory(besides output: String, inputs: [String?]) throws -> RunDirectory? {
+  ///   - inputs: files and folders that are read.
+  private func directory(besides output: String, inputs: [String]) throws -> RunDirectory? {
     if keepsNothing { return nil }
     if let current = Self.current { return current }
     let file = FilePath(output)
     var job = Job(
       arguments: Nap.arguments,
-      inputs: inputs.compactMap { $0 }.filter { FileManager.default.fileExists(atPath: $0) })
+      inputs: inputs.filter { FileManager.default.fileExists(atPath: $0) })
     job.writesEvents = writesEvents
     let directory = try RunDirectory(
       creating: path ?? file.sibling("\(file.stem).run"), for: job, replacing: path == nil)

@@ -1,4 +1,5 @@
 import Foundation
+import NapTestSupport
 import Testing
 
 @testable import NapReport
@@ -20,6 +21,11 @@ import Testing
       ],
       seconds: 90, verified: true, criterion: "nap", granularity: "channels", seed: 0)
     (report.goal, report.goalValue, report.examples, report.isTest) = ("max_drop", 1, 10000, true)
+    report.removals = [
+      .init(units: 8, loss: 0.0125, nextLoss: 0.002), .init(units: 4, loss: 0.03, nextLoss: nil),
+    ]
+    report.frozen = (0..<9).map { .init(value: "w\($0)", axis: 1, reason: "<a & b>") }
+    report.latency = .init(batchSize: 1, measuredBefore: 2, measuredAfter: 1)
     return report
   }
 
@@ -36,8 +42,7 @@ import Testing
       files: ["point-1.onnx", "point-2.onnx"])
   }
 
-  /// Nothing from elsewhere, no scripts, and nothing of the user's is taken for markup.
-  @Test func pagesStandAlone() throws {
+  private var reports: [any PagedReport] {
     let comparison = ComparisonReport(
       accuracyBefore: 90,
       curves: [
@@ -50,8 +55,16 @@ import Testing
       trials: [])
     let training = TrainingReport(
       accuracy: 90, loss: 1, epochs: 2, parameters: 1, macs: 1, imagesPerSecond: 1, seconds: 1)
-    for report in [report, comparison, sensitivity, training] as [any PagedReport] {
+    return [report, comparison, sensitivity, training]
+  }
+
+  /// Nothing from elsewhere, no scripts, and nothing of the user's is taken for markup.
+  @Test func pagesStandAlone() throws {
+    for report in reports {
       let page = report.page(facts).rendered()
+      for loading in ["@import", "url(", "<link rel=\"stylesheet", "<iframe", "<object", "srcset"] {
+        #expect(!page.contains(loading), "\(loading)")
+      }
       #expect(!page.contains("<script") && !page.contains("href=\"http") && !page.contains("src="))
       #expect(!page.contains("<conv") && page.contains("&lt;script&gt;"))
       // The namespace of SVG is a name, not an address that is fetched.
@@ -63,6 +76,40 @@ import Testing
         #expect(opened == closed, "\(tag)")
       }
     }
+  }
+
+  /// A browser without network asks for nothing but the page, and finds nothing to complain of. Where there is
+  /// none, the test above has to do.
+  @Test func browsersShowPagesWithoutComplaint() throws {
+    guard let browser = Browser() else { return }
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    func opened(_ page: String) throws -> Browser.Visit {
+      let file = folder.appending(path: "page.html")
+      try Data(page.utf8).write(to: file)
+      return try browser.open(file, profile: folder.appending(path: "profile"))
+    }
+    for report in reports {
+      let visit = try opened(report.page(facts).rendered())
+      #expect(visit.document.contains("How it was done"), "\(visit)")
+      #expect(visit.complaints.isEmpty && visit.requests.isEmpty, "\(visit)")
+    }
+    // And it would be seen.
+    let bad = try opened(
+      "<title>t</title><img src=\"http://nap.invalid/a.png\"><script>console.error(1)</script>")
+    #expect(bad.complaints.count == 1 && bad.requests.contains { $0.contains("nap.invalid") })
+  }
+
+  /// What was predicted of removals, and why the rest had to stay.
+  @Test func predictionsAndReasonsAreShown() {
+    let page = report.page(facts).rendered()
+    #expect(page.contains("What that was predicted to cost") && page.contains("0.0125"))
+    #expect(page.contains("0.00156") && page.contains("–"))
+    #expect(page.contains("&lt;a &amp; b&gt;") && page.contains("(9 in all)"))
+    var none = report
+    (none.removals, none.frozen) = (nil, [])
+    let other = none.page(facts).rendered()
+    #expect(!other.contains("predicted to cost") && !other.contains("had to stay"))
   }
 
   /// What was promised is judged by the test split, with what chance may do.

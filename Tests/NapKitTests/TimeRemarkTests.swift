@@ -1,5 +1,6 @@
-import NapReport
 import Testing
+
+@testable import NapReport
 
 /// What is said of measured times is a fact, and the advice is none that was followed already.
 @Suite struct TimeRemarkTests {
@@ -44,8 +45,10 @@ import Testing
         parametersAfter: 1, nonzeroAfter: 1, layers: [], curve: [], seconds: 1, verified: true,
         criterion: "nap", granularity: "channels", seed: 0)
       report.goal = "macs"
-      report.latency = .init(batchSize: 1, measuredBefore: 10, measuredAfter: after)
-      (report.latency?.spreadBefore, report.latency?.spreadAfter) = (spread / 2, spread / 2)
+      var latency = PruningReport.Latency(
+        batchSize: 1, measuredBefore: 10, measuredAfter: after)
+      (latency.spreadBefore, latency.spreadAfter) = (spread / 2, spread / 2)
+      report.latency = latency
       let remark = report.timeRemark ?? ""
       let isNoise = abs(after - 10) <= spread
       #expect(remark.contains("cannot be told") == isNoise, "\(remark)")

@@ -17,7 +17,8 @@ import Testing
   }
 
   @Test(arguments: [
-    [1.0], [1, 1, 1], [1, 1, 1, 1, 1, 1, 1], [1e-9, 5], [0, 0, 3], Array(repeating: 0.7, count: 999),
+    [1.0], [1, 1, 1], [1, 1, 1, 1, 1, 1, 1], [1e-9, 5], [0, 0, 3],
+    Array(repeating: 0.7, count: 999),
     (1...57).map { 1 / Double($0) }, [1e9, 1e-9],
   ]) func sharesAddUp(_ times: [Double]) throws {
     let report = report(times)

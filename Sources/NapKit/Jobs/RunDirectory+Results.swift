@@ -29,17 +29,41 @@ extension RunDirectory {
     return found
   }
 
-  func page(_ report: some PagedReport) -> String {
-    var facts = JobFacts(
-      command: job?.command ?? "", circumstances: job?.circumstances ?? [],
-      metrics: RunRecords.metrics(in: path), files: entries.map(\.file))
-    facts.accuracyBefore = job?.accuracyBefore
+  public func page(_ report: some PagedReport) -> String {
+    Self.page(
+      report, job, metrics: RunRecords.metrics(in: path), files: entries.map(\.file),
+      pictures: pictures)
+  }
+
+  /// PNG files in base 64, by name.
+  private var pictures: [String: String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    for name in names where Name.isPicture(name) {
-      facts.pictures[name] = FileManager.default.contents(atPath: "\(path)/\(name)")?
-        .base64EncodedString()
+    return names.filter(Name.isPicture).reduce(into: [:]) { found, name in
+      found[name] = FileManager.default.contents(atPath: "\(path)/\(name)")?.base64EncodedString()
     }
+  }
+
+  /// A page about a job, from what is known of it.
+  public static func page(
+    _ report: some PagedReport, _ job: Job?, metrics: [Metric] = [], files: [String] = [],
+    pictures: [String: String] = [:]
+  ) -> String {
+    var facts = JobFacts(
+      command: job?.command ?? "", circumstances: job?.circumstances ?? [], metrics: metrics,
+      files: files)
+    facts.accuracyBefore = job?.accuracyBefore
+    facts.pictures = pictures
     return report.page(facts).rendered()
+  }
+
+  /// Bytes of all files in it.
+  public var keptBytes: Int {
+    let files = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
+    return files.reduce(0) { sum, name in
+      let attributes = try? FileManager.default.attributesOfItem(atPath: "\(path)/\(name)")
+      guard attributes?[.type] as? FileAttributeType == .typeRegular else { return sum }
+      return sum + (attributes?[.size] as? Int ?? 0)
+    }
   }
 
   // MARK: Networks

@@ -19,6 +19,6 @@ struct CompensatedWeights: WeightProvider {
     var selection = UnitSelection(
       copy, criterion: criterion, cost: space.cost, keeping: space.goals(of: widths))
     while selection.removeNext() {}
-    return (copy, selection.loss)
+    return (copy, selection.removedLoss)
   }
 }

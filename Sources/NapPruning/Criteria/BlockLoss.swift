@@ -14,6 +14,7 @@ package struct BlockLoss: Criterion {
     "second-order loss of the whole channel, compensated and calibrated (default)"
   package static let evidence: Set<Evidence> = [.factors, .removals]
   package static let compensates = true
+  package static let isLoss = true
 
   package init() {}
 

@@ -26,6 +26,8 @@ package protocol Criterion: Sendable {
   static var scoresWeights: Bool { get }
   /// Whether the remaining weights make up for what is removed.
   static var compensates: Bool { get }
+  /// Whether scores are calibrated losses, in nats per example.
+  static var isLoss: Bool { get }
 
   init()
 
@@ -39,6 +41,7 @@ package protocol Criterion: Sendable {
 extension Criterion {
   package static var scoresWeights: Bool { true }
   package static var compensates: Bool { false }
+  package static var isLoss: Bool { false }
   package static var evidence: Set<Evidence> { [] }
   package func weightScores(in layer: LayerModel) -> [Matrix] { layer.weights }
 }

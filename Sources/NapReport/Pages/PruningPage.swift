@@ -73,6 +73,7 @@ extension PruningReport: PagedReport {
             granularity == "channels"
               ? "Bars are multiply-accumulates that are left, layer by layer as they are computed; numbers are outputs x inputs."
               : "Bars are weights that are not zero.")))
+    sections += [removalSection, frozenSection].compactMap { $0 }
     if let allocation { sections.append(allocation.section) }
     if !outputs.isEmpty {
       sections.append(
@@ -127,8 +128,8 @@ extension PruningReport: PagedReport {
         !latency.differs
         ? ", no difference in time that can be told here"
         : ratio >= 1
-        ? String(format: ", %.2f times as fast here", ratio)
-        : String(format: ", slower here: %.2f times the time", 1 / ratio)
+          ? String(format: ", %.2f times as fast here", ratio)
+          : String(format: ", slower here: %.2f times the time", 1 / ratio)
     }
     if let promise {
       text += promise.isKept ? "; what was asked for was kept" : "; the promise was not kept"

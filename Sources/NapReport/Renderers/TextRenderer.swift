@@ -129,9 +129,15 @@ extension PruningReport {
         ])
       }
       rows.append([
-        "ms, measured here", latency.before, latency.after,
+        "ms, measured here", String(format: "%.3f", latency.measuredBefore),
+        String(format: "%.3f", latency.measuredAfter),
         kept(latency.measuredBefore, latency.measuredAfter),
       ])
+      if let before = latency.spreadBefore, let after = latency.spreadAfter {
+        rows.append([
+          "ms, spread ±", String(format: "%.3f", before), String(format: "%.3f", after), "",
+        ])
+      }
     }
     if let bytesBefore, let bytesAfter {
       var files = [("bytes", bytesAfter)]
@@ -203,13 +209,16 @@ extension SensitivityReport {
 
 extension ComparisonReport {
   public func renderedAsText() -> String {
-    let count = curves.map(\.points.count).max() ?? 0
+    // Of a comparison that was stopped, the last curve may be shorter than the first.
     let sizes = curves.first?.points.map { String(format: "%.1f %%", 100 * $0.macs) } ?? []
     var table = Table(["\(measure.rawValue) at MACs"] + sizes)
-    for curve in curves where curve.points.count == count {
+    for curve in curves {
+      let missing = max(0, sizes.count - curve.points.count)
       table.rows.append(
-        [curve.name] + curve.points.map { String(format: "%.2f", $0.accuracy) })
+        [curve.name] + curve.points.map { String(format: "%.2f", $0.accuracy) }
+          + Array(repeating: "", count: missing))
     }
     return table.rendered() + String(format: "\n\nthe original: %.2f %%", accuracyBefore)
+      + (jobsLeft.map { "\nstopped: \($0) \($0 == 1 ? "job is" : "jobs are") missing" } ?? "")
   }
 }

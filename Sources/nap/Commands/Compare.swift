@@ -125,23 +125,37 @@ struct Compare: ComputingCommand {
     pruning.outputs = try outputsOptions.choices()
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
-    let run = try runOptions.directory(
-      besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx",
-      inputs: [model, pruning.source.path])
+    let ending = try runOptions.ending(
+      besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx", [destination],
+      models: [model], inputs: [pruning.source.path])
     let terminal = Terminal()
-    let report = try Comparison(
-      pruning, criteria: names, allocators: allocatorNames, macs: shares
-    ).run(
-      network, in: run, progress: outputOptions.progress(terminal))
+    func draw(_ report: ComparisonReport, _ path: String) throws {
+      try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: path)
+    }
+    let report: ComparisonReport
+    do {
+      report = try Comparison(
+        pruning, criteria: names, allocators: allocatorNames, macs: shares
+      ).run(
+        network, in: ending.run, progress: outputOptions.progress(terminal))
+    } catch let stopped as Comparison.Stopped {
+      terminal.clear()
+      try destination?.deliver {
+        try draw(stopped.report, $0)
+      } report: {
+        try Terminal.print(stopped.report, asJSON: outputOptions.json)
+      }
+      if destination == nil { try Terminal.print(stopped.report, asJSON: outputOptions.json) }
+      throw stopped.reason
+    }
     terminal.clear()
-    func finish() { run?.finish(report) }
-    func show() throws { try Terminal.print(report, asJSON: outputOptions.json) }
+    func finish() { ending.finish(report) }
+    func show() throws { try ending.show(report, outputOptions) }
     guard let destination else {
       finish()
       return try show()
     }
     try destination.deliver(
-      { try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: $0) }, finish: finish,
-      report: show)
+      { try draw(report, $0) }, finish: finish, report: show)
   }
 }

@@ -68,13 +68,14 @@ struct Proxies: ComputingCommand {
     study.epochs = epochs
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
-    let run = try runOptions.directory(
-      besides: "\(FilePath(FilePath(model).name).stem)-proxies.onnx",
-      inputs: [model, pruning.source.path])
+    let ending = try runOptions.ending(
+      besides: "\(FilePath(FilePath(model).name).stem)-proxies.onnx", [], models: [model],
+      inputs: [pruning.source.path])
     let terminal = Terminal()
-    let report = try study.run(network, in: run, progress: outputOptions.progress(terminal))
+    let report = try study.run(
+      network, in: ending.run, progress: outputOptions.progress(terminal))
     terminal.clear()
-    run?.finish(report)
-    try Terminal.print(report, asJSON: outputOptions.json)
+    ending.finish(report)
+    try ending.show(report, outputOptions)
   }
 }

@@ -135,12 +135,13 @@ struct Prune: ComputingCommand {
       "How fine-tuning steps: kfac (the curvature points the way) or sgd.", visibility: .hidden))
   var optimizer = Pruning.Optimizer.kfac
 
-  @Option(help: ArgumentHelp("The peak learning rate of fine-tuning.", visibility: .hidden))
+  @Option(help: "The peak learning rate of fine-tuning (default: chosen by nap).")
   var learningRate: Double?
 
   @Option(
     help: ArgumentHelp(
-      "Added to the curvature, as a share of its mean eigenvalues.", visibility: .hidden))
+      "Added to the curvature, as a share of its mean eigenvalues; more is more careful.",
+      valueName: "share"))
   var damping = Pruning.standardDamping
 
   @Option(help: ArgumentHelp("Images the curvature is collected from.", visibility: .hidden))
@@ -206,14 +207,15 @@ struct Prune: ComputingCommand {
     if let epochs, !(0...100_000).contains(epochs) {
       throw ValidationError("--epochs \(epochs) is out of range")
     }
-    guard damping > 0, damping.isFinite, curvatureImages ?? 1 > 0, (1..<1000).contains(rounds ?? 1),
-      maxFactor > 0,
-      learningRate ?? 1 > 0, learningRate?.isFinite ?? true
-    else {
-      throw ValidationError(
-        "--damping, --curvature-images, --max-factor, --rounds and --learning-rate must be positive"
-      )
+    // Each by itself: no sentence names a hidden option that was not given.
+    for (option, holds) in [
+      ("--damping", damping > 0 && damping.isFinite), ("--max-factor", maxFactor > 0),
+      ("--curvature-images", curvatureImages ?? 1 > 0), ("--rounds", rounds ?? 1 > 0),
+      ("--learning-rate", learningRate ?? 1 > 0 && learningRate?.isFinite ?? true),
+    ] where !holds {
+      throw ValidationError("\(option) must be positive")
     }
+    if let rounds, rounds >= 1000 { throw ValidationError("--rounds \(rounds) is out of range") }
     try Pruning.check([criterion], allocators: [allocator])
     if allocator != Pruning.ranking, granularity != .channels {
       throw ValidationError("--allocator is for channels")
@@ -249,19 +251,20 @@ struct Prune: ComputingCommand {
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     pruning.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
-    let run = try runOptions.directory(
-      besides: output, inputs: [model, teacher, latencyTable, pruning.source.path])
+    let ending = try runOptions.ending(
+      besides: output, [destination], models: [model, teacher],
+      inputs: [latencyTable, pruning.source.path])
     let terminal = Terminal()
-    try Terminal.rescuing(to: destination, run) {
+    try Terminal.rescuing(to: destination, ending.run) {
       let (result, report) = try pruning.run(
-        network, in: run, progress: outputOptions.progress(terminal))
+        network, in: ending.run, progress: outputOptions.progress(terminal))
       terminal.clear()
       try destination.deliver {
         try result.write(to: $0, sparse: sparse)
       } finish: {
-        run?.finish(report)
+        ending.finish(report)
       } report: {
-        try Terminal.print(report, asJSON: outputOptions.json)
+        try ending.show(report, outputOptions)
       }
     }
   }

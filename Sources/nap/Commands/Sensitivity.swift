@@ -50,8 +50,11 @@ struct Sensitivity: ComputingCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
-    guard channels > 0, images > 0, curvatureImages ?? 1 > 0 else {
-      throw ValidationError("--channels, --images and --curvature-images must be positive")
+    guard channels > 0, images > 0 else {
+      throw ValidationError("--channels and --images must be positive")
+    }
+    guard curvatureImages ?? 1 > 0 else {
+      throw ValidationError("--curvature-images must be positive")
     }
     try Pruning.check(names)
   }
@@ -68,14 +71,14 @@ struct Sensitivity: ComputingCommand {
     analysis.outputs = try outputsOptions.choices()
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: analysis.source)
-    let run = try runOptions.directory(
-      besides: "\(FilePath(FilePath(model).name).stem)-sensitivity.onnx",
-      inputs: [model, analysis.source.path])
+    let ending = try runOptions.ending(
+      besides: "\(FilePath(FilePath(model).name).stem)-sensitivity.onnx", [], models: [model],
+      inputs: [analysis.source.path])
     let terminal = Terminal()
     let report = try analysis.run(
-      network, in: run, progress: outputOptions.progress(terminal))
+      network, in: ending.run, progress: outputOptions.progress(terminal))
     terminal.clear()
-    run?.finish(report)
-    try Terminal.print(report, asJSON: outputOptions.json)
+    ending.finish(report)
+    try ending.show(report, outputOptions)
   }
 }

@@ -127,19 +127,19 @@ struct Train: ComputingCommand {
     training.savesMemory = engineOptions.saveMemory
     let network = try training.network(model, inputShapes: try shapeOptions.shapes())
     training.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
-    let run = try runOptions.directory(
-      besides: output, inputs: [model, teacher, training.source.path])
+    let ending = try runOptions.ending(
+      besides: output, [destination], models: [model, teacher], inputs: [training.source.path])
     let terminal = Terminal()
-    try Terminal.rescuing(to: destination, run) {
+    try Terminal.rescuing(to: destination, ending.run) {
       let (result, report) = try training.run(
-        network, in: run, progress: outputOptions.progress(terminal))
+        network, in: ending.run, progress: outputOptions.progress(terminal))
       terminal.clear()
       try destination.deliver {
         try result.write(to: $0)
       } finish: {
-        run?.finish(report)
+        ending.finish(report)
       } report: {
-        try Terminal.print(report, asJSON: outputOptions.json)
+        try ending.show(report, outputOptions)
       }
     }
   }

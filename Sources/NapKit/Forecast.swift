@@ -1,0 +1,104 @@
+import NapReport
+
+/// How long a job still takes whose length is given in rounds and epochs: guessed at first, then by what was
+/// measured of it so far.
+final class Forecast {
+  private let journal: Journal
+  private var roundsLeft: Int
+  /// Seconds of a round of curvature and cutting.
+  private var roundSeconds: Double
+  private var roundBegan: Double?
+  /// Images that are still to be trained on, and seconds of each.
+  private var imagesLeft: Double
+  private var secondsPerImage: Double
+  /// Where the rate of a training is measured from, and where it is.
+  private var base: (images: Int, elapsed: Double)?
+  private var last = 0
+  /// Seconds of measuring the result.
+  private let ending: Double
+
+  init(
+    of journal: Journal, rounds: Int, roundSeconds: Double, images: Double, secondsPerImage: Double,
+    ending: Double
+  ) {
+    self.journal = journal
+    roundsLeft = rounds
+    self.roundSeconds = roundSeconds
+    imagesLeft = images
+    self.secondsPerImage = secondsPerImage
+    self.ending = ending
+  }
+
+  /// Seconds that are left of the job.
+  var left: Double {
+    let inRound = roundBegan.map { min(journal.elapsed - $0, roundSeconds) } ?? 0
+    return Double(roundsLeft) * roundSeconds - inRound
+      + max(0, imagesLeft) * secondsPerImage + ending
+  }
+
+  /// - Parameter left: rounds, this one among them.
+  func beginRound(left: Int) { (roundsLeft, roundBegan) = (left, journal.elapsed) }
+
+  /// - Parameter left: rounds that are still to come.
+  func endRound(taking seconds: Double, left: Int) {
+    (roundSeconds, roundsLeft, roundBegan) = (seconds, left, nil)
+  }
+
+  /// Takes in how far a training has come.
+  func note(images: Int) {
+    if let base, images >= last {
+      imagesLeft -= Double(images - last)
+      let seconds = journal.elapsed - base.elapsed
+      if seconds > Self.enough { secondsPerImage = seconds / Double(images - base.images) }
+    } else {
+      // Of a training that goes on, what was done before.
+      imagesLeft -= Double(images)
+      base = (images, journal.elapsed)
+    }
+    last = images
+  }
+
+  /// Seconds that tell a rate.
+  private static let enough = 2.0
+
+  /// Before a long job, how long it takes and how to make it shorter.
+  var announcement: String? {
+    left < Self.long
+      ? nil : "about \(duration(left)) in all; fewer --epochs make it shorter, or --time 10m"
+  }
+
+  private static let long = 300.0
+}
+
+/// How far some jobs of about the same length have come.
+final class JobCount {
+  let count: Int
+  private let journal: Journal
+  /// What each may take, if that is given.
+  private let limit: Double?
+  private let start: Double
+  private var done = 0
+  /// When the job began that is going on.
+  private var began: Double
+
+  init(_ count: Int, each limit: Double?, of journal: Journal) {
+    (self.count, self.limit, self.journal) = (count, limit, journal)
+    (start, began) = (journal.elapsed, journal.elapsed)
+  }
+
+  func endJob() { (done, began) = (done + 1, journal.elapsed) }
+
+  /// Such as `job 3 of 45`.
+  var name: String { "job \(min(done + 1, count)) of \(count)" }
+
+  /// Seconds that are left of all.
+  ///
+  /// - Parameter own: of the job that is going on, where that is known.
+  func left(own: Double?) -> Double? {
+    let spent = journal.elapsed - began
+    guard
+      let each = limit ?? (done > 0 ? (began - start) / Double(done) : own.map { spent + $0 })
+    else { return nil }
+    return Double(max(0, count - done - 1)) * each + (own ?? max(0, each - spent))
+  }
+}

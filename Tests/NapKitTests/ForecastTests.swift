@@ -1,0 +1,45 @@
+import Foundation
+import NapTensor
+import NapTestSupport
+import Testing
+
+@testable import NapKit
+
+/// How long a job takes is told from its beginning on.
+@Suite struct ForecastTests {
+  private func isNear(_ a: Double?, _ b: Double) -> Bool { abs((a ?? .infinity) - b) < 2 }
+
+  @Test func whatIsLeftGoesDownWithWhatIsDone() {
+    let forecast = Forecast(
+      of: Journal(), rounds: 3, roundSeconds: 100, images: 10_000, secondsPerImage: 0.1, ending: 50)
+    #expect(isNear(forecast.left, 300 + 1000 + 50))
+    #expect(forecast.announcement?.contains("about 22:30 min in all") == true)
+    forecast.beginRound(left: 3)
+    #expect(isNear(forecast.left, 1350))
+    // The other rounds take as long as this one did.
+    forecast.endRound(taking: 40, left: 2)
+    #expect(isNear(forecast.left, 80 + 1000 + 50))
+    forecast.endRound(taking: 40, left: 0)
+    forecast.note(images: 1000)
+    forecast.note(images: 4000)
+    #expect(isNear(forecast.left, 600 + 50))
+    // Another training.
+    forecast.note(images: 1000)
+    #expect(isNear(forecast.left, 500 + 50))
+    // More than was expected.
+    forecast.note(images: 90_000)
+    #expect(isNear(forecast.left, 50) && forecast.announcement == nil)
+  }
+
+  @Test func jobsAreCounted() {
+    let unknown = JobCount(3, each: nil, of: Journal())
+    #expect(unknown.name == "job 1 of 3" && unknown.left(own: nil) == nil)
+    #expect(isNear(unknown.left(own: 20), 60))
+    unknown.endJob()
+    #expect(unknown.name == "job 2 of 3" && isNear(unknown.left(own: 20), 20))
+    let given = JobCount(45, each: 240, of: Journal())
+    #expect(isNear(given.left(own: nil), 45 * 240) && isNear(given.left(own: 100), 44 * 240 + 100))
+    for _ in 0..<45 { given.endJob() }
+    #expect(given.name == "job 45 of 45" && isNear(given.left(own: 0), 0))
+  }
+}
