@@ -36,6 +36,9 @@ package protocol Operator: Codable, Sendable {
   /// Multiply-accumulate operations of one evaluation.
   func macs(inputs: [[Int]], outputs: [[Int]]) -> Int
 
+  /// Steps of `forward`, of about an element each: what computing a constant with it costs.
+  func work(inputs: [[Int]], outputs: [[Int]]) -> Int
+
   /// What a constant input is for; `nil` for constants that training leaves alone.
   func role(ofInput index: Int) -> ParameterRole?
 
@@ -58,6 +61,10 @@ extension Operator {
   }
   package func adapted(to cut: NodeCut) -> Self { self }
   package func macs(inputs: [[Int]], outputs: [[Int]]) -> Int { 0 }
+  package func work(inputs: [[Int]], outputs: [[Int]]) -> Int {
+    macs(inputs: inputs, outputs: outputs)
+      + (inputs + outputs).reduce(0) { $0 + $1.boundedProduct }
+  }
   package func role(ofInput index: Int) -> ParameterRole? { nil }
 }
 

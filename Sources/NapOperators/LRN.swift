@@ -52,6 +52,10 @@ package struct LRN: Operator {
     links.freeze(.output(0, axis: 1), "a channel is normalized by its neighbors")
   }
 
+  package func work(inputs: [[Int]], outputs: [[Int]]) -> Int {
+    (inputs[0] + [min(size, inputs[0][1])]).boundedProduct
+  }
+
   package func forward(_ inputs: [Tensor]) -> [Tensor] {
     let x = inputs[0]
     let y = x.floats.indices.map { i in

@@ -231,6 +231,21 @@ import Testing
     }
   }
 
+  /// An array of bytes is not made four times as large.
+  @Test func bytesStayBytes() throws {
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1, 2, 2), }\n"
+    let file =
+      Data([0x93]) + Data("NUMPY".utf8) + Data([1, 0, UInt8(header.utf8.count), 0])
+      + Data(header.utf8) + Data(0..<8)
+    let folder = try folder(["x.npy": file])
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let data = try Datasets.open(folder.appending(path: "x.npy").path, split: .train)
+    var (numbers, pixels) = ([Float](repeating: -1, count: 4), [UInt8](repeating: 0, count: 4))
+    #expect(!data.copyNumbers(of: 1, into: &numbers) && numbers == [-1, -1, -1, -1])
+    try data.copyPixels(of: 1, into: &pixels)
+    #expect(pixels == [4, 5, 6, 7])
+  }
+
   @Test func heldOutImagesAreDisjointAndBalanced() {
     let data = SyntheticDataset(count: 1000, split: .train)
     let (rest, heldOut) = data.split(holdingOut: 100, seed: Seed(1))

@@ -24,6 +24,33 @@ import Testing
     }
   }
 
+  /// A weight that is far larger than all others blurs nothing that it does not touch: Winograd's algorithm
+  /// would, by its rounding errors.
+  @Test(arguments: [Float(0.1), 1000]) func oneLargeWeightLeavesOthersAlone(_ largest: Float) throws
+  {
+    var network = SmallNetwork()
+    let x = network.input([32, 12, 12])
+    network.output(network.conv(x, [32, 32, 3, 3], "a"), [32, 12, 12])
+    let weight = network.constant("a.w")
+    network.graph.constants[weight]?.floats.indices.forEach {
+      network.graph.constants[weight]?.floats[$0] *= 0.1
+    }
+    network.graph.constants[weight]?.floats[4] = largest
+    // What it is multiplied by is one pixel, so that few outputs are large.
+    var image = network.tensor([4, 32, 12, 12])
+    for n in 0..<4 {
+      for i in 0..<144 where i != 66 { image.floats[n * 32 * 144 + i] = 0 }
+    }
+    let plan = try Plan(network.graph, batch: 4)
+    plan.inputs[0].update(from: image.floats, count: image.count)
+    plan.forward()
+    let expected = network.graph.evaluate([image])[0]
+    let found = Array(UnsafeBufferPointer(start: plan.outputs[0], count: expected.count))
+    for (a, b) in zip(found, expected.floats) {
+      #expect(abs(a - b) < 2e-5 * max(1, abs(b)))
+    }
+  }
+
   /// A sum may be computed in the memory of its residual, but not be taken for copies of that.
   @Test func copiesOfAResidualAreNotTakenForTheSum() throws {
     var network = SmallNetwork()

@@ -130,6 +130,14 @@ import Testing
     #expect(throws: ONNXError.self) { try file.read() }
   }
 
+  /// Floats are not written as whole numbers because the file says that they are.
+  @Test func outputsAreOfTheTypeThatIsDeclared() throws {
+    var file = try ModelFile(SmallNetwork.residual.graph)
+    file.proto.graph.output[0].type.tensorType.elemType = 7
+    let error = #expect(throws: ONNXError.self) { try file.read() }
+    #expect(error?.problem.contains("element type of output") ?? false)
+  }
+
   /// A network in half precision, with inputs and outputs in single precision.
   @Test func castsOfFloatsDoNothing() throws {
     let half = ["to": NapGraph.Attribute.int(10)]

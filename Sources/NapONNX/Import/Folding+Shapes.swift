@@ -100,6 +100,7 @@ extension Folding {
     let length = ((numbers[1] - numbers[0]) / numbers[2]).rounded(.up)
     guard length.isFinite, length <= 0x1p26 else { throw OperatorError("the range is not finite") }
     let count = Int(max(0, length))
+    try checkSize([count], inputs: [])
     return start.isFloat
       ? Tensor(
         shape: [count], floats: (0..<count).map { start.floats[0] + Float($0) * delta.floats[0] })
@@ -112,6 +113,7 @@ extension Folding {
   static func nonZero(_ node: NodeDescription) throws(OperatorError) -> Tensor {
     let x = try node.known(0)
     let found = (0..<x.count).filter { x.isFloat ? x.floats[$0] != 0 : x.integers[$0] != 0 }
+    try checkSize([x.shape.count, found.count], inputs: [x])
     var result: [Int64] = []
     for (stride, size) in zip(x.shape.rowMajorStrides, x.shape) {
       result += found.map { Int64($0 / stride % size) }
@@ -136,7 +138,8 @@ extension Folding {
   /// `Σ index[k] · strides[k]` for every index of a shape, in row-major order.
   static func positions(of shape: [Int], strides: [Int]) -> [Int] {
     var result = [0]
-    for (size, stride) in zip(shape, strides) {
+    // Axes of size 1 would only copy what there is.
+    for (size, stride) in zip(shape, strides) where size != 1 {
       result = result.flatMap { base in (0..<size).map { base + $0 * stride } }
     }
     return result

@@ -7,6 +7,7 @@ import NapTensor
 /// a function in `Folding.functions`.
 struct Folding {
   let registry: OperatorRegistry
+  let budget: FoldingBudget
 
   /// The outputs of a node, or `nil` when they depend on what is only known at run time.
   /// - Throws: when the node is wrong, such as its shapes do not fit.
@@ -17,7 +18,13 @@ struct Folding {
       || node.inputs.allSatisfy { $0 == nil || $0?.constant != nil }
     guard isKnown else { return nil }
     try Self.checkMemory(node.inputs.reduce(0) { $0 + ($1?.constant?.count ?? 0) }, "computing it")
-    if let function = Self.functions[node.operatorType] { return [try function(node)] }
+    if let function = Self.functions[node.operatorType] {
+      try budget.take(Self.work(node))
+      let result = try function(node)
+      // What a constant holds is in the file.
+      if node.operatorType != "Constant" { try budget.take(result.count) }
+      return [result]
+    }
     guard let type = registry[node.operatorType] else { return nil }
     let imported = try type.importing(node)
     var inputs: [Tensor] = []
@@ -33,10 +40,19 @@ struct Folding {
     guard Set(inputs.map(\.elementType)).count <= 1 else {
       throw OperatorError("its inputs have different element types")
     }
-    for shape in try imported.op.infer(inputs.map(\.shape)) {
-      try Self.checkSize(shape, inputs: inputs)
-    }
+    let (shapes, results) = (inputs.map(\.shape), try imported.op.infer(inputs.map(\.shape)))
+    for shape in results { try Self.checkSize(shape, inputs: inputs) }
+    try budget.take(imported.op.work(inputs: shapes, outputs: results))
     return imported.op.forward(inputs)
+  }
+
+  /// Steps of a function that come before its result: inputs are read, or repeated to the shape of all.
+  private static func work(_ node: NodeDescription) -> Int {
+    let inputs = node.inputs.compactMap { $0?.constant }
+    var shape: [Int]? = []
+    for input in inputs { shape = shape.flatMap { try? broadcastShape($0, input.shape) } }
+    return max(
+      inputs.reduce(0) { $0 + $1.count }, [inputs.count, shape?.boundedProduct ?? 0].boundedProduct)
   }
 
   /// Refuses results so large that they can only come from a broken file, or that there is no memory for.

@@ -23,6 +23,7 @@ struct ParsedModel {
   /// Each behind those it reads from.
   var nodes: [Node] = []
   var constants: [String: Tensor] = [:]
+  private(set) var foldingBudget = FoldingBudget(elements: 0)
 
   init(path: String) throws(ONNXError) {
     let model = try Self.decode(path)
@@ -60,6 +61,11 @@ struct ParsedModel {
     for proto in graph.sparseInitializer where used.values.contains(proto.values.name) {
       try define(proto.values.name, as: try reading.tensor(proto))
     }
+    let written = nodes.flatMap(\.attributes.values).map { attribute in
+      if case .tensor(let tensor) = attribute { tensor.count } else { 0 }
+    }
+    foldingBudget = FoldingBudget(
+      elements: (constants.values.map(\.count) + written).reduce(0, +))
   }
 
   private mutating func define(_ name: String, as tensor: Tensor) throws(ONNXError) {

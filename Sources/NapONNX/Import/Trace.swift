@@ -68,8 +68,9 @@ struct Trace {
     }
     let description = description(of: node)
     var isSupported = true
+    let folding = Folding(registry: registry, budget: model.foldingBudget)
     do {
-      if let results = try Folding(registry: registry).outputs(of: description) {
+      if let results = try folding.outputs(of: description) {
         try check(node, hasOutputs: node.outputs.count <= results.count)
         for (output, tensor) in zip(node.outputs, results) { constants[output] = tensor }
       } else if let type = registry[node.type] {
