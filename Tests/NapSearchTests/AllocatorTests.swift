@@ -58,8 +58,10 @@ private final class MadeUpEvidence: AllocationEvidence {
 
 struct AllocatorTests {
   private static var ways: [(any Allocator.Type, String)] {
+    // Weights of candidates make no difference here: they are made up.
     allAllocators.flatMap { type in
-      type.variants.isEmpty ? [(type, "")] : type.variants.map { (type, $0.name) }
+      type.variants.isEmpty || type == MetaPruning.self
+        ? [(type, "")] : type.variants.map { (type, $0.name) }
     }
   }
 

@@ -20,7 +20,9 @@ import Testing
     try withFolder { folder in
       try KillTests.prepare(folder)
       let original = try Network(contentsOf: folder.appending(path: "model.onnx").path)
-      for (name, _) in Pruning.allocators {
+      // Where there are variants, a name alone is the first of them.
+      let names = Pruning.allocators.map(\.name)
+      for name in names where !names.contains(where: { $0.hasPrefix("\(name):") }) {
         let file = "\(name.replacing(":", with: "-")).onnx"
         let result = try Program.run(
           ["prune", "model.onnx", "-o", file, "--macs", "0.6", "--epochs", "0", "--round", "1"]

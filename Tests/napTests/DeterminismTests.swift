@@ -15,7 +15,10 @@ import Testing
 
   @Test(arguments: ["float32", "bfloat16"], [1, 2])
   func jobsWriteTheSameBytes(_ precision: String, _ threads: Int) throws {
-    let runs = ProcessInfo.processInfo.environment["NAP_RUNS"].flatMap(Int.init) ?? 3
+    let asked = ProcessInfo.processInfo.environment["NAP_RUNS"].flatMap(Int.init)
+    let runs = asked ?? 2
+    // One thread waits for nobody; it is run where that is asked for.
+    guard asked != nil || threads > 1 else { return }
     try withFolder { folder in
       try KillTests.prepare(folder)
       for job in Self.jobs {

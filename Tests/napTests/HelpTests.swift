@@ -72,7 +72,8 @@ import Testing
       for line in lines
       where file != "nap/Commands/Prune.swift" && file != "nap/Commands/Sensitivity.swift" {
         // A name that goes on in a value is none, such as "--no-\(name)".
-        let named = names(line.replacing("--no-\\(", with: "").replacing("--\\(", with: ""))
+        let named = names(line.replacing("--no-\\(", with: "").replacing("\"--no-\"", with: "")
+            .replacing("--\\(", with: ""))
         #expect(named.isSubset(of: shown), "\(file): \(line)")
       }
     }

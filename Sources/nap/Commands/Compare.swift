@@ -63,7 +63,7 @@ struct Compare: ComputingCommand {
   @Option(help: "Epochs of fine-tuning in every job.")
   var epochs: Int?
 
-  @Option(help: ArgumentHelp("Rounds in which channels are removed.", visibility: .hidden))
+  @Option(help: "Rounds in which channels are removed, with the curvature collected anew in each.")
   var rounds: Int?
 
   @Option(
