@@ -14,7 +14,8 @@ final class NetworkEvidence: AllocationEvidence {
   let space: WidthSpace
   /// Made when they are asked for: some are trained first.
   private var providers: [WeightSource: any WeightProvider] = [:]
-  private var scores: [[Int]: CandidateScore] = [:]
+  /// What a network is worth depends on its weights, too.
+  private var scores: [WeightSource: [[Int]: CandidateScore]] = [:]
   private(set) var similarity: Matrix?
   private(set) var front: [ScoredWidths]?
 
@@ -48,13 +49,13 @@ final class NetworkEvidence: AllocationEvidence {
   }
 
   func score(_ widths: [Int], weights: WeightSource) throws -> CandidateScore {
-    if let known = scores[widths] { return known }
+    if let known = scores[weights]?[widths] { return known }
     let candidate = try provider(weights).network(widths)
     let refreshed = try session.withFreshStatistics(
       candidate, images: Self.candidateImages, isCandidate: true)
     let score = CandidateScore(
       loss: try session.watch?.loss(of: refreshed) ?? .infinity, cost: space.cost(of: widths))
-    scores[widths] = score
+    scores[weights, default: [:]][widths] = score
     return score
   }
 
@@ -69,7 +70,9 @@ final class NetworkEvidence: AllocationEvidence {
   private func provider(_ source: WeightSource) throws -> any WeightProvider {
     if let provider = providers[source] { return provider }
     let criterion = session.criterion.init()
-    let model = try session.model(of: graph, round: 0)
+    let model =
+      try (providers[.compensated] as? CompensatedWeights)?.model
+      ?? session.model(of: graph, round: 0)
     let provider: any WeightProvider
     switch source {
     case .compensated:

@@ -47,11 +47,20 @@ import Testing
         ["proxies", "model.onnx", "--structures", "3", "--epochs", "1", "--run", "out.run"]
           + Self.data, shell: inside(folder))
       try #require(result.status == 0, "\(result.errors)")
-      for name in [
-        "predicted loss", "compensated weights", "shared weights", "pruning-net weights",
-      ] {
-        #expect(result.output.contains("\"\(name)\""))
+      struct Found: Decodable {
+        struct Proxy: Decodable {
+          var name: String
+          var scores: [Double]
+        }
+        var proxies: [Proxy]
       }
+      let proxies = try JSONDecoder().decode(Found.self, from: Data(result.output.utf8)).proxies
+      #expect(
+        proxies.map(\.name) == [
+          "predicted loss", "compensated weights", "shared weights", "pruning-net weights",
+        ])
+      // Every provider has its own opinion.
+      #expect(Set(proxies.map(\.scores)).count == proxies.count)
     }
   }
 
