@@ -13,15 +13,9 @@ extension Graph {
       let name = valueNames.indices.contains(stranger.index) ? name(of: stranger) : "\(stranger)"
       throw .invalid("nothing computes the value '\(name)'")
     }
-    var needed = Set(values)
-    var kept: [Node] = []
-    for node in nodes.reversed() where node.outputs.contains(where: needed.contains) {
-      needed.formUnion(node.inputs)
-      kept.append(node)
-    }
     var result = self
-    result.nodes = kept.reversed()
-    result.constants = constants.filter { needed.contains($0.key) }
+    result.outputs = values.map { Port(value: $0, dimensions: []) }
+    result = result.withoutDeadNodes()
     let sizes = tellingBatches
     let shapes = try sizes.map { size throws(GraphError) in try result.shapes(batch: size) }
     let open =

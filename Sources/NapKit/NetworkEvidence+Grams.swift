@@ -79,13 +79,8 @@ extension NetworkEvidence {
   /// Adds `X Xᵀ` of some features to those of their sets.
   private func add(_ features: [Feature], _ count: Int, to grams: inout [Matrix]) throws {
     let batch = graph.batchSize(upTo: min(64, count))
-    let shapes = try graph.shapes(batch: batch)
-    var truncated = graph
     let values = Set(features.map(\.value)).sorted()
-    truncated.outputs = values.map { value in
-      Graph.Port(value: value, dimensions: shapes[value.index].map { .fixed($0) })
-    }
-    let plan = try Plan(truncated, batch: batch)
+    let plan = try Plan(graph.truncated(to: values), batch: batch)
     let epoch = Loader(
       dataset: session.training, preset: session.preset, batchSize: batch, shuffle: true,
       augment: false, dropLast: false, seed: session.seed.derived("features")

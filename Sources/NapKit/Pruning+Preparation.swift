@@ -134,7 +134,7 @@ extension Pruning {
       try Budget(seconds: $0, of: journal, since: start, reserve: Self.reserve * measuring)
     }
     let affordable = budget.map {
-      max(64, Int($0.imagesOfCurvature(Double((test ?? heldOut).count) / measuring)))
+      max(64, Int($0.imagesOfCurvature(Double(measure.data.count) / measuring)))
     }
     let watch = try Watch(
       original, outputs: outputs, teacher: imitated ?? original, data: watched,

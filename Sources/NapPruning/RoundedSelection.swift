@@ -67,7 +67,7 @@ package struct RoundedSelection: ChannelSelection {
         refresh(best)
         continue
       }
-      if type(of: criterion).isLoss { removedLoss += sets[best].worth?.score ?? 0 }
+      removedLoss += sets[best].worth?.score ?? 0
       let bundle = Set(sets[best].bundle)
       for unit in sets[best].bundle {
         model.remove(unit, compensating: type(of: criterion).compensates)
