@@ -81,7 +81,7 @@ let package = Package(
     room("NapData", ["NapTensor", "CNapJPEG", "CNapPNG"]),
     // Level 2
     room("NapEngine", ["NapGraph", "NapKernels", "NapTensor"]),
-    room("NapOutputs", ["NapKernels", "NapTensor"]),
+    room("NapOutputs", ["NapData", "NapKernels", "NapTensor"]),
     .target(
       name: "NapONNX", dependencies: ["NapGraph", "NapTensor", protobuf],
       exclude: ["Wire/onnx.proto"], swiftSettings: strict),
@@ -141,7 +141,7 @@ let package = Package(
         "NapData", "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapOutputs",
         "NapTensor", "NapTestSupport", "NapTraining",
       ]),
-    tests("NapOutputsTests", ["NapOutputs", "NapTensor"]),
+    tests("NapOutputsTests", ["NapData", "NapOutputs", "NapTensor"]),
     tests(
       "NapCurvatureTests",
       [

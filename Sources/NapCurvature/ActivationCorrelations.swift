@@ -26,9 +26,9 @@ package final class ActivationCorrelations {
     }
   }
 
-  /// - Parameter inputs: a batch, dense.
-  package func add(_ inputs: UnsafePointer<Float>) {
-    plan.inputs[0].update(from: inputs, count: plan.inputShapes[0].product)
+  /// - Parameter inputs: a batch, dense, one array an input.
+  package func add(_ inputs: [UnsafePointer<Float>]) {
+    plan.setInputs(inputs, count: plan.batch)
     plan.forward()
     for (index, entry) in order.enumerated() {
       add(plan.outputs[index], plan.outputShapes[index], entry.response, to: &sums[index])

@@ -8,7 +8,7 @@ import NapTensor
 package enum CurvatureKind: Sendable, Hashable {
   /// Of a random direction with the covariance of the model's own predictions: no labels needed.
   case model
-  /// Of the given labels, the empirical Fisher; of the likeliest class where there are none.
+  /// Of the given targets, the empirical Fisher; of the likeliest class where there are none.
   case labels
 
   /// The temperature that predictions are taken at.
@@ -35,10 +35,16 @@ struct Cotangents {
   ///
   /// - Parameter weights: what the examples count; 1 where empty. As gradients are squared, they are
   ///   multiplied by the root.
-  mutating func write(into plan: Plan, labels: [Int], weights: [Double]) {
-    if kind == .labels, outputs.isClassifier {
-      writeLabelCotangents(
-        plan.outputs[0], plan.outputGradients[0], plan.outputShapes[0], labels, weights)
+  mutating func write(
+    into plan: Plan, targets: [UnsafePointer<Float>], weights: [Double]
+  ) {
+    if kind == .labels, !targets.isEmpty, outputs.areLearned {
+      outputs.writeTargetGradients(
+        of: plan.outputs, learning: targets, into: plan.outputGradients,
+        count: plan.outputShapes.first?.first ?? 0, weights: weights)
+    } else if kind == .labels, outputs.isClassifier {
+      writeLikeliestCotangents(
+        plan.outputs[0], plan.outputGradients[0], plan.outputShapes[0], weights)
     } else {
       outputs.writeCotangents(
         of: plan.outputs, into: plan.outputGradients, count: plan.outputShapes.first?.first ?? 0,
@@ -46,18 +52,44 @@ struct Cotangents {
     }
   }
 
-  private func writeLabelCotangents(
+  private func writeLikeliestCotangents(
     _ logits: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ shape: [Int],
-    _ labels: [Int], _ weights: [Double]
+    _ weights: [Double]
   ) {
     let classes = shape[1]
     var p = [Float](repeating: 0, count: classes)
     for n in 0..<shape[0] {
       let (z, g) = (logits + n * classes, gradient + n * classes)
       softmax(z, classes, temperature: 1, into: &p)
-      let label = labels.isEmpty ? argmax(z, classes) : labels[n]
+      let label = argmax(z, classes)
       let factor = Float((weights.isEmpty ? 1 : weights[n]).squareRoot())
       for k in 0..<classes { g[k] = factor * (p[k] - (label == k ? 1 : 0)) }
+    }
+  }
+}
+
+/// Collects something from the passes of batches of examples through a network.
+package protocol ExampleCollector {
+  /// Adds a batch of examples.
+  ///
+  /// - Parameters:
+  ///   - inputs: dense, `[batch, …]` each, one for every input.
+  ///   - targets: likewise, in the order of the data set; used by `.labels` only.
+  ///   - weights: what the gradients of the examples count, where they were not drawn evenly; 1 where empty.
+  func add(
+    _ inputs: [UnsafePointer<Float>], targets: [UnsafePointer<Float>], weights: [Double])
+}
+
+extension ExampleCollector {
+  /// Adds a batch of examples of a network with one input.
+  ///
+  /// - Parameter labels: a class each.
+  package func add(
+    _ input: UnsafePointer<Float>, labels: [Int] = [], weights: [Double] = []
+  ) {
+    labels.map(Float.init).withUnsafeBufferPointer { labels in
+      let targets = labels.isEmpty ? [] : [labels.baseAddress].compactMap { $0 }
+      add([input], targets: targets, weights: weights)
     }
   }
 }
@@ -76,10 +108,12 @@ final class CurvaturePass {
       kind: kind, outputs: outputs ?? Outputs(guessing: plan.outputShapes), seed: seed)
   }
 
-  func run(_ inputs: UnsafePointer<Float>, labels: [Int], weights: [Double]) {
-    plan.inputs[0].update(from: inputs, count: plan.inputShapes[0].product)
+  func run(
+    _ inputs: [UnsafePointer<Float>], targets: [UnsafePointer<Float>], weights: [Double]
+  ) {
+    plan.setInputs(inputs, count: plan.batch)
     plan.forward()
-    cotangents.write(into: plan, labels: labels, weights: weights)
+    cotangents.write(into: plan, targets: targets, weights: weights)
     // One thread per group of examples is faster than many threads per small product.
     let threads = setLinearAlgebraThreads(1)
     plan.backward()

@@ -8,7 +8,7 @@ package import NapTensor
 /// Collects Kronecker factors of a network's affine layers, batch by batch.
 ///
 /// Normalizations use their running statistics, so that the examples of a batch are independent.
-package final class CurvatureEstimator {
+package final class CurvatureEstimator: ExampleCollector {
   package let graph: Graph
   /// Spent on the factors so far, not counting the passes through the network.
   package private(set) var factorSeconds = 0.0
@@ -62,15 +62,15 @@ package final class CurvatureEstimator {
   /// Adds a batch of examples.
   ///
   /// - Parameters:
-  ///   - inputs: dense, of shape `inputShape`.
-  ///   - labels: one per example; used by `.labels` only.
+  ///   - inputs: dense, `[batch, …]` each, one for every input.
+  ///   - targets: likewise, in the order of the data set; used by `.labels` only.
   ///   - weights: what the gradients of the examples count, where they were not drawn evenly. Inputs
   ///     count as they come: `E[w g gᵀ] ⊗ E[a aᵀ]` is nearer to `E[w (g gᵀ) ⊗ (a aᵀ)]` of examples
   ///     that were drawn by the size of their gradients.
   package func add(
-    _ inputs: UnsafePointer<Float>, labels: [Int] = [], weights: [Double] = []
+    _ inputs: [UnsafePointer<Float>], targets: [UnsafePointer<Float>] = [], weights: [Double]
   ) {
-    pass.run(inputs, labels: labels, weights: weights)
+    pass.run(inputs, targets: targets, weights: weights)
     for accumulator in accumulators.values { accumulator.finishBatch() }
   }
 

@@ -11,7 +11,7 @@ package import NapTensor
 /// `c_j` a row of the layer's directions. Its derivative `-w_jᵀ (∂L_n/∂W) c_j` holds all positions of
 /// the example together, whose correlations Kronecker factors leave out; the second moment over
 /// examples is the exact Fisher information of the change.
-package final class RemovalCollector {
+package final class RemovalCollector: ExampleCollector {
   private let pass: CurvaturePass
   /// By layer, then by group; of every node that reads its weight.
   private var layers: [Int: [[RemovalDerivatives]]] = [:]
@@ -50,8 +50,10 @@ package final class RemovalCollector {
   }
 
   /// Adds a batch of examples, see `CurvatureEstimator.add`.
-  package func add(_ inputs: UnsafePointer<Float>, weights: [Double] = []) {
-    pass.run(inputs, labels: [], weights: weights)
+  package func add(
+    _ inputs: [UnsafePointer<Float>], targets: [UnsafePointer<Float>] = [], weights: [Double]
+  ) {
+    pass.run(inputs, targets: [], weights: weights)
   }
 
   /// `[examples, in]` by the first node of every layer and by group, the sums over all nodes that read

@@ -23,7 +23,7 @@ package struct WeightGradients: Sendable {
 }
 
 /// Collects `WeightGradients` of all affine layers of a network, batch by batch.
-package final class GradientCollector {
+package final class GradientCollector: ExampleCollector {
   private let pass: CurvaturePass
   private var sums: [Int: GradientSums] = [:]
   /// By node that reads a layer's weight.
@@ -47,9 +47,9 @@ package final class GradientCollector {
 
   /// Adds a batch of examples, see `CurvatureEstimator.add`.
   package func add(
-    _ inputs: UnsafePointer<Float>, labels: [Int] = [], weights: [Double] = []
+    _ inputs: [UnsafePointer<Float>], targets: [UnsafePointer<Float>] = [], weights: [Double]
   ) {
-    pass.run(inputs, labels: labels, weights: weights)
+    pass.run(inputs, targets: targets, weights: weights)
     for sums in sums.values { sums.finishBatch() }
   }
 

@@ -7,8 +7,10 @@ package enum DataError: RecoverableError, Equatable {
   case noSplit(path: String, split: String)
   case truncated(path: String, bytes: Int, expected: Int)
   case labelOutOfRange(path: String, label: Int, classes: Int)
-  /// What else an archive of `count` images holds and does not fit.
-  case labels(path: String, array: String, found: String, count: Int)
+  /// An array that has not as many rows as there are examples.
+  case length(path: String, array: String, count: Int, first: String)
+  /// Inputs of the network that no array is named like.
+  case missingArrays(path: String, missing: [String], found: [String])
   /// A class that one split has and the classes to be told apart have not.
   case unknownClass(path: String, name: String, known: [String])
   case notFinite(path: String, example: Int, place: [Int])
@@ -25,8 +27,12 @@ package enum DataError: RecoverableError, Equatable {
       "the file '\(path)' has \(bytes) bytes, but \(expected) were expected"
     case .labelOutOfRange(let path, let label, let classes):
       "the file '\(path)' holds label \(label), but there are \(classes) classes"
-    case .labels(let path, let array, let found, let count):
-      "'\(array)' in '\(path)', \(found), holds no labels of \(count) images"
+    case .length(let path, let array, let count, let first):
+      "\(array) in '\(path)' has not one row for each of the \(count) examples of \(first)"
+    case .missingArrays(let path, let missing, let found):
+      missing.isEmpty
+        ? "'\(path)' holds no array that examples can be read from: it holds \(Self.list(found))"
+        : "'\(path)' holds no array '\(missing.joined(separator: "', '"))', an input of the network: it holds \(Self.list(found))"
     case .unknownClass(let path, let name, let known):
       "'\(path)' has the class '\(name)', which is none of \(known.joined(separator: ", "))"
     case .undecodable(let path, let reason): "the data '\(path)' cannot be used: \(reason)"
@@ -45,10 +51,14 @@ package enum DataError: RecoverableError, Equatable {
     case .noSplit: "choose the other --split"
     case .truncated: "download the file again; it is incomplete or of another format"
     case .notFinite: "repair the example, or leave it out"
-    case .labels(_, _, _, let count):
-      "labels are one array of \(count) integers that count from 0; leave all else out"
+    case .length: "give arrays of the same length, and leave all else out"
+    case .missingArrays: "name the arrays as the network's inputs: numpy.savez(file, NAME=array, …)"
     case .unknownClass: "give both splits folders of the same names"
     case .labelOutOfRange, .undecodable, .unreadable, .file: nil
     }
+  }
+
+  private static func list(_ found: [String]) -> String {
+    found.isEmpty ? "none" : found.joined(separator: ", ")
   }
 }

@@ -1,15 +1,22 @@
 package import NapTensor
 
-/// Images that can be read in any order, with or without labels.
+/// Examples that can be read in any order, with or without targets.
+///
+/// Every example has one or several inputs and any number of targets. Images are one kind of input: kept as
+/// bytes, and turned into numbers by a preparation.
 package protocol Dataset: Sendable {
   var count: Int { get }
-  /// Empty where the images have no labels.
+  /// What every example has, in the order of the network's inputs.
+  var inputs: [Field] { get }
+  /// What is to be learned of every example; empty where nobody says.
+  var targets: [Field] { get }
+  /// Empty where the examples have no class each.
   var classNames: [String] { get }
-  /// Channels, height, width.
+  /// Of the first input: channels, height and width of images.
   var imageShape: [Int] { get }
   /// Whether `imageShape` is a choice: images are brought to any size that is wanted.
   var isOfAnySize: Bool { get }
-  /// The class of an image, in `0..<classNames.count`; 0 without labels.
+  /// The class of an example, in `0..<classNames.count`; 0 where there are none.
   func label(at index: Int) -> Int
   /// Writes one image as bytes, channel by channel.
   /// - Throws: `DataError` when a file that is read on demand cannot be decoded.
@@ -17,17 +24,37 @@ package protocol Dataset: Sendable {
   /// Writes one image as the numbers that the network takes, where it is kept as such.
   /// - Returns: `false` where images are bytes.
   func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool
+  /// Writes one of the inputs behind the first.
+  func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>)
+  /// Writes one of the targets; classes as whole numbers.
+  func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>)
 }
 
 extension Dataset {
-  package var isLabelled: Bool { !classNames.isEmpty }
+  package var isLabelled: Bool { !targets.isEmpty }
+  package var inputs: [Field] { [Field(shape: imageShape)] }
+  package var targets: [Field] {
+    classNames.isEmpty
+      ? []
+      : [
+        Field(
+          name: "class", shape: [], isInteger: true, range: 0...Float(classNames.count - 1),
+          classes: classNames.count)
+      ]
+  }
   package var isOfAnySize: Bool { false }
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
     false
   }
+  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
+    preconditionFailure("there is only one input")
+  }
+  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
+    numbers[0] = Float(label(at: index))
+  }
 }
 
-/// Some images of another data set.
+/// Some examples of another data set.
 package struct Subset: Dataset {
   package let base: any Dataset
   package let indices: [Int]
@@ -38,6 +65,8 @@ package struct Subset: Dataset {
   }
 
   package var count: Int { indices.count }
+  package var inputs: [Field] { base.inputs }
+  package var targets: [Field] { base.targets }
   package var classNames: [String] { base.classNames }
   package var imageShape: [Int] { base.imageShape }
   package var isOfAnySize: Bool { base.isOfAnySize }
@@ -48,15 +77,23 @@ package struct Subset: Dataset {
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
     base.copyNumbers(of: indices[index], into: numbers)
   }
+  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
+    base.copyInput(input, of: indices[index], into: numbers)
+  }
+  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
+    base.copyTarget(target, of: indices[index], into: numbers)
+  }
 }
 
-/// The images of another data set, without their labels.
+/// The examples of another data set, without their targets.
 package struct Unlabelled: Dataset {
   private let base: any Dataset
 
   package init(_ base: any Dataset) { self.base = base }
 
   package var count: Int { base.count }
+  package var inputs: [Field] { base.inputs }
+  package let targets: [Field] = []
   package let classNames: [String] = []
   package var imageShape: [Int] { base.imageShape }
   package var isOfAnySize: Bool { base.isOfAnySize }
@@ -66,6 +103,9 @@ package struct Unlabelled: Dataset {
   }
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
     base.copyNumbers(of: index, into: numbers)
+  }
+  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
+    base.copyInput(input, of: index, into: numbers)
   }
 }
 

@@ -31,9 +31,14 @@ package struct ErasedDataset: Dataset {
   }
 
   package var count: Int { corners.count }
+  package var inputs: [Field] { base.inputs }
+  package var targets: [Field] { base.targets }
   package var classNames: [String] { base.classNames }
   package var imageShape: [Int] { base.imageShape }
   package func label(at index: Int) -> Int { base.label(at: index % base.count) }
+  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
+    base.copyTarget(target, of: index % base.count, into: numbers)
+  }
 
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
     guard base.copyNumbers(of: index % base.count, into: numbers) else { return false }

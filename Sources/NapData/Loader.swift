@@ -12,26 +12,64 @@ package struct ImageSide: Sendable, Hashable {
   }
 }
 
-/// A batch of normalized images; its memory is used again once it is released.
+/// A batch of examples as numbers; its memory is used again once it is released.
 package final class Batch {
   /// Of which images; only the last batch of an epoch may have fewer than the batch size.
   package let sides: [ImageSide]
   package var count: Int { sides.count }
-  package let labels: [Int]
-  /// `[count, C, H, W]`, dense.
-  package var pixels: UnsafePointer<Float> { UnsafePointer(memory) }
+  /// Dense, `[count, …]` each, in the order of the data set's `inputs`.
+  package let inputs: [UnsafePointer<Float>]
+  /// Dense, `[count, …]` each, in the order of the data set's `targets`.
+  package let targets: [UnsafePointer<Float>]
   fileprivate let memory: UnsafeMutablePointer<Float>
   private let release: (UnsafeMutablePointer<Float>) -> Void
 
   fileprivate init(_ filled: FilledBuffer, release: @escaping (UnsafeMutablePointer<Float>) -> Void)
   {
     sides = filled.sides
-    labels = filled.labels
     memory = filled.memory
+    (inputs, targets) = filled.layout.pointers(memory)
     self.release = release
   }
 
   deinit { release(memory) }
+}
+
+/// Where the arrays of a batch lie, one behind the other.
+private struct BatchLayout: Sendable {
+  private let inputs: [Int]
+  private let targets: [Int]
+  /// Numbers in all.
+  let size: Int
+
+  init(_ dataset: any Dataset, batchSize: Int) {
+    var size = 0
+    func place(_ field: Field) -> Int {
+      defer { size += (batchSize * field.count + 15) / 16 * 16 }
+      return size
+    }
+    inputs = dataset.inputs.map(place)
+    targets = dataset.targets.map(place)
+    self.size = size
+  }
+
+  func pointers(_ memory: UnsafeMutablePointer<Float>) -> (
+    inputs: [UnsafePointer<Float>], targets: [UnsafePointer<Float>]
+  ) {
+    (inputs.map { UnsafePointer(memory + $0) }, targets.map { UnsafePointer(memory + $0) })
+  }
+
+  /// Where an example's arrays of the targets, and of the inputs behind the first, go.
+  func fill(
+    _ memory: UnsafeMutablePointer<Float>, slot: Int, from dataset: any Dataset, index: Int
+  ) {
+    for (k, field) in dataset.inputs.enumerated().dropFirst() {
+      dataset.copyInput(k, of: index, into: memory + inputs[k] + slot * field.count)
+    }
+    for (k, field) in dataset.targets.enumerated() {
+      dataset.copyTarget(k, of: index, into: memory + targets[k] + slot * field.count)
+    }
+  }
 }
 
 /// Prepares batches ahead of time on a thread of its own.
@@ -77,16 +115,17 @@ package final class LoaderEpoch {
   private let queue: BatchQueue
 
   fileprivate init(_ loader: Loader, _ epoch: Int, _ first: Int) {
-    let imageSize = loader.dataset.imageShape.product
-    queue = BatchQueue(ringSize: 4, elements: loader.batchSize * imageSize)
+    let layout = BatchLayout(loader.dataset, batchSize: loader.batchSize)
+    queue = BatchQueue(ringSize: 4, elements: layout.size)
     var order = Array(0..<loader.dataset.count)
     if loader.shuffle {
       var generator = loader.seed.derived("shuffle").derived(epoch).generator()
       order.shuffle(using: &generator)
     }
     let filler = BatchFiller(
-      dataset: loader.dataset, preset: loader.preset, augments: loader.augment, seed: loader.seed,
-      epoch: epoch, order: order, batchSize: loader.batchSize, batches: first..<max(first, loader.batchesPerEpoch))
+      dataset: loader.dataset, layout: layout, preset: loader.preset, augments: loader.augment,
+      seed: loader.seed, epoch: epoch, order: order, batchSize: loader.batchSize,
+      batches: first..<max(first, loader.batchesPerEpoch))
     let thread = Thread { [queue] in filler.fill(queue) }
     thread.stackSize = 1 << 20
     thread.start()
@@ -102,7 +141,7 @@ package final class LoaderEpoch {
 /// What the filling thread hands over.
 private struct FilledBuffer {
   var sides: [ImageSide]
-  var labels: [Int]
+  var layout: BatchLayout
   var memory: UnsafeMutablePointer<Float>
 }
 
@@ -175,9 +214,10 @@ private final class BatchQueue: @unchecked Sendable {
   }
 }
 
-/// Turns images into normalized batches.
+/// Turns examples into batches.
 private struct BatchFiller: Sendable {
   let dataset: any Dataset
+  let layout: BatchLayout
   let preset: Preset
   let augments: Bool
   let seed: Seed
@@ -199,6 +239,7 @@ private struct BatchFiller: Sendable {
       var sides = indices.map { ImageSide(index: $0, isMirrored: false) }
       do {
         for (slot, index) in indices.enumerated() {
+          layout.fill(memory, slot: slot, from: dataset, index: index)
           if dataset.copyNumbers(of: index, into: memory + slot * imageSize) { continue }
           try dataset.copyPixels(of: index, into: bytes)
           let variation =
@@ -209,8 +250,7 @@ private struct BatchFiller: Sendable {
       } catch {
         return queue.finish(error)
       }
-      queue.put(
-        FilledBuffer(sides: sides, labels: indices.map(dataset.label), memory: memory))
+      queue.put(FilledBuffer(sides: sides, layout: layout, memory: memory))
     }
     queue.finish()
   }

@@ -157,9 +157,25 @@ extension NumPyArray {
   /// Whether all elements are integers in a range.
   package func lies(in bounds: ClosedRange<Int64>) -> Bool {
     if element == .u1 || element == .b1, bounds.contains(0), bounds.contains(255) { return true }
+    if element.width < 4, !isFloat, bounds.contains(-32_768), bounds.contains(65_535) {
+      return true
+    }
     return !isFloat
       && bytes.withUnsafeBytes { raw in (0..<count).allSatisfy { bounds.contains(integer(raw, $0)) }
       }
+  }
+
+  /// The least and the largest element; `nil` without elements.
+  package var range: ClosedRange<Float>? {
+    guard count > 0 else { return nil }
+    return bytes.withUnsafeBytes { raw in
+      var (least, largest) = (Float.infinity, -Float.infinity)
+      for i in 0..<count {
+        let number = float(raw, i)
+        (least, largest) = (min(least, number), max(largest, number))
+      }
+      return least <= largest ? least...largest : nil
+    }
   }
 
   /// The place of the first element that is not finite, or not within what `float32` holds.

@@ -195,6 +195,16 @@ package final class Plan {
 
   deinit { memory.addresses.deallocate() }
 
+  /// Writes the first examples of the inputs.
+  ///
+  /// - Parameter arrays: dense, `[count, …]` each, one for every input.
+  package func setInputs(_ arrays: [UnsafePointer<Float>], count: Int) {
+    precondition(arrays.count == inputs.count, "one array an input")
+    for (k, array) in arrays.enumerated() {
+      inputs[k].update(from: array, count: count * inputShapes[k].dropFirst().product)
+    }
+  }
+
   /// Takes over changed parameters; training plans do it on every `forward`.
   package func prepare() { run(preparation[...]) }
 

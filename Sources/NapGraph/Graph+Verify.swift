@@ -18,18 +18,28 @@ extension Graph {
     }
     let integers = integerValues
     for node in nodes {
-      if let value = node.inputs.first(where: integers.contains) {
+      for (index, value) in node.inputs.enumerated()
+      where integers.contains(value) && !node.op.readsIntegers(ofInput: index) {
+        let isInput = inputs.contains { $0.value == value }
         throw .invalid(
-          "node '\(node.name)' reads '\(name(of: value))', which holds whole numbers; export the "
-            + "network without what follows its ArgMax or TopK")
+          "node '\(node.name)' (\(node.op.name)) reads '\(name(of: value))', which holds whole numbers; "
+            + (isInput
+              ? "only Gather and Cast to float may read such an input"
+              : "export the network without what follows its ArgMax or TopK"))
+      }
+      for (index, value) in node.inputs.enumerated()
+      where !integers.contains(value) && !node.op.readsFloats(ofInput: index) {
+        throw .invalid(
+          "node '\(node.name)' looks up '\(name(of: value))', which holds floats; declare it int64")
       }
     }
     _ = try shapes(batch: 2)
   }
 
-  /// Values that hold whole numbers: computed ones, and constants.
+  /// Values that hold whole numbers: inputs, computed ones, and constants.
   package var integerValues: Set<ValueID> {
     var result = Set(constants.filter { !$0.value.isFloat }.keys)
+    result.formUnion(inputs.filter { $0.elementType != .float32 }.map(\.value))
     for node in nodes {
       for (index, value) in node.outputs.enumerated()
       where node.op.elementType(ofOutput: index) != .float32 {

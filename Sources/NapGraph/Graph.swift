@@ -43,8 +43,14 @@ package struct Graph: Sendable {
     /// name, and sizes beyond the batch may be open where the network is the same for all of them.
     /// One that the network depends on is fixed, even if its file has left it open.
     package var declared: [Dimension]
+    /// What an input holds; whole numbers are given as floats, too. Of an output, what computes it says.
+    package var elementType: ElementType
 
-    package init(value: ValueID, dimensions: [Dimension], declared: [Dimension]? = nil) {
+    package init(
+      value: ValueID, dimensions: [Dimension], declared: [Dimension]? = nil,
+      elementType: ElementType = .float32
+    ) {
+      self.elementType = elementType
       self.value = value
       self.dimensions = dimensions
       self.declared = declared ?? dimensions

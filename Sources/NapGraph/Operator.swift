@@ -25,6 +25,11 @@ package protocol Operator: Codable, Sendable {
   /// operator reads.
   func elementType(ofOutput index: Int) -> ElementType
 
+  /// Whether an input may hold whole numbers: indices, or what becomes floats.
+  func readsIntegers(ofInput index: Int) -> Bool
+  /// Whether an input may hold floats; indices may not.
+  func readsFloats(ofInput index: Int) -> Bool
+
   /// Declares which indices of which axes stand or fall together: the only source of truth for
   /// structured pruning. Saying nothing freezes every axis.
   func link(_ links: inout IndexLinks)
@@ -55,6 +60,9 @@ extension Operator {
   package static var otherNames: [String] { [] }
 
   package func elementType(ofOutput index: Int) -> ElementType { .float32 }
+
+  package func readsIntegers(ofInput index: Int) -> Bool { false }
+  package func readsFloats(ofInput index: Int) -> Bool { true }
 
   package func link(_ links: inout IndexLinks) {
     links.freezeAll("\(name) does not say how its axes correspond")

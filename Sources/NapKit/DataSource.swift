@@ -1,4 +1,6 @@
 package import NapData
+import NapGraph
+import NapOutputs
 import NapTensor
 
 /// Where images and labels come from, and how they are prepared.
@@ -6,6 +8,15 @@ public struct DataSource: Sendable {
   /// A folder in one of the layouts that are recognized.
   public var path: String
   package var preset: Preset
+  /// What outputs learn from the data's targets, by name, where nap is not to find it out; the empty name is
+  /// for all. One of `taskNames`.
+  public var tasks: [String: String] = [:]
+
+  /// Names and summaries of the tasks.
+  public static var taskNames: [(name: String, summary: String)] {
+    allTasks.map { ($0.name, $0.summary) }
+      + [(TaskRecognition.imitation, "what the network says is kept, whatever the targets are")]
+  }
 
   /// The names of all presets.
   public static var presets: [String] { Preset.all.map(\.name) }
@@ -19,15 +30,29 @@ public struct DataSource: Sendable {
     self.preset = preset
   }
 
-  package func open(_ split: Split, imageShape: [Int]) throws -> any Dataset {
-    let size = imageShape.count == 3 ? (height: imageShape[1], width: imageShape[2]) : nil
-    return try Datasets.open(path, split: split, imageSize: size)
+  /// - Parameter network: what the examples are for; `nil` where there is none yet.
+  package func open(_ split: Split, for network: Network?) throws -> any Dataset {
+    var request = DataRequest()
+    if let network {
+      let (graph, shape) = (network.graph, network.imageShape)
+      if shape.count == 3 { request.imageSize = (height: shape[1], width: shape[2]) }
+      request.inputs = graph.inputs.map { (graph.name(of: $0.value), $0.elementType != .float32) }
+      request.outputs = graph.outputs.map { graph.name(of: $0.value) }
+    }
+    return try open(split, request)
+  }
+
+  package func open(_ split: Split, _ request: DataRequest) throws -> any Dataset {
+    let data = try Datasets.open(path, split: split, for: request)
+    let said = Set(tasks.values)
+    if said.contains(TaskRecognition.imitation) { return Unlabelled(data) }
+    return said.contains(NextToken.name) && data.targets.isEmpty ? try NextTokens(data) : data
   }
 
   /// The test split where there is one.
-  package func openTest(imageShape: [Int]) throws -> (any Dataset)? {
+  package func openTest(for network: Network) throws -> (any Dataset)? {
     do {
-      return try open(.test, imageShape: imageShape)
+      return try open(.test, for: network)
     } catch DataError.noSplit {
       return nil
     }

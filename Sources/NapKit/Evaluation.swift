@@ -32,10 +32,12 @@ public struct Evaluation: Sendable {
   public func run(_ network: Network, progress: ProgressHandler = { _ in }) throws
     -> EvaluationReport
   {
-    let data = try open(network.imageShape)
+    let data = try open(network, progress)
     try network.graph.checkConstants()
-    let own = network.graph.trunk
+    let ends = NetworkEnds(network.graph)
+    let own = ends.trunk
     try own.check(fits: data)
+    let tasks = teacher == nil ? try TaskRecognition(ends, data: data, said: source.tasks) : nil
     try own.checkValues(on: data, source.preset)
     let clock = ContinuousClock()
     let start = clock.now
@@ -45,17 +47,26 @@ public struct Evaluation: Sendable {
         imagesPerSecond: Double(sum.count) / max(1e-9, (clock.now - start) / .seconds(1)))
     }
     guard let teacher else {
-      let sum = try Self.measure(
-        own, data, source.preset, precision.scalar, batchSize: batchSize, progress: progress)
+      for remark in tasks?.remarks ?? [] {
+        try progress(WorkProgress(stage: "looking at outputs", message: remark))
+      }
+      let evaluator = try Self.evaluator(
+        own, data, source.preset, precision.scalar, outputs: tasks?.outputs, batchSize: batchSize)
+      try evaluator.run(to: data.count, progress: progress)
+      let sum = evaluator.sum
       if !sum.loss.isFinite {
         try own.checkValues(on: data, source.preset, examples: Array(0..<data.count))
         throw UsageError(
           "the loss is not a number", recovery: "try --precision float32, and check the data")
       }
-      return report(sum)
+      var result = report(sum)
+      result.measure = Measure(evaluator.outputs, isLabelled: true)
+      result.metrics = evaluator.tasks.reports
+      return result
     }
     let recognition = try OutputRecognition(
-      teacher.graph, data: data, preset: source.preset, said: outputs, seed: Seed(0))
+      teacher.graph, data: data, preset: source.preset, said: outputs, tasks: [:],
+      seed: Seed(0))
     try recognition.announce(progress)
     let graph = NetworkEnds(network.graph, like: recognition.ends).trunk
     let batch = graph.batchSize(upTo: min(batchSize, max(1, data.count)))
@@ -70,15 +81,27 @@ public struct Evaluation: Sendable {
     return result
   }
 
-  private func open(_ imageShape: [Int]) throws -> any Dataset {
+  private func open(_ network: Network, _ progress: ProgressHandler) throws -> any Dataset {
     guard let split else {
-      let test = teacher == nil ? nil : try source.openTest(imageShape: imageShape)
-      return try test ?? source.open(teacher == nil ? .test : .train, imageShape: imageShape)
+      if let test = try source.openTest(for: network) { return test }
+      try progress(
+        WorkProgress(stage: "opening data", message: "the data has no test split: train is taken"))
+      return try source.open(.train, for: network)
     }
     guard let split = Split(rawValue: split) else {
       throw UsageError(noSuch: "split", split, of: ["test", "train"])
     }
-    return try source.open(split, imageShape: imageShape)
+    return try source.open(split, for: network)
+  }
+
+  private static func evaluator(
+    _ graph: Graph, parameters: Parameters? = nil, _ data: any Dataset, _ preset: Preset,
+    _ scalar: Scalar, teacher: Graph? = nil, outputs: Outputs?, batchSize: Int
+  ) throws -> Evaluator {
+    try Evaluator(
+      graph, parameters: parameters, data: data, preset: preset, teacher: teacher,
+      outputs: outputs, batchSize: graph.batchSize(upTo: min(batchSize, max(1, data.count))),
+      scalar: scalar)
   }
 
   package static func measure(
@@ -88,10 +111,9 @@ public struct Evaluation: Sendable {
     stage: String = "evaluating", loop: Journal.Loop<Evaluator.State>? = nil,
     progress: ProgressHandler
   ) throws -> LossSum {
-    let evaluator = try Evaluator(
-      graph, parameters: parameters, data: data, preset: preset, teacher: teacher,
-      outputs: outputs, batchSize: graph.batchSize(upTo: min(batchSize, max(1, data.count))),
-      scalar: scalar)
+    let evaluator = try evaluator(
+      graph, parameters: parameters, data, preset, scalar, teacher: teacher, outputs: outputs,
+      batchSize: batchSize)
     if let state = loop?.restored { evaluator.state = state }
     try evaluator.run(to: data.count, stage: stage, loop: loop, progress: progress)
     return evaluator.sum
@@ -109,7 +131,7 @@ extension Evaluator {
     while let sum = try next() {
       let event = WorkProgress(
         stage: stage, step: sum.count, steps: count, images: sum.count, loss: sum.meanLoss,
-        accuracy: isLabelled ? sum.accuracy : nil, agreement: isLabelled ? nil : sum.accuracy)
+        score: sum.accuracy, measure: Measure(outputs, isLabelled: isLabelled))
       if let loop { try loop.end(state) { try progress(event) } } else { try progress(event) }
     }
   }
@@ -147,4 +169,9 @@ extension Graph {
     let shapes = try shapes(batch: batch)
     return 8 * nodes.flatMap(\.outputs).reduce(0) { $0 + shapes[$1.index].product }
   }
+}
+
+extension TrainingRun {
+  /// What networks are judged by.
+  var measure: Measure { Measure(outputs, isLabelled: isLabelled) }
 }

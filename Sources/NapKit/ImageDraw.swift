@@ -71,7 +71,7 @@ package final class ImageDraw {
     let epoch = loader.epoch(0)
     var result: [Double] = []
     while let images = try epoch.next() {
-      plan.inputs[0].update(from: images.pixels, count: images.count * data.imageShape.product)
+      plan.setInputs(images.inputs, count: images.count)
       plan.forward()
       result += (0..<images.count).map {
         outputs.doubt(of: plan.outputs, example: $0, temperature: temperature)

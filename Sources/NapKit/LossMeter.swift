@@ -16,7 +16,7 @@ package final class LossMeter {
   private let batches: [MeasuredBatch]
 
   private struct MeasuredBatch {
-    var pixels: [Float]
+    var examples: Examples
     /// What the images count; about 1 in sum over all batches.
     var weights: [Double]
     /// What the original says.
@@ -44,13 +44,12 @@ package final class LossMeter {
     var left = drawn.weights[...]
     var batches: [MeasuredBatch] = []
     while let batch = try epoch.next() {
-      let count = batch.count * drawn.images.imageShape.product
-      let pixels = Array(UnsafeBufferPointer(start: batch.pixels, count: count))
+      let examples = Examples(batch, of: drawn.images)
       batches.append(
         MeasuredBatch(
-          pixels: pixels,
+          examples: examples,
           weights: left.prefix(batch.count).map { $0 / Double(drawn.images.count) },
-          outputs: plan.outputs(of: pixels)))
+          outputs: plan.outputs(of: examples)))
       left = left.dropFirst(batch.count)
     }
     self.batches = batches
@@ -72,7 +71,7 @@ package final class LossMeter {
     }
     var sum = 0.0
     for batch in batches {
-      let outputs = plan.outputs(of: batch.pixels)
+      let outputs = plan.outputs(of: batch.examples)
       let losses = Self.losses(meanings, outputs, batch.outputs, count: batch.weights.count)
       for (loss, weight) in zip(losses, batch.weights) { sum += weight * loss }
     }

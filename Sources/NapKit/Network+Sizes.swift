@@ -21,16 +21,14 @@ extension Network {
   {
     let file = try ONNXFile(path)
     var sizes: [String: [Int?]] = inputShapes.mapValues { $0.map { $0 } }
-    if let input = file.openInputs(given: inputShapes).first {
-      guard file.inputNames.count == 1 else {
-        throw GraphError.invalid(
-          "the network has \(file.inputNames.count) inputs; data sets of images need one")
-      }
-      if let imageShape = try source.imageShape() {
-        guard let own = input.sizes(for: imageShape) else {
+    let open = file.openInputs(given: inputShapes)
+    if !open.isEmpty, let fields = try source.fields(for: file) {
+      for input in open {
+        guard let field = fields[input.name] else { continue }
+        guard let own = input.sizes(for: field.shape) else {
           throw UsageError(
-            "input '\(input.name)' has the shape \(input.text), but the images are "
-              + described(imageShape),
+            "input '\(input.name)' has the shape \(input.text), but the data is "
+              + described(field.shape),
             recovery: "give the data set the network was trained on")
         }
         sizes[input.name] = own
@@ -110,14 +108,19 @@ extension ONNXFile.OpenInput {
 }
 
 extension DataSource {
-  /// Channels, height and width of the images; `nil` where they come in any size.
-  fileprivate func imageShape() throws -> [Int]? {
+  /// What the data has for every input of a network, by name; `nil` where it comes in any size.
+  fileprivate func fields(for file: ONNXFile) throws -> [String: Field]? {
+    var request = DataRequest()
+    request.inputs = file.inputs
+    request.outputs = file.outputNames
     let data: any Dataset
     do {
-      data = try open(.train, imageShape: [])
+      data = try open(.train, request)
     } catch DataError.noSplit {
-      data = try open(.test, imageShape: [])
+      data = try open(.test, request)
     }
-    return data.isOfAnySize ? nil : data.imageShape
+    guard !data.isOfAnySize else { return nil }
+    return Dictionary(
+      zip(file.inputs.map(\.name), data.inputs), uniquingKeysWith: { first, _ in first })
   }
 }

@@ -89,8 +89,7 @@ extension NetworkEvidence {
     var done = 0
     while done < count, let images = try epoch.next() {
       let taken = min(images.count, count - done)
-      plan.inputs[0].update(
-        from: images.pixels, count: images.count * plan.inputShapes[0].dropFirst().product)
+      plan.setInputs(images.inputs, count: images.count)
       plan.forward()
       for (index, feature) in features.enumerated() {
         guard let place = values.firstIndex(of: feature.value) else { continue }

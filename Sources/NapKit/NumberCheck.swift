@@ -49,7 +49,7 @@ extension Graph {
       shuffle: false, augment: false, dropLast: false, seed: Seed(0)
     ).epoch(0)
     while let images = try epoch.next() {
-      plan.inputs[0].update(from: images.pixels, count: images.count * data.imageShape.product)
+      plan.setInputs(images.inputs, count: images.count)
       plan.forward()
       try check(plan.firstBroken, of: images.sides.map { examples[$0.index] })
     }

@@ -13,7 +13,7 @@ package struct OutputRecognition {
   package let ends: NetworkEnds
   package private(set) var outputs = Outputs([])
   private let said: [String: OutputChoice]
-  private let isLabelled: Bool
+  private let tasks: TaskRecognition
   private var trunk: Graph { ends.trunk }
 
   /// - Parameters:
@@ -23,7 +23,7 @@ package struct OutputRecognition {
   ///   compared example by example.
   package init(
     _ network: Graph, data: any Dataset, preset: Preset, said: [String: OutputChoice],
-    temperatures: [Float] = [], seed: Seed
+    tasks saidTasks: [String: String], temperatures: [Float] = [], seed: Seed
   ) throws {
     try network.checkConstants()
     let names = network.outputs.map { network.name(of: $0.value) }
@@ -34,16 +34,17 @@ package struct OutputRecognition {
     }
     self.said = said
     ends = NetworkEnds(network, keeping: Set(said.filter { $0.value.isAboutEnds }.keys))
-    isLabelled = data.isLabelled
-    for name in said.keys.sorted() { try check(name) }
-    try checkBatchAxes()
+    try Self.checkBatchAxes(ends)
     try ends.trunk.check(fits: data)
+    tasks = try TaskRecognition(ends, data: data, said: saidTasks)
+    for name in said.keys.sorted() { try check(name) }
     try ends.trunk.checkValues(on: data, preset, examples: data.examplesFurthestFromZero(8))
     let samples = try samples(of: data, preset, seed)
-    var atoms = try IndexAtoms(ends.trunk)
-    let features = featureRoots(&atoms)
+    let axes = ChannelAxes(ends.trunk)
     let meanings = try trunk.outputs.enumerated().map { k, port in
-      try meaning(of: port.value, samples[k], &atoms, features)
+      var meaning = try meaning(of: port.value, samples[k], axes, tasks.learned[k])
+      try attach(tasks.learned[k], to: &meaning)
+      return meaning
     }
     outputs = Outputs(meanings)
     outputs.balance(by: samples, temperatures: [1, 2, 4] + temperatures)
@@ -68,8 +69,8 @@ package struct OutputRecognition {
   }
 
   /// Numbers of examples can only be told apart where the first axis counts examples.
-  private func checkBatchAxes() throws {
-    guard let output = try trunk.outputWithoutExamples() else { return }
+  private static func checkBatchAxes(_ ends: NetworkEnds) throws {
+    guard let output = try ends.trunk.outputWithoutExamples() else { return }
     throw GraphError.output(name: ends.name(ofOutput: output))
   }
 
@@ -91,7 +92,7 @@ package struct OutputRecognition {
     ).epoch(0)
     var results = plan.outputs.map { _ in [Float]() }
     while let images = try epoch.next() {
-      plan.inputs[0].update(from: images.pixels, count: images.count * data.imageShape.product)
+      plan.setInputs(images.inputs, count: images.count)
       plan.forward()
       try trunk.check(plan.firstBroken, of: images.sides.map { chosen[$0.index] })
       for (k, shape) in plan.outputShapes.enumerated() {
@@ -115,6 +116,9 @@ package struct OutputRecognition {
 extension OutputRecognition {
   /// Says what the outputs have been taken for.
   func announce(_ progress: ProgressHandler) throws {
+    for remark in tasks.remarks {
+      try progress(WorkProgress(stage: "looking at outputs", message: remark))
+    }
     for meaning in outputs.meanings {
       try progress(
         WorkProgress(
@@ -126,10 +130,21 @@ extension OutputRecognition {
 
 // MARK: One output
 extension OutputRecognition {
+  private func attach(_ learned: TaskRecognition.Learned?, to meaning: inout OutputMeaning) throws {
+    guard let learned else { return }
+    guard meaning.parts.count == 1, meaning.axis == learned.fit.axis else {
+      throw UsageError(
+        "output '\(meaning.name)' learns \(learned.fit.task.name) along axis \(learned.fit.axis + 1), but --outputs says another axis",
+        recovery: "leave it to nap, or say --task imitation")
+    }
+    meaning.task = (learned.fit.task, (learned.target, learned.size))
+  }
+
   private func meaning(
-    of value: ValueID, _ samples: OutputSamples, _ atoms: inout IndexAtoms, _ features: Set<Int>
+    of value: ValueID, _ samples: OutputSamples, _ axes: ChannelAxes?,
+    _ learned: TaskRecognition.Learned?
   ) throws -> OutputMeaning {
-    let shape = Array(atoms.shapes[value.index].dropFirst())
+    let shape = Array(try trunk.shapes(batch: 1)[value.index].dropFirst())
     let name = ends.name(ofOutput: value)
     let choice = said[name]
     if let axis = choice?.axis, axis > shape.count || axis < 1 {
@@ -146,7 +161,7 @@ extension OutputRecognition {
         kinds: [(place.channels, type.init(measuring: samples, at: place))],
         share: choice?.share ?? 1, reason: reason)
     }
-    let axis = channelAxis(of: value, shape, &atoms, features)
+    let axis = axes?.axis(of: value, shape) ?? 0
     let own = saidAxis ?? axis
     if let type = choice?.type {
       if type == Logits.self || type == Probabilities.self, own >= shape.count || shape[own] < 2 {
@@ -156,6 +171,10 @@ extension OutputRecognition {
       }
       return result(type, axis: axis, "as --outputs says")
     }
+    if let learned {
+      return result(
+        learned.fit.kind, axis: learned.fit.axis, TaskRecognition.reason(learned))
+    }
     func inner(_ axis: Int) -> Int { max(0, (axis < 0 ? axis + shape.count + 1 : axis) - 1) }
     for end in ends.ends[value] ?? [] {
       switch end {
@@ -164,9 +183,6 @@ extension OutputRecognition {
       case .position(let axis):
         return result(Logits.self, axis: inner(axis), "the position of the largest follows")
       }
-    }
-    if isLabelled, shape.count == 1, shape[0] > 1 {
-      return result(Logits.self, axis: 0, "the data has labels")
     }
     let kinds = partsByOrigin(of: value, shape, axis: own)
     if kinds.contains(where: { $0.origin != nil }) {
@@ -188,34 +204,6 @@ extension OutputRecognition {
         "they are as those of a classifier: centred, and sure; if not, say \(name)=numbers")
     }
     return result(Numbers.self, axis: own, "nothing says otherwise")
-  }
-
-  /// Roots of the atoms that features of layers with weights are.
-  private func featureRoots(_ atoms: inout IndexAtoms) -> Set<Int> {
-    var roots: Set<Int> = []
-    for layer in trunk.affineLayers(shapes: atoms.shapes) {
-      let place = IndexAtoms.Place(value: layer.node.inputs[1], axis: layer.op.weightOutputAxis)
-      for index in 0..<layer.weight.shape[layer.op.weightOutputAxis] {
-        roots.insert(atoms.find(atoms.atom(place, index)))
-      }
-    }
-    return roots
-  }
-
-  /// The axis of features, as the layers before have it; else the shorter one of a list of vectors,
-  /// or the first.
-  private func channelAxis(
-    of value: ValueID, _ shape: [Int], _ atoms: inout IndexAtoms, _ features: Set<Int>
-  ) -> Int {
-    guard shape.count > 1 else { return 0 }
-    var tied: [Int] = []
-    for (axis, size) in shape.enumerated() where size > 1 {
-      let place = IndexAtoms.Place(value: value, axis: axis + 1)
-      let isTied = (0..<size).contains { features.contains(atoms.find(atoms.atom(place, $0))) }
-      if isTied { tied.append(axis) }
-    }
-    if tied.count == 1 { return tied[0] }
-    return shape.count == 2 && shape[1] < shape[0] ? 1 : 0
   }
 
   /// Channels in runs of the same origin, by the operator that computes them behind moves; `nil` for

@@ -55,7 +55,7 @@ public struct ProxyStudy: Sendable {
         ProxyReport.Structure(
           widths: $0, macs: Double(space.cost(of: $0)) / Double(max(1, whole)), accuracy: $1)
       }, proxies: proxies, epochs: epochs)
-    report.measure = Measure(isLabelled: session.validation.isLabelled)
+    report.measure = Measure(session.outputs, isLabelled: session.validation.isLabelled)
     return report
   }
 

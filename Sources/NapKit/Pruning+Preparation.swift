@@ -4,6 +4,7 @@ import NapGraph
 import NapKernels
 import NapOutputs
 import NapPruning
+import NapReport
 import NapSearch
 import NapTensor
 import NapTraining
@@ -27,6 +28,8 @@ extension Pruning {
     let preset: Preset
     let journal: Journal
     let progress: ProgressHandler
+
+    var measure: Measure { Measure(outputs, isLabelled: data.isLabelled) }
 
     /// In percent.
     func accuracy(of graph: Graph, _ step: String) throws -> Double {
@@ -78,10 +81,11 @@ extension Pruning {
         recovery: "nap profile shows the names of all layers"
       )
     }
-    let all = try source.open(.train, imageShape: network.imageShape)
-    let test = try source.openTest(imageShape: network.imageShape)
+    let all = try source.open(.train, for: network)
+    let test = try source.openTest(for: network)
     let recognition = try OutputRecognition(
-      network.graph, data: all, preset: source.preset, said: outputs, seed: Seed(seed))
+      network.graph, data: all, preset: source.preset, said: outputs,
+      tasks: source.tasks, seed: Seed(seed))
     try recognition.announce(progress)
     let (ends, outputs) = (recognition.ends, recognition.outputs)
     guard all.count >= Self.fewestExamples else {

@@ -201,7 +201,7 @@ public struct Pruning: Sendable {
       verified: outcome.state.isVerified && Self.keepsZeros(outcome.state),
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
-    report.measure = Measure(isLabelled: job.measure.data.isLabelled)
+    report.measure = job.measure.measure
     report.allocator = session.allocator == nil ? nil : allocator
     report.allocation = outcome.allocation
     report.goal = goalName

@@ -22,7 +22,7 @@ extension PruningSession {
       let correlations = try ActivationCorrelations(graph, of: responses, batch: batch)
       try collect(
         batch: batch, seed: seed.derived(round), drawing: false, stage: "correlating activations"
-      ) { images, _ in correlations.add(images.pixels) }
+      ) { images, _ in correlations.add(images.inputs) }
       return model.compare(correlations.distances())
     }
     var (distances, images): ([Int: Matrix], [Int: Tensor]) = ([:], [:])

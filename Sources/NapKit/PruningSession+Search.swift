@@ -42,7 +42,7 @@ extension PruningSession {
       macs: Double(after.macs) / Double(max(1, before.macs)),
       parameters: Double(after.nonzeroParameters) / Double(max(1, before.parameters)),
       accuracy: accuracy)
-    point.measure = Measure(isLabelled: validation.isLabelled)
+    point.measure = Measure(outputs, isLabelled: validation.isLabelled)
     directory?.keep(after, point)
     return point
   }

@@ -6,6 +6,7 @@ import NapGraph
 import NapKernels
 import NapOutputs
 import NapPruning
+import NapReport
 import NapTensor
 import NapTraining
 
@@ -30,7 +31,7 @@ extension PruningSession {
   }
 
   /// What fine-tuning minimizes.
-  static let objective = CrossEntropy(teacherWeight: 0.9, temperature: 4)
+  static let objective = Objective(teacherWeight: 0.9, temperature: 4)
 
   /// How a network is trained while single weights go.
   ///
@@ -336,13 +337,13 @@ extension WorkProgress {
     self.init(
       stage: stage, step: report.step, steps: report.steps, images: report.step * recipe.batchSize,
       secondsLeft: report.secondsLeft, loss: report.epochSum.meanLoss,
-      accuracy: run.isLabelled ? measured : nil, agreement: run.isLabelled ? nil : measured)
+      score: measured, measure: run.measure)
     if report.endsEpoch {
       var values = [
         "epoch": Double(report.epoch + 1), "loss": report.epochSum.meanLoss,
         "learning_rate": report.learningRate,
       ]
-      values[run.isLabelled ? "accuracy" : "agreement"] = measured
+      values[run.measure.rawValue] = measured
       self.measured = Measured(kind: "epoch", name: stage, values: values)
     }
     if report.wentBack {

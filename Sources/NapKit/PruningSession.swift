@@ -145,7 +145,7 @@ extension PruningSession {
       model.graph, directions: model.removalDirections(), outputs: outputs, batch: batch,
       seed: seed.derived("removals").derived(round))
     try collect(count, batch: batch, seed: seed.derived(round), stage: "trying removals") {
-      collector.add($0.pixels, weights: $1)
+      collector.add($0.inputs, weights: $1)
     }
     model.calibrate(collector.takeDerivatives())
   }
@@ -182,7 +182,7 @@ extension PruningSession {
       largestFactor: largestFactor ?? settings.largestFactor,
       seed: seed)
     try collect(batch: batch, seed: seed, stage: "collecting curvature") {
-      estimator.add($0.pixels, weights: $1)
+      estimator.add($0.inputs, weights: $1)
     }
     let factors = estimator.takeFactors()
     if let broken = factors.filter({ !$0.value.isFinite }).keys.min() {
@@ -202,7 +202,7 @@ extension PruningSession {
       batch: batch, seed: seed.derived(round), drawing: kind == .model,
       stage: "collecting gradients"
     ) {
-      collector.add($0.pixels, labels: training.isLabelled ? $0.labels : [], weights: $1)
+      collector.add($0.inputs, targets: $0.targets, weights: $1)
     }
     let gradients = collector.takeGradients()
     if let broken = gradients.filter({ !$0.value.isFinite }).keys.min() {
@@ -356,8 +356,7 @@ extension PruningSession {
     guard let images = try loader.epoch(0).next() else { return false }
     let results = try [a, b].map { graph in
       let plan = try Plan(graph, batch: batch)
-      let size = images.count * plan.inputShapes[0].dropFirst().product
-      return plan.outputs(of: Array(UnsafeBufferPointer(start: images.pixels, count: size)))
+      return plan.outputs(of: Examples(images, of: training))
     }
     return zip(results[0], results[1]).allSatisfy { a, b in
       guard (a + b).allSatisfy(\.isFinite) else { return false }

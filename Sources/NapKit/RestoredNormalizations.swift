@@ -115,7 +115,7 @@ package struct RestoredNormalizations {
     var squares = sums
     var seen = 0
     while seen < images, let images = try epoch.next() {
-      plan.inputs[0].update(from: images.pixels, count: plan.inputShapes[0].product)
+      plan.setInputs(images.inputs, count: images.count)
       plan.forward()
       for (n, shape) in plan.outputShapes.enumerated() {
         let positions = shape.dropFirst(2).product

@@ -33,9 +33,10 @@ public struct SensitivityAnalysis: Sendable {
     let journal = directory?.journal ?? Journal()
     let progress = directory?.recording(progress) ?? progress
     let chosen = try criteria.isEmpty ? allCriteria : criteria.map(Pruning.criterion)
-    let data = try source.open(.train, imageShape: network.imageShape)
+    let data = try source.open(.train, for: network)
     let recognition = try OutputRecognition(
-      network.graph, data: data, preset: source.preset, said: outputs, seed: Seed(seed))
+      network.graph, data: data, preset: source.preset, said: outputs,
+      tasks: source.tasks, seed: Seed(seed))
     try recognition.announce(progress)
     let (graph, outputs) = (recognition.ends.trunk, recognition.outputs)
     try MemoryNeed(graph, largestFactor: largestFactor, granularity: .channels).check()

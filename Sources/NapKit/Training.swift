@@ -56,7 +56,7 @@ public struct Training: Sendable {
           "the architecture '\(modelOrArchitecture)' takes its sizes from the data",
           recovery: "leave --input-shape out, or give an ONNX file")
       }
-      let data = try source.open(.train, imageShape: [])
+      let data = try source.open(.train, for: nil)
       return architecture.network(
         imageShape: data.imageShape, classes: data.classNames.count, seed: seed)
     }
@@ -82,8 +82,8 @@ public struct Training: Sendable {
     guard let schedule = Schedule(rawValue: schedule) else {
       throw UsageError(noSuch: "schedule", schedule, of: Self.schedules)
     }
-    let data = try source.open(.train, imageShape: network.imageShape)
-    let test = try source.openTest(imageShape: network.imageShape)
+    let data = try source.open(.train, for: network)
+    let test = try source.openTest(for: network)
     var recipe = TrainingRecipe()
     recipe.epochs = epochs
     recipe.seconds = seconds
@@ -94,7 +94,7 @@ public struct Training: Sendable {
     recipe.schedule = schedule
     recipe.savesMemory = savesMemory
     recipe.optimizer = .init(momentum: Float(momentum), weightDecay: Float(weightDecay))
-    recipe.loss = CrossEntropy(
+    recipe.loss = Objective(
       labelSmoothing: Float(labelSmoothing),
       teacherWeight: teacher == nil ? 0 : Float(teacherWeight),
       temperature: Float(temperature))
@@ -104,7 +104,7 @@ public struct Training: Sendable {
     recipe.scalar = precision.scalar
     try teacher?.graph.checkConstants()
     let recognition = try OutputRecognition(
-      network.graph, data: data, preset: source.preset, said: outputs,
+      network.graph, data: data, preset: source.preset, said: outputs, tasks: source.tasks,
       temperatures: [Float(temperature)], seed: Seed(seed))
     let ends = recognition.ends
     try recognition.announce(progress)
@@ -124,7 +124,7 @@ public struct Training: Sendable {
           try loop.end(run.state) {
             var event = WorkProgress(report, of: run, stage: "training")
             if report.endsEpoch {
-              event.message = Self.summary(report, Measure(isLabelled: run.isLabelled))
+              event.message = Self.summary(report, run.measure)
             }
             try progress(event)
           }
@@ -137,7 +137,7 @@ public struct Training: Sendable {
     let result = Network(ends.restore(restored.fold(trained.graph)))
     do {
       try result.graph.checkConstants()
-      try result.graph.trunk.checkValues(on: data, source.preset)
+      try NetworkEnds(result.graph, like: ends).trunk.checkValues(on: data, source.preset)
     } catch let error as UsageError {
       throw UsageError(
         "training ended in numbers that are none: \(error.problem); nothing was written",
@@ -147,16 +147,18 @@ public struct Training: Sendable {
       try journal.step("measuring the result", saving: Evaluator.State.self) { loop in
         try test.map {
           try Evaluation.measure(
-            result.graph.trunk, $0, source.preset, .float32, loop: loop, progress: progress)
+            NetworkEnds(result.graph, like: ends).trunk, $0, source.preset, .float32,
+            outputs: recognition.outputs, loop: loop, progress: progress)
         }
       }
     }
-    let report = TrainingReport(
+    var report = TrainingReport(
       accuracy: sum.map { $0.accuracy }, loss: sum?.meanLoss,
       epochs: trained.epochs,
       parameters: result.parameters, macs: result.macs,
       imagesPerSecond: Double(trained.steps * recipe.batchSize) / max(1e-9, trained.seconds),
       seconds: journal.elapsed)
+    report.measure = Measure(recognition.outputs, isLabelled: true)
     return (result, report)
   }
 

@@ -12,15 +12,12 @@ import NapTraining
 final class Watch {
   let data: any Dataset
   private let outputs: Outputs
-  private let objective: CrossEntropy
+  private let objective: Objective
   private let batchSize: Int
   private let batches: [Seen]
 
   private struct Seen {
-    var pixels: [Float]
-    /// Empty without labels.
-    var labels: [Int]
-    var count: Int
+    var examples: Examples
     /// What the original says, and what is imitated.
     var original: [[Float]]
     var teacher: [[Float]]
@@ -35,7 +32,9 @@ final class Watch {
   static func split(_ data: any Dataset, outputs: Outputs, seed: Seed) -> (
     watched: Subset, others: Subset
   ) {
-    let size = data.imageShape.product + 2 * outputs.meanings.reduce(0) { $0 + $1.size }
+    let size =
+      (data.inputs + data.targets).reduce(0) { $0 + $1.count } + 2
+      * outputs.meanings.reduce(0) { $0 + $1.size }
     let count = min(data.count, most, max(16, mostBytes / (4 * max(1, size))))
     let parts = data.split(holdingOut: count, seed: seed.derived("watch"))
     return (parts.heldOut, parts.rest)
@@ -44,7 +43,7 @@ final class Watch {
   /// - Parameter objective: what is trained on, where there are labels; without, its temperature.
   init(
     _ original: Graph, outputs: Outputs, teacher: Graph, data: any Dataset, preset: Preset,
-    objective: CrossEntropy
+    objective: Objective
   ) throws {
     self.data = data
     self.outputs = outputs
@@ -58,13 +57,9 @@ final class Watch {
     ).epoch(0)
     var batches: [Seen] = []
     while let batch = try epoch.next() {
-      let pixels = Array(
-        UnsafeBufferPointer(start: batch.pixels, count: batch.count * data.imageShape.product))
-      let said = plans.map { $0.outputs(of: pixels) }
-      batches.append(
-        Seen(
-          pixels: pixels, labels: data.isLabelled ? Array(batch.labels.prefix(batch.count)) : [],
-          count: batch.count, original: said[0], teacher: said[1]))
+      let examples = Examples(batch, of: data)
+      let said = plans.map { $0.outputs(of: examples) }
+      batches.append(Seen(examples: examples, original: said[0], teacher: said[1]))
     }
     self.batches = batches
   }
@@ -74,21 +69,18 @@ final class Watch {
     let plan = try Plan(graph, batch: batchSize)
     var (sum, count) = (0.0, 0)
     for batch in batches {
-      let said = plan.outputs(of: batch.pixels)
+      let said = plan.outputs(of: batch.examples)
       guard said.allSatisfy({ $0.allSatisfy(\.isFinite) }) else { return .infinity }
       sum += withPointers(said) { said in
         withPointers(batch.teacher) { teacher in
-          batch.labels.isEmpty
-            ? outputs.losses(
-              of: said, towards: teacher, count: batch.count, temperature: objective.temperature
+          withPointers(batch.examples.targets) { targets in
+            objective.losses(
+              of: said, outputs, targets: targets, teacher: teacher, count: batch.examples.count
             ).reduce(0, +)
-            : objective.evaluate(
-              logits: said[0], labels: batch.labels, classes: data.classNames.count,
-              teacher: teacher[0]
-            ).loss
+          }
         }
       }
-      count += batch.count
+      count += batch.examples.count
     }
     return sum / Double(max(1, count))
   }
@@ -98,8 +90,8 @@ final class Watch {
     let plan = try Plan(graph, batch: batchSize)
     var meter = AgreementMeter(outputs)
     for batch in batches {
-      withPointers(plan.outputs(of: batch.pixels)) { said in
-        withPointers(batch.original) { meter.add(said, towards: $0, count: batch.count) }
+      withPointers(plan.outputs(of: batch.examples)) { said in
+        withPointers(batch.original) { meter.add(said, towards: $0, count: batch.examples.count) }
       }
     }
     return meter

@@ -1,3 +1,5 @@
+public import NapReport
+
 /// How far a stage of a long piece of work has come.
 public struct WorkProgress: Sendable {
   /// What is being done, such as `training`.
@@ -15,9 +17,9 @@ public struct WorkProgress: Sendable {
   /// Mean over the epoch or evaluation so far, in nats.
   public var loss: Double?
   /// Percent, over the epoch or evaluation so far.
-  public var accuracy: Double?
-  /// The same where there are no labels: how far the worst output agrees with the original's, in percent.
-  public var agreement: Double?
+  public var score: Double?
+  /// What `score` is: accuracy, say, or, without labels, how far the worst output agrees with the original's.
+  public var measure: Measure
   /// Something worth a line of its own.
   public var message: String?
   /// What was measured once: of an epoch, a round, a candidate.
@@ -32,7 +34,7 @@ public struct WorkProgress: Sendable {
 
   public init(
     stage: String, step: Int = 0, steps: Int = 0, images: Int = 0, secondsLeft: Double? = nil,
-    loss: Double? = nil, accuracy: Double? = nil, agreement: Double? = nil,
+    loss: Double? = nil, score: Double? = nil, measure: Measure = .accuracy,
     message: String? = nil
   ) {
     self.stage = stage
@@ -41,8 +43,8 @@ public struct WorkProgress: Sendable {
     self.images = images
     self.secondsLeft = secondsLeft
     self.loss = loss
-    self.accuracy = accuracy
-    self.agreement = agreement
+    self.score = score
+    self.measure = measure
     self.message = message
   }
 }

@@ -45,6 +45,8 @@ package struct Cast: Operator {
     return ExportedOperator(name, attributes: ["to": .int(number)])
   }
 
+  package func readsIntegers(ofInput index: Int) -> Bool { type == .float32 }
+
   package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
     try inputs.check(count: 1)
     return inputs

@@ -21,6 +21,7 @@ package struct Gather: Operator {
   }
 
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    if node.hasInput(1), node.inputs[1]?.constant == nil { return try lookingUp(node) }
     guard let indices = try node.constant(ofInput: 1, "indices") else {
       throw OperatorError("the indices (input 1) are missing")
     }
@@ -34,6 +35,18 @@ package struct Gather: Operator {
       return try ImportedOperator(Reshape(target: indices.shape, of: shape), of: node)
     }
     return try ImportedOperator(op, of: node)
+  }
+
+  /// Of a constant, at indices that the network computes with: an `Embedding`.
+  private static func lookingUp(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
+    let shape = try node.shape(ofInput: 0)
+    let axis = try node.int("axis", default: 0)
+    guard node.inputs[0]?.constant?.isFloat ?? false, axis == 0 || axis == -shape.count else {
+      throw OperatorError(
+        "indices that are not known before running are supported into the rows of a table of floats",
+        recovery: "export the network so that they are constants")
+    }
+    return ImportedOperator(Embedding(), inputs: [0, 1])
   }
 
   package func exported() -> ExportedOperator {

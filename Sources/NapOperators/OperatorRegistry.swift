@@ -19,6 +19,7 @@ package let allOperators: [any Operator.Type] = [
   Dropout.self,
   Einsum.self,
   Elu.self,
+  Embedding.self,
   Erf.self,
   Exp.self,
   Expand.self,

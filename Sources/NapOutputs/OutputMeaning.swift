@@ -24,6 +24,8 @@ package struct OutputMeaning: Sendable {
   package let share: Double
   /// Why it is taken for what it is.
   package let reason: String
+  /// What is learned of it, and from which of the data's targets; `nil` where there is none for it.
+  package var task: (task: any Task, target: (index: Int, size: Int))?
 
   /// - Parameter kinds: with the channels they have, which cover the axis.
   package init(

@@ -28,13 +28,20 @@ package struct Outputs: Sendable {
       let kind: any OutputKind =
         isVector && count > 1
         ? Logits() : Numbers(scales: [Float](repeating: 1, count: count))
-      return OutputMeaning(
+      var meaning = OutputMeaning(
         name: "output \(index)", shape: sizes, axis: 0, kinds: [(0..<count, kind)],
         reason: "by its shape")
+      if isVector && count > 1, shapes.count == 1 {
+        meaning.task = (Classes(isMap: false), (0, 1))
+      }
+      return meaning
     }
   }
 
-  /// Whether it is a classifier that labels can be told to: one output, logits of one example.
+  /// Whether targets say what is to be learned.
+  package var areLearned: Bool { meanings.contains { $0.task != nil } }
+
+  /// Whether it is a classifier: one output, logits of one example.
   package var isClassifier: Bool {
     meanings.count == 1 && meanings[0].parts.count == 1 && meanings[0].parts[0].kind is Logits
       && meanings[0].shape.count == 1
@@ -84,6 +91,81 @@ extension Outputs {
       }
     }
     return losses
+  }
+
+  /// The loss of every example, towards its targets, and towards what another network says where there is
+  /// one: `1 - w` and `w` times each. Of outputs without a task, the other network alone says what is right.
+  ///
+  /// - Parameters:
+  ///   - outputs: dense, `[batch, …]`, one of each output.
+  ///   - targets: dense, `[batch, …]`, in the order of the data set.
+  ///   - teacher: what the other network says, as `outputs`; `nil` where there is none.
+  ///   - gradients: receive the derivatives of the mean over the `count` examples.
+  package func losses(
+    of outputs: [UnsafePointer<Float>], learning targets: [UnsafePointer<Float>],
+    teacher: [UnsafePointer<Float>]?, teacherWeight: Float, temperature: Float,
+    smoothing: Float = 0, count: Int, gradients: [UnsafeMutablePointer<Float>] = []
+  ) -> [Double] {
+    var losses = [Double](repeating: 0, count: count)
+    for (k, meaning) in meanings.enumerated() {
+      let (size, share) = (meaning.size, share(meaning) * Double(meaning.parts.count))
+      let soft = teacher == nil ? 0 : meaning.task == nil ? 1 : Double(teacherWeight)
+      func add(_ n: Int) -> Double {
+        let gradient = gradients.isEmpty ? nil : gradients[k] + n * size
+        gradient?.update(repeating: 0, count: size)
+        var loss = 0.0
+        if let teacher, soft > 0 {
+          for part in meaning.parts {
+            let weight = soft * self.share(meaning) * part.weight(temperature)
+            loss +=
+              weight
+              * part.kind.loss(
+                of: outputs[k] + n * size, towards: teacher[k] + n * size, at: part.place,
+                temperature: temperature, gradient: gradient,
+                factor: Float(weight / Double(max(1, count))))
+          }
+        }
+        guard let (task, target) = meaning.task, soft < 1 else { return loss }
+        let weight = (1 - soft) * share
+        return loss + weight
+          * task.loss(
+            of: outputs[k] + n * size, towards: targets[target.index] + n * target.size,
+            at: meaning.parts[0].place, smoothing: smoothing, gradient: gradient,
+            factor: Float(weight / Double(max(1, count))))
+      }
+      losses.withUnsafeMutableBufferPointer { losses in
+        nonisolated(unsafe) let losses = losses
+        if count * size < Self.fewNumbers {
+          for n in 0..<count { losses[n] += add(n) }
+        } else {
+          parallel { index, parts in
+            for n in stride(from: index, to: count, by: parts) { losses[n] += add(n) }
+          }
+        }
+      }
+    }
+    return losses
+  }
+
+  /// Writes the gradient of every example's own loss towards its targets.
+  ///
+  /// - Parameter weights: what the examples count; 1 where empty. As gradients are squared, they are
+  ///   multiplied by the root.
+  package func writeTargetGradients(
+    of outputs: [UnsafePointer<Float>], learning targets: [UnsafePointer<Float>],
+    into gradients: [UnsafeMutablePointer<Float>], count: Int, weights: [Double]
+  ) {
+    for (k, meaning) in meanings.enumerated() {
+      gradients[k].update(repeating: 0, count: count * meaning.size)
+      guard let (task, target) = meaning.task else { continue }
+      for n in 0..<count {
+        let factor = (weights.isEmpty ? 1 : weights[n]).squareRoot()
+        _ = task.loss(
+          of: outputs[k] + n * meaning.size, towards: targets[target.index] + n * target.size,
+          at: meaning.parts[0].place, smoothing: 0, gradient: gradients[k] + n * meaning.size,
+          factor: Float(factor * share(meaning)))
+      }
+    }
   }
 
   /// Below, one thread alone is faster.

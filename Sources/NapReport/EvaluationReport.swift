@@ -1,7 +1,7 @@
 /// What a network is worth on a data set.
 public struct EvaluationReport: Report, Sendable, Equatable {
-  /// Percent of the images whose largest logit is the right one; beside a teacher, how far the worst output
-  /// agrees with it.
+  /// Percent: what `measure` says of the targets, such as of images whose largest logit is the right one;
+  /// beside a teacher, how far the worst output agrees with it.
   public var accuracy: Double
   /// The mean: of the cross-entropy, in nats; beside a teacher, how far outputs are from its own.
   public var loss: Double
@@ -9,6 +9,8 @@ public struct EvaluationReport: Report, Sendable, Equatable {
   public var imagesPerSecond: Double
   /// What `accuracy` is.
   public var measure = Measure.accuracy
+  /// How well every output has learned its task.
+  public var metrics: [MetricReport] = []
   /// How far every output agrees with the teacher's.
   public var outputs: [OutputReport] = []
 
@@ -20,7 +22,7 @@ public struct EvaluationReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case accuracy, loss, count, measure, outputs
+    case accuracy, loss, count, measure, metrics, outputs
     case imagesPerSecond = "images_per_second"
   }
 }

@@ -2,6 +2,8 @@
 public struct TrainingReport: Report, Sendable, Equatable {
   /// Percent, on the test split; absent where the data has none.
   public var accuracy: Double?
+  /// What `accuracy` is.
+  public var measure = Measure.accuracy
   /// Mean cross-entropy on the test split, in nats.
   public var loss: Double?
   public var epochs: Int
@@ -25,7 +27,7 @@ public struct TrainingReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case accuracy, loss, epochs, parameters, macs, seconds
+    case accuracy, measure, loss, epochs, parameters, macs, seconds
     case imagesPerSecond = "images_per_second"
   }
 }

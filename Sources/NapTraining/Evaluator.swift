@@ -5,20 +5,20 @@ package import NapKernels
 package import NapOutputs
 import NapTensor
 
-/// Measures loss and accuracy of a network on a data set, batch by batch; the caller owns the loop.
+/// Measures a network on a data set by its tasks, batch by batch; the caller owns the loop.
 ///
-/// Without labels it is loss and agreement against another network, see `AgreementMeter`.
+/// Without targets it is loss and agreement against another network, see `AgreementMeter`.
 package final class Evaluator {
-  /// Whether labels are asked, and no teacher.
+  /// Whether targets are asked, and no teacher.
   package var isLabelled: Bool { teacher == nil }
   private let plan: Plan
   private let loader: Loader
   private var batches: LoaderEpoch
   private var batchesSeen = 0
-  private let classes: Int
   private let teacher: Plan?
-  private let outputs: Outputs
+  package let outputs: Outputs
   package private(set) var agreement: AgreementMeter
+  package private(set) var tasks: TaskMeter
   package private(set) var sum = LossSum()
 
   /// - Parameter outputs: what they are; guessed from their shapes where it is `nil`.
@@ -29,14 +29,19 @@ package final class Evaluator {
   ) throws {
     try graph.check(fits: data)
     guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
-    classes = data.classNames.count
     plan = try Plan(graph, parameters: parameters, scalar: scalar, batch: batchSize)
     self.teacher =
       data.isLabelled
       ? nil
       : try teacher.map { try Plan($0, scalar: scalar, batch: batchSize) }
-    self.outputs = outputs ?? Outputs(guessing: plan.outputShapes)
+    self.outputs =
+      try outputs
+      ?? graph.guessedOutputs(plan.outputShapes, for: teacher == nil ? data : Unlabelled(data))
+    guard self.teacher != nil || self.outputs.areLearned else {
+      throw TrainingError.outputShape(plan.outputShapes.first ?? [])
+    }
     agreement = AgreementMeter(self.outputs)
+    tasks = TaskMeter(self.outputs)
     loader = Loader(
       dataset: data, preset: preset, batchSize: batchSize, shuffle: false, augment: false,
       dropLast: false, seed: Seed(0))
@@ -48,14 +53,18 @@ package final class Evaluator {
     fileprivate var batches: Int
     fileprivate var sum: LossSum
     fileprivate var agreement: AgreementMeter.State
+    fileprivate var tasks: TaskMeter.State
   }
 
   /// Between two batches; to set, of an evaluator of the same network, data and batch size.
   package var state: State {
-    get { State(batches: batchesSeen, sum: sum, agreement: agreement.state) }
+    get {
+      State(batches: batchesSeen, sum: sum, agreement: agreement.state, tasks: tasks.state)
+    }
     set {
       (batchesSeen, sum) = (newValue.batches, newValue.sum)
       agreement.state = newValue.agreement
+      tasks.state = newValue.tasks
       batches = loader.epoch(0, from: batchesSeen)
     }
   }
@@ -64,25 +73,24 @@ package final class Evaluator {
   package func next() throws -> LossSum? {
     guard let batch = try batches.next() else { return nil }
     batchesSeen += 1
-    let imageSize = plan.inputShapes[0].dropFirst().reduce(1, *)
     // The last batch may be smaller; what is left of the one before is computed but not counted.
-    plan.inputs[0].update(from: batch.pixels, count: batch.count * imageSize)
+    plan.setInputs(batch.inputs, count: batch.count)
     plan.forward()
+    teacher?.setInputs(batch.inputs, count: batch.count)
+    teacher?.forward()
+    sum.loss += Objective().losses(
+      of: plan.outputs, outputs, targets: teacher == nil ? batch.targets : [],
+      teacher: teacher?.outputs, count: batch.count
+    ).reduce(0, +)
+    sum.count += batch.count
     if let teacher {
-      teacher.inputs[0].update(from: batch.pixels, count: batch.count * imageSize)
-      teacher.forward()
       agreement.add(plan.outputs, towards: teacher.outputs, count: batch.count)
-      let losses = outputs.losses(
-        of: plan.outputs, towards: teacher.outputs, count: batch.count, temperature: 1)
-      sum.loss += losses.reduce(0, +)
-      sum.count += batch.count
       sum.correct = agreement.score * Double(sum.count)
       sum.standardError = agreement.worst?.standardError ?? 0
-      return sum
+    } else {
+      tasks.add(plan.outputs, towards: batch.targets, count: batch.count)
+      sum.correct = tasks.score * Double(sum.count)
     }
-    sum.add(
-      CrossEntropy().evaluate(
-        logits: plan.outputs[0], labels: batch.labels.prefix(batch.count), classes: classes))
     return sum
   }
 }

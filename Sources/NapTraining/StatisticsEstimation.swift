@@ -34,7 +34,7 @@ package final class StatisticsEstimation {
   /// Takes in one batch; `false` when all have been seen.
   package func next() throws -> Bool {
     guard done < steps, let batch = try batches.next() else { return false }
-    plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
+    plan.setInputs(batch.inputs, count: batch.count)
     plan.statisticsMomentum = Float(done) / Float(done + 1)
     plan.forward()
     done += 1

@@ -26,7 +26,9 @@ package final class Teacher {
   package init(_ graph: Graph, scalar: Scalar, batch: Int, mirrors: Bool, images: Int = 0) throws {
     plan = try Plan(graph, scalar: scalar, batch: batch)
     // Maps and boxes are mirrored with the image.
-    guard mirrors, plan.outputShapes.count == 1, plan.outputShapes[0].count == 2 else { return }
+    guard mirrors, plan.outputShapes.count == 1, plan.outputShapes[0].count == 2,
+      plan.inputShapes.count == 1, plan.inputShapes[0].count == 4
+    else { return }
     sides = Sides(
       means: AlignedBuffer(bytes: 4 * max(1, plan.outputShapes[0].product)),
       memory: AnswerMemory(images: images, classes: plan.outputShapes[0][1]))
@@ -52,12 +54,12 @@ package final class Teacher {
   /// anything; of others, it is asked about both sides.
   ///
   /// - Parameter origins: which images of the data set they are; empty where they are none of those.
-  /// - Shapes: `images` as the input of the network, dense, their rows the last axis.
-  package func look(at images: UnsafePointer<Float>, from origins: [ImageSide] = []) {
-    let shape = plan.inputShapes[0]
-    plan.inputs[0].update(from: images, count: shape.product)
+  /// - Shapes: `inputs` as those of the network, dense; rows of images are the last axis.
+  package func look(at inputs: [UnsafePointer<Float>], from origins: [ImageSide] = []) {
+    plan.setInputs(inputs, count: plan.batch)
     plan.forward()
     guard let means = sides?.means.floats else { return }
+    let (images, shape) = (inputs[0], plan.inputShapes[0])
     let count = plan.outputShapes[0].product
     means.update(from: plan.outputs[0], count: count)
     guard origins.isEmpty || sides?.memory == nil else {

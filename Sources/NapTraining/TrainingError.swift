@@ -1,6 +1,7 @@
 package import NapData
 import NapEngine
 package import NapGraph
+import NapOutputs
 import NapTensor
 
 /// Why training stopped.
@@ -8,7 +9,9 @@ package enum TrainingError: RecoverableError, Equatable {
   case diverged(step: Int, learningRate: Double)
   case notFinite(name: String, step: Int, learningRate: Double)
   case classCount(network: Int, data: Int)
-  case inputShape(network: [Int], data: [Int])
+  /// The name where there are several.
+  case inputShape(name: String?, network: [Int], data: [Int])
+  case inputType(name: String)
   case outputShape([Int])
   case tooFewImages(count: Int, batchSize: Int)
   case noLabels
@@ -22,8 +25,10 @@ package enum TrainingError: RecoverableError, Equatable {
       "'\(name)', or its gradient, is NaN or infinite after \(step) steps at learning rate \(rate)"
     case .classCount(let network, let data):
       "the network distinguishes \(network) classes, but the data has \(data)"
-    case .inputShape(let network, let data):
-      "the network takes images of shape \(Self.text(network)), but the data has \(Self.text(data))"
+    case .inputShape(let name, let network, let data):
+      "\(name.map { "input '\($0)'" } ?? "the network") takes \(network.count == 3 ? "images" : "arrays") of shape \(Self.text(network)), but the data has \(Self.text(data))\(Self.hint(network, data))"
+    case .inputType(let name):
+      "input '\(name)' takes whole numbers, but the data holds floats"
     case .outputShape(let shape):
       "the network's output has shape \(Self.text(shape)), not examples x classes"
     case .tooFewImages(let count, let batchSize):
@@ -38,14 +43,20 @@ package enum TrainingError: RecoverableError, Equatable {
     switch self {
     case .diverged, .notFinite:
       "the last good state is kept; try a smaller --learning-rate"
+    case .inputType: "give it as int64 or int32"
     case .classCount, .inputShape:
       "give the data set the network was trained on, or another --preset"
-    case .outputShape: "only classifiers with one output can be trained on labels"
+    case .outputShape: "give targets that fit it, or data without targets and a --teacher"
     case .tooFewImages: "give a smaller --batch-size"
     case .noLabels: "give labelled images, or another network with --teacher"
     case .teacherShape:
       "give a teacher for the same images and classes, and for batches of any size"
     }
+  }
+
+  /// The same sizes in another order.
+  private static func hint(_ network: [Int], _ data: [Int]) -> String {
+    network.sorted() == data.sorted() ? ": the axes are in another order" : ""
   }
 
   private static func text(_ shape: [Int]) -> String {
@@ -54,44 +65,40 @@ package enum TrainingError: RecoverableError, Equatable {
 }
 
 extension Graph {
-  /// - Throws: `TrainingError` when the network does not fit the data.
+  /// - Throws: `TrainingError` when the network's inputs do not fit the data.
   package func check(fits data: any Dataset) throws {
     try checkExamples()
-    if data.isLabelled {
-      try checkClassifier(imageShape: data.imageShape, classes: data.classNames.count)
-    } else {
-      try checkInput(imageShape: data.imageShape)
-    }
-  }
-
-  private func checkInput(imageShape: [Int]) throws {
-    guard inputs.count == 1 else {
+    guard inputs.count == data.inputs.count else {
       throw GraphError.invalid(
-        "the network has \(inputs.count) inputs; data sets of images need one")
-    }
-    let shape = try shapes(batch: 2)[inputs[0].value.index]
-    let input = Array(shape.dropFirst())
-    guard input == imageShape else {
-      throw TrainingError.inputShape(network: input, data: imageShape)
-    }
-  }
-
-  /// - Throws: `TrainingError` when this is no classifier of images of the given shape.
-  package func checkClassifier(imageShape: [Int], classes: Int) throws {
-    try checkInput(imageShape: imageShape)
-    guard outputs.count == 1 else {
-      throw GraphError.invalid(
-        "the network has \(outputs.count) outputs, but labels are for one; give images without labels"
-      )
+        "the network has \(inputs.count) inputs, but the data has \(data.inputs.count) for each example; give arrays named as the inputs: "
+          + inputs.map { name(of: $0.value) }.joined(separator: ", "))
     }
     let shapes = try shapes(batch: 2)
-    let output = shapes[outputs[0].value.index]
-    guard output.count == 2, output[0] == shapes[inputs[0].value.index][0] else {
-      throw TrainingError.outputShape(output)
+    for (port, field) in zip(inputs, data.inputs) {
+      let input = Array(shapes[port.value.index].dropFirst())
+      guard input == field.shape else {
+        throw TrainingError.inputShape(
+          name: inputs.count > 1 ? name(of: port.value) : nil, network: input, data: field.shape)
+      }
+      guard port.elementType == .float32 || field.isInteger else {
+        throw TrainingError.inputType(name: name(of: port.value))
+      }
     }
-    guard output[1] == classes else {
-      throw TrainingError.classCount(network: output[1], data: classes)
+  }
+
+  /// What outputs are, where nobody has found it out: by their shapes, and the data's labels.
+  ///
+  /// - Throws: `TrainingError` when labels are not for a classifier of as many classes.
+  func guessedOutputs(_ shapes: [[Int]], for data: any Dataset) throws -> Outputs {
+    let outputs = Outputs(guessing: shapes)
+    guard data.isLabelled else { return outputs }
+    guard outputs.areLearned, data.targets[0].count == 1 else {
+      throw TrainingError.outputShape(shapes.first ?? [])
     }
+    guard shapes[0][1] == data.classNames.count else {
+      throw TrainingError.classCount(network: shapes[0][1], data: data.classNames.count)
+    }
+    return outputs
   }
 
   /// - Throws: `TrainingError.teacherShape` when another network's outputs cannot be imitated.

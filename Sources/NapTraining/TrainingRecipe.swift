@@ -16,7 +16,7 @@ package struct TrainingRecipe: Sendable {
   /// Whether training goes back to the last good state with a quarter of the learning rate where the
   /// loss is no longer a number, or out of hand; three times at most.
   package var lowersRate = false
-  package var loss = CrossEntropy()
+  package var loss = Objective()
   package var augments = true
   /// The share of another image that every other batch is blended with, at most; the teacher alone
   /// says what blends are, so that a network learns more of it than what it says of images it knows by

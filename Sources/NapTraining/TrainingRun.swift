@@ -37,13 +37,15 @@ package final class TrainingRun {
   private let loader: Loader
   private var batches: LoaderEpoch?
   private let teacher: Teacher?
-  private let classes: Int
+  /// Whether targets say what is right.
   package let isLabelled: Bool
-  private let outputs: Outputs
-  /// Of the epoch so far, where there are no labels.
+  package let outputs: Outputs
+  /// Of the epoch so far: by the tasks, or, without targets, by the teacher.
+  private var tasks: TaskMeter
   private var agreement: AgreementMeter
   private var epochSum = LossSum()
   private var blends: Bool
+  private let canBlend: Bool
   private var lastGood: [ValueID: Tensor] = [:]
   /// What the last step has made infinite or NaN.
   private var broken: ValueID?
@@ -69,7 +71,6 @@ package final class TrainingRun {
     try graph.check(fits: data)
     guard data.isLabelled || teacher != nil else { throw TrainingError.noLabels }
     isLabelled = data.isLabelled
-    classes = data.classNames.count
     guard data.count >= recipe.batchSize else {
       throw TrainingError.tooFewImages(count: data.count, batchSize: recipe.batchSize)
     }
@@ -78,7 +79,14 @@ package final class TrainingRun {
     plan = try Plan(
       graph, parameters: parameters, mode: .training, scalar: recipe.scalar,
       batch: recipe.batchSize, savesMemory: recipe.savesMemory)
-    self.outputs = outputs ?? Outputs(guessing: plan.outputShapes)
+    self.outputs = try outputs ?? graph.guessedOutputs(plan.outputShapes, for: data)
+    guard !data.isLabelled || self.outputs.areLearned else {
+      throw TrainingError.outputShape(plan.outputShapes.first ?? [])
+    }
+    // What is blended, and what nobody but a teacher knows, is pictures of one of several things.
+    canBlend =
+      self.outputs.isClassifier && plan.inputs.count == 1 && !data.inputs[0].isInteger
+    tasks = TaskMeter(self.outputs)
     agreement = AgreementMeter(self.outputs)
     optimizer = NesterovSGD(plan, recipe.optimizer)
     loader = Loader(
@@ -125,11 +133,12 @@ package final class TrainingRun {
     if step % stepsPerEpoch == 0 {
       batches = loader.epoch(epoch)
       epochSum = LossSum()
+      tasks = TaskMeter(outputs)
       agreement = AgreementMeter(outputs)
     }
     guard let batch = try batches?.next() else { return nil }
-    plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
-    let isBlended = blends && step % stepsPerEpoch % 2 == 1
+    plan.setInputs(batch.inputs, count: batch.count)
+    let isBlended = blends && canBlend && teacher != nil && step % stepsPerEpoch % 2 == 1
     if isBlended { blend(batch) }
     var (sum, rate) = (LossSum(), 0.0)
     var wentBack = false
@@ -146,8 +155,7 @@ package final class TrainingRun {
       try goBack(from: rate)
     }
     step += 1
-    if !isBlended { epochSum.add(sum) }
-    if agreement.count > 0 { epochSum.correct = agreement.score * Double(epochSum.count) }
+    if !isBlended { count(sum, batch) }
     smallestLoss = min(smallestLoss, sum.meanLoss)
     let endsEpoch = step % stepsPerEpoch == 0
     if endsEpoch, self.progress < 1 { rememberState() }
@@ -165,7 +173,7 @@ package final class TrainingRun {
   /// The loss of a batch that is in the plan's input, with the gradients of the outputs.
   private func forward(_ batch: Batch, isBlended: Bool) -> LossSum {
     plan.forward()
-    teacher?.look(at: plan.inputs[0], from: isBlended ? [] : batch.sides)
+    teacher?.look(at: plan.inputs.map { UnsafePointer($0) }, from: isBlended ? [] : batch.sides)
     return loss(batch, isBlended: isBlended)
   }
 
@@ -204,29 +212,33 @@ package final class TrainingRun {
     for n in 0..<recipe.batchSize {
       let share = recipe.blending * generator.uniform()
       let (image, other) = (plan.inputs[0] + n * size, (n + 1) % recipe.batchSize * size)
-      for i in 0..<size { image[i] += share * (batch.pixels[other + i] - image[i]) }
+      for i in 0..<size { image[i] += share * (batch.inputs[0][other + i] - image[i]) }
     }
   }
 
   /// The loss of a batch that has been run; writes the gradients of the outputs.
   private func loss(_ batch: Batch, isBlended: Bool) -> LossSum {
-    guard !isLabelled, let teacher else {
-      var loss = recipe.loss
-      if isBlended { loss.teacherWeight = 1 }
-      return loss.evaluate(
-        logits: plan.outputs[0], labels: batch.labels, classes: classes,
-        teacher: teacher?.outputs[0], gradient: plan.outputGradients[0])
-    }
+    var objective = recipe.loss
+    if isBlended { objective.teacherWeight = 1 }
     var sum = LossSum()
     sum.count = batch.count
-    sum.loss = outputs.losses(
-      of: plan.outputs, towards: teacher.outputs, count: batch.count,
-      temperature: recipe.loss.temperature, gradients: plan.outputGradients
+    sum.loss = objective.losses(
+      of: plan.outputs, outputs, targets: isLabelled ? batch.targets : [],
+      teacher: teacher?.outputs, count: batch.count, gradients: plan.outputGradients
     ).reduce(0, +)
-    if !isBlended {
+    return sum
+  }
+
+  /// Takes a batch that was not blended into the sum of the epoch.
+  private func count(_ sum: LossSum, _ batch: Batch) {
+    epochSum.loss += sum.loss
+    epochSum.count += sum.count
+    if isLabelled {
+      tasks.add(plan.outputs, towards: batch.targets, count: batch.count)
+    } else if let teacher {
       agreement.add(plan.outputs, towards: teacher.outputs, count: batch.count)
     }
-    return sum
+    epochSum.correct = (isLabelled ? tasks.score : agreement.score) * Double(epochSum.count)
   }
 
   private func learningRate(at progress: Double) -> Double {
@@ -254,6 +266,7 @@ extension TrainingRun {
     fileprivate var optimizer: NesterovSGD.State
     fileprivate var answers: Data?
     fileprivate var agreement: AgreementMeter.State
+    fileprivate var tasks: TaskMeter.State
     fileprivate var epochSum: LossSum
     fileprivate var blends: Bool
     fileprivate var lastGood: [ValueID: Tensor]
@@ -265,7 +278,8 @@ extension TrainingRun {
   package var state: State {
     State(
       step: step, seconds: seconds, parameters: parameters.bits, optimizer: optimizer.state,
-      answers: teacher?.answers, agreement: agreement.state, epochSum: epochSum, blends: blends,
+      answers: teacher?.answers, agreement: agreement.state, tasks: tasks.state,
+      epochSum: epochSum, blends: blends,
       lastGood: lastGood, smallestLoss: smallestLoss, slowdown: slowdown)
   }
 
@@ -277,6 +291,7 @@ extension TrainingRun {
     optimizer.state = state.optimizer
     if let answers = state.answers { teacher?.answers = answers }
     agreement.state = state.agreement
+    tasks.state = state.tasks
     epochSum = state.epochSum
     blends = state.blends
     lastGood = state.lastGood

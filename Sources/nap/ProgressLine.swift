@@ -27,11 +27,8 @@ struct ProgressLine {
         progress.secondsLeft ?? seconds * Double(progress.steps - progress.step) / Double(steps)
       facts.append(duration(rest) + " left")
     }
-    if let accuracy = progress.accuracy {
-      facts.append(String(format: "accuracy %.2f %%", accuracy))
-    }
-    if let agreement = progress.agreement {
-      facts.append(String(format: "agreement %.2f %%", agreement))
+    if let score = progress.score {
+      facts.append(progress.measure.rawValue + String(format: " %.2f %%", score))
     }
     if let loss = progress.loss { facts.append(String(format: "loss %.4f", loss)) }
     let images = progress.images - firstImages

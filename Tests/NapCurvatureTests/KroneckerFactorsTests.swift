@@ -140,7 +140,7 @@ import Testing
   /// The sampled cotangents have the covariance of the model's predictions.
   ///
   /// A statistical test: 20,000 draws, entries of size 0.2, so a standard error of about 0.002.
-  @Test func sampledCotangentsHaveTheCurvatureOfCrossEntropy() throws {
+  @Test func sampledCotangentsHaveTheCurvatureOfObjective() throws {
     var network = SmallNetwork()
     let x = network.input([3])
     network.output(network.linear(x, 3, 3, "classifier"), [3])

@@ -31,7 +31,7 @@ import Testing
       files: ["train/cat/a.png": png, "train/dog/b.png": png, "train/dog/c.png": png],
       count: 3, imageShape: [3, 2, 2]),
     Fixture(
-      format: ImageArray.name, files: ["images.npz": archive], count: 2, imageShape: [1, 2, 3]),
+      format: Arrays.name, files: ["images.npz": archive], count: 2, imageShape: [1, 2, 3]),
     Fixture(
       format: IDX.name,
       files: [
@@ -167,22 +167,31 @@ import Testing
     + "UEsBAi0DLQAAAAgAAAAhAIzeM+BKAAAAkAAAAAUAAAAAAAAAAAAAAIABlgAAAHkubnB5UEsFBgAAAAACAAIAZgAA"
     + "ABcBAAAAAA=="
 
-  /// What may come beside images, and what it is called where it is no labels.
+  /// What may come beside images: classes, other targets, or nothing that could be one.
   @Test(arguments: [
-    ("column", Tensor(shape: [2, 1], integers: [1, 0]), true),
-    ("floats", Tensor(shape: [2], floats: [0, 1]), false),
-    ("few", Tensor(shape: [1], integers: [0]), false),
-    ("onehot", Tensor(shape: [2, 2], integers: [0, 1, 1, 0]), false),
-    ("negative", Tensor(shape: [2], integers: [0, -1]), false),
-    ("huge", Tensor(shape: [2], integers: [0, 1 << 40]), false),
+    ("column", Tensor(shape: [2, 1], integers: [1, 0]), true, 2),
+    ("floats", Tensor(shape: [2], floats: [0, 1]), true, 0),
+    ("few", Tensor(shape: [1], integers: [0]), false, 0),
+    ("onehot", Tensor(shape: [2, 2], integers: [0, 1, 1, 0]), true, 0),
+    ("negative", Tensor(shape: [2], integers: [0, -1]), true, 0),
+    ("huge", Tensor(shape: [2], integers: [0, 1 << 40]), false, 0),
+    ("nothing", Tensor(shape: [2], floats: [0, .nan]), false, 0),
   ])
-  func labelsAreRightOrRefused(_ name: String, _ labels: Tensor, _ areRight: Bool) throws {
+  func targetsAreRightOrRefused(
+    _ name: String, _ labels: Tensor, _ areRight: Bool, _ classes: Int
+  ) throws {
     let file = Self.archive([("images", Self.images), (name, labels)])
     let folder = try folder(["images.npz": file])
     defer { try? FileManager.default.removeItem(at: folder) }
     let result = Result { try Datasets.open(folder.path, split: .train) }
     switch result {
-    case .success(let data): #expect(areRight && data.label(at: 0) == 1)
+    case .success(let data):
+      #expect(areRight && data.targets.map(\.name) == [name] && data.classNames.count == classes)
+      if classes > 0 { #expect(data.label(at: 0) == 1) }
+      var numbers = [Float](repeating: -9, count: labels.count / 2)
+      data.copyTarget(0, of: 1, into: &numbers)
+      let all = labels.isFloat ? labels.floats : labels.integers.map(Float.init)
+      #expect(numbers == Array(all.suffix(numbers.count)))
     case .failure(let error as DataError): #expect(!areRight && error.problem.contains(name))
     case .failure(let error): throw error
     }
@@ -226,7 +235,7 @@ import Testing
     defer { try? FileManager.default.removeItem(at: folder) }
     let path = folder.appending(path: "x.npz").path
     try NumPyFile.writeArchive([("x", x)], to: path)
-    #expect(throws: DataError.notFinite(path: path, example: 1, place: [0, 1, 0])) {
+    #expect(throws: DataError.notFinite(path: "\(path):x", example: 1, place: [0, 1, 0])) {
       try Datasets.open(path, split: .train)
     }
   }

@@ -10,7 +10,7 @@ import Testing
     let epoch = loader.epoch(number)
     var result: [[Float]] = []
     while let batch = try epoch.next() {
-      result.append(Array(UnsafeBufferPointer(start: batch.pixels, count: batch.count * 3072)))
+      result.append(Array(UnsafeBufferPointer(start: batch.inputs[0], count: batch.count * 3072)))
     }
     return result
   }

@@ -84,7 +84,7 @@ import Testing
       try network.graph.shapes(batch: 64)[network.graph.inputs[0].value.index])
     let path = try SharedFiles.makeTemporaryFolder().appending(path: "images.npy").path
     try NumPyFile.write(images, to: path)
-    let data = try DataSource(path: path, preset: "plain").open(.train, imageShape: [])
+    let data = try DataSource(path: path, preset: "plain").open(.train, for: nil)
     let preset = try #require(Preset.named("plain"))
     let restored = try RestoredNormalizations(
       network.graph, data: data, preset: preset, seed: Seed(0))
@@ -310,7 +310,7 @@ import Testing
     var sum = 0.0
     while let batch = try epoch.next() {
       for plan in [plan, other] {
-        plan.inputs[0].update(from: batch.pixels, count: plan.inputShapes[0].product)
+        plan.inputs[0].update(from: batch.inputs[0], count: plan.inputShapes[0].product)
         plan.forward()
       }
       sum += outputs.losses(

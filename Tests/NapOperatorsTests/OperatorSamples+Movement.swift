@@ -28,6 +28,10 @@ extension OperatorSample {
       "a table of indices", Gather(axis: 0, indices: [0, 2, 1, 2], indexShape: [2, 2]),
       [.random([3, 2])]),
     OperatorSample("integers", Gather(axis: 0, indices: [1]), [Tensor([5, 6])]),
+    OperatorSample(
+      "tokens", Embedding(),
+      [.random([5, 3]), Tensor(shape: [2, 4], floats: [0, 4, 4, 2, -1, 1, 0, 3])],
+      constantInputs: [0], differentiable: [0]),
     OperatorSample("leading axes", Expand(target: [3, 1, 4]), [.random([2, 1])]),
     OperatorSample("one axis", Expand(target: [2, 3]), [.random([2, 1])]),
     OperatorSample("both axes", Tile(repeats: [1, 2, 3]), [.random([2, 3, 1])]),

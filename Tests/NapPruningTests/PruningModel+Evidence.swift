@@ -31,7 +31,7 @@ extension PruningModel {
       for layer in layers { responses[layer.index] = try FilterResponse(of: layer, in: graph) }
       if similarity == .correlation {
         let correlations = try ActivationCorrelations(graph, of: responses, batch: x.shape[0])
-        correlations.add(x.floats)
+        x.floats.withUnsafeBufferPointer { correlations.add([$0.baseAddress].compactMap { $0 }) }
         compare(correlations.distances())
       } else {
         compare(

@@ -17,9 +17,14 @@ package struct SmallNetwork {
       })
   }
 
-  package mutating func input(_ shape: [Int]) -> ValueID {
-    let value = graph.addValue("x")
-    graph.inputs.append(.init(value: value, dimensions: [.dynamic("N")] + shape.map { .fixed($0) }))
+  package mutating func input(
+    _ shape: [Int], _ name: String = "x", elementType: ElementType = .float32
+  ) -> ValueID {
+    let value = graph.addValue(name)
+    graph.inputs.append(
+      .init(
+        value: value, dimensions: [.dynamic("N")] + shape.map { .fixed($0) },
+        elementType: elementType))
     return value
   }
 

@@ -11,7 +11,7 @@ import Testing
   private func line(_ step: Int, of steps: Int) -> ProgressLine {
     var progress = WorkProgress(
       stage: "estimating statistics", step: step, steps: steps, images: 128 * step,
-      loss: 12.3456, accuracy: 98.76)
+      loss: 12.3456, score: 98.76)
     progress.part = "round 2 of 4"
     return ProgressLine(progress: progress, seconds: 100)
   }

@@ -19,7 +19,7 @@ package struct CIFAR10: DatasetFormat, Dataset {
     }
   }
 
-  package static func open(_ folder: URL, split: Split, imageSize: (height: Int, width: Int)?)
+  package static func open(_ folder: URL, split: Split, for request: DataRequest)
     throws(DataError) -> any Dataset
   {
     try CIFAR10(folder, split: split)

@@ -1,9 +1,27 @@
 package import Foundation
+import NapTensor
 
 /// Which part of a data set.
 package enum Split: String, Sendable, CaseIterable {
   case train
   case test
+
+  /// What folders, files and arrays of this part may be called.
+  package var names: [String] {
+    self == .train ? ["train"] : ["test", "val", "valid", "validation"]
+  }
+}
+
+/// What a network wants of a data set.
+package struct DataRequest: Sendable {
+  /// What images are brought to, for formats without a size of their own.
+  package var imageSize: (height: Int, width: Int)?
+  /// The network's inputs, by name and type; empty where there is no network yet.
+  package var inputs: [(name: String, isInteger: Bool)] = []
+  /// The names of its outputs.
+  package var outputs: [String] = []
+
+  package init(imageSize: (height: Int, width: Int)? = nil) { self.imageSize = imageSize }
 }
 
 /// A layout of files on disk that holds a data set.
@@ -11,9 +29,8 @@ package protocol DatasetFormat: Sendable {
   static var name: String { get }
   /// Whether a folder, or a file, is of this format.
   static func recognizes(_ folder: URL) -> Bool
-  /// - Parameter imageSize: the size to bring images to, for formats without one of their own.
-  static func open(_ folder: URL, split: Split, imageSize: (height: Int, width: Int)?)
-    throws(DataError) -> any Dataset
+  static func open(_ folder: URL, split: Split, for request: DataRequest) throws(DataError)
+    -> any Dataset
 }
 
 /// Finds out what a folder or file holds and opens it.
@@ -23,14 +40,14 @@ package enum Datasets {
     CIFAR10.self,
     IDX.self,
     ImageFolder.self,
-    ImageArray.self,
+    Arrays.self,
   ]
 
   /// What to give instead of a folder for the generated data set.
   package static let syntheticName = "synthetic"
 
   package static func open(
-    _ path: String, split: Split, imageSize: (height: Int, width: Int)? = nil
+    _ path: String, split: Split, for request: DataRequest = DataRequest()
   ) throws(DataError) -> any Dataset {
     if path == syntheticName {
       return SyntheticDataset(count: split == .train ? 20_000 : 4000, split: split)
@@ -42,7 +59,7 @@ package enum Datasets {
     let candidates = [folder] + inside.sorted().map { folder.appending(path: $0) }
     for candidate in candidates {
       for format in formats where format.recognizes(candidate) {
-        return try format.open(candidate, split: split, imageSize: imageSize)
+        return try format.open(candidate, split: split, for: request)
       }
     }
     throw .unrecognized(path: path)

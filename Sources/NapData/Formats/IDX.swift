@@ -23,7 +23,7 @@ package struct IDX: DatasetFormat, Dataset {
     Split.allCases.contains { find(folder, $0, "images-idx3") != nil }
   }
 
-  package static func open(_ folder: URL, split: Split, imageSize: (height: Int, width: Int)?)
+  package static func open(_ folder: URL, split: Split, for request: DataRequest)
     throws(DataError) -> any Dataset
   {
     guard let images = find(folder, split, "images-idx3"),

@@ -35,9 +35,9 @@ package struct ImageFolder: DatasetFormat, Dataset {
   /// The folder of a split; `nil` where there is none.
   private static func root(_ folder: URL, _ split: Split) -> URL? {
     let names = folders(folder)
-    let wanted = split == .train ? ["train"] : ["test", "val", "validation"]
+    let wanted = split.names
     if let name = wanted.first(where: names.contains) { return folder.appending(path: name) }
-    return split == .train && !names.contains("test") && !names.contains("val") ? folder : nil
+    return split == .train && !names.contains(where: Split.test.names.contains) ? folder : nil
   }
 
   package static func recognizes(_ folder: URL) -> Bool {
@@ -46,7 +46,7 @@ package struct ImageFolder: DatasetFormat, Dataset {
       || !images(root).isEmpty
   }
 
-  package static func open(_ folder: URL, split: Split, imageSize: (height: Int, width: Int)?)
+  package static func open(_ folder: URL, split: Split, for request: DataRequest)
     throws(DataError) -> any Dataset
   {
     guard let root = root(folder, split) else {
@@ -58,7 +58,7 @@ package struct ImageFolder: DatasetFormat, Dataset {
     if let unknown = own.first(where: { !all.contains($0) }), !all.isEmpty {
       throw .unknownClass(path: root.path, name: unknown, known: all)
     }
-    return try ImageFolder(root, classes: own.isEmpty ? [] : all, imageSize: imageSize)
+    return try ImageFolder(root, classes: own.isEmpty ? [] : all, imageSize: request.imageSize)
   }
 
   /// Names of the folders that hold images.

@@ -86,7 +86,7 @@ struct GeneratedWeights: WeightProvider {
     recipe.learningRate = 0.1
     recipe.warmupEpochs = 1
     recipe.optimizer.weightDecay = 0
-    if session.trainable.isLabelled { recipe.loss = CrossEntropy(labelSmoothing: 0.1) }
+    if session.trainable.isLabelled { recipe.loss = Objective(labelSmoothing: 0.1) }
     return recipe
   }
 

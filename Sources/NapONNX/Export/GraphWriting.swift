@@ -39,8 +39,10 @@ struct GraphWriting {
   mutating func protos() -> (graph: ONNXGraphProto, constants: [(name: String, tensor: Tensor)]) {
     var proto = ONNXGraphProto()
     proto.name = graph.name.isEmpty ? "nap" : graph.name
-    proto.input = graph.inputs.map(valueInfo)
-    proto.output = graph.outputs.map(valueInfo)
+    proto.input = graph.inputs.map { valueInfo($0, $0.elementType) }
+    proto.output = graph.outputs.map {
+      valueInfo($0, integers.contains($0.value) ? .int64 : .float32)
+    }
     var constants = graph.constants.sorted { $0.key < $1.key }
       .compactMap { value, tensor in names[value].map { (name: $0, tensor: tensor) } }
     for node in graph.nodes {
@@ -65,12 +67,11 @@ struct GraphWriting {
     return (proto, constants)
   }
 
-  private func valueInfo(_ port: Graph.Port) -> ONNXValueInfoProto {
+  private func valueInfo(_ port: Graph.Port, _ element: ElementType) -> ONNXValueInfoProto {
     var proto = ONNXValueInfoProto()
     proto.name = name(port.value)
     var type = ONNXTypeProto.Tensor()
-    let element: ONNXTensorProto.DataType = integers.contains(port.value) ? .int64 : .float
-    type.elemType = Int32(element.rawValue)
+    type.elemType = Int32(element.wireType.rawValue)
     type.shape.dim = port.declared.map {
       var dimension = ONNXTensorShapeProto.Dimension()
       switch $0 {

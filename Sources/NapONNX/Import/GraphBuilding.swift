@@ -28,7 +28,7 @@ extension ParsedModel {
       graph.inputs.append(
         Graph.Port(
           value: value(input.name), dimensions: dimensions,
-          declared: input.declaredAsInput(dimensions)))
+          declared: input.declaredAsInput(dimensions), elementType: input.elementType))
     }
     var read: Set<ValueID> = []
     for node in trace.nodes {

@@ -16,7 +16,12 @@ package struct ONNXFile {
     package var text: String
   }
 
-  package var inputNames: [String] { model.inputs.map(\.name) }
+  /// Names of the inputs, and whether they take whole numbers.
+  package var inputs: [(name: String, isInteger: Bool)] {
+    model.inputs.map { ($0.name, $0.isInteger) }
+  }
+
+  package var outputNames: [String] { model.outputs.map(\.name) }
 
   /// The inputs with sizes beyond the batch that neither the file nor `shapes` tells.
   ///

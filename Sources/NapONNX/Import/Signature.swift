@@ -4,8 +4,9 @@ import NapTensor
 /// An input or output as the file declares it.
 struct Signature {
   var name: String
-  /// Whether it holds whole numbers, as an output may.
-  var isInteger: Bool
+  /// Floats, or whole numbers.
+  var elementType: ElementType
+  var isInteger: Bool { elementType != .float32 }
   /// The declared sizes, or `nil` when the file does not even give their number. A dynamic dimension
   /// may have an empty name.
   var dimensions: [Dimension]?
@@ -25,14 +26,16 @@ struct Signature {
     case .optionalType: throw .unsupported("the optional \(kind) '\(name)'")
     case .sparseTensorType: throw .unsupported("the sparse \(kind) '\(name)'")
     }
-    let types: [ONNXTensorProto.DataType] = kind == .output ? [.float, .int64] : [.float]
+    let types: [ONNXTensorProto.DataType] =
+      kind == .output ? [.float, .int64] : [.float, .int64, .int32]
     guard types.contains(where: { Int32($0.rawValue) == tensor.elemType }) else {
       let type = typeName(tensor.elemType)
       throw .unsupported(
         "the element type \(type) of \(kind) '\(name)'",
-        recovery: "export the model with float32 inputs and outputs")
+        recovery: "export the model with float32 inputs and outputs; indices may be int64 or int32")
     }
-    isInteger = tensor.elemType == Int32(ONNXTensorProto.DataType.int64.rawValue)
+    let type = types.first { Int32($0.rawValue) == tensor.elemType }
+    elementType = type == .int64 ? .int64 : type == .int32 ? .int32 : .float32
     guard tensor.hasShape else { return }
     var dimensions: [Dimension] = []
     for dimension in tensor.shape.dim {

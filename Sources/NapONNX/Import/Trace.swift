@@ -112,7 +112,10 @@ struct Trace {
       shapes[output] = shape
     }
     let isOutput = model.outputs.contains { node.outputs.contains($0.name) }
-    if Self.doesNothing(imported.op), !isOutput, node.outputs.count == 1 {
+    let makesFloats = model.inputs.contains { $0.isInteger && $0.name == inputs.first }
+    if Self.doesNothing(imported.op), !makesFloats || imported.op.name == "Identity", !isOutput,
+      node.outputs.count == 1
+    {
       sources[node.outputs[0]] = inputs[0]
     } else {
       nodes.append(Node(name: node.name, op: imported.op, inputs: inputs, outputs: node.outputs))

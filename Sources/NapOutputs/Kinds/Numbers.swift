@@ -23,6 +23,15 @@ package struct Numbers: OutputKind {
     of y: UnsafePointer<Float>, towards t: UnsafePointer<Float>, at place: OutputPlace,
     temperature: Float, gradient: UnsafeMutablePointer<Float>?, factor: Float
   ) -> Double {
+    if let gradient { place.forEachNumber { i, _ in gradient[i] = 0 } }
+    return addLoss(of: y, towards: t, at: place, gradient: gradient, factor: factor)
+  }
+
+  /// The same; the derivatives are added to what is there.
+  func addLoss(
+    of y: UnsafePointer<Float>, towards t: UnsafePointer<Float>, at place: OutputPlace,
+    gradient: UnsafeMutablePointer<Float>?, factor: Float
+  ) -> Double {
     let part = 1 / Float(max(1, place.count))
     var sum = 0.0
     place.forEachNumber { i, k in
@@ -32,7 +41,7 @@ package struct Numbers: OutputKind {
       sum += Double(isFar ? Self.farError * (size - 0.5 * Self.farError) : 0.5 * error * error)
       if let gradient {
         let slope = isFar ? (error < 0 ? -Self.farError : Self.farError) : error
-        gradient[i] = factor * part * slope / scales[k]
+        gradient[i] += factor * part * slope / scales[k]
       }
     }
     return sum * Double(part)

@@ -3,9 +3,21 @@ import Foundation
 extension EvaluationReport {
   public func renderedAsText() -> String {
     let measured = String(
-      format: "%@ %.2f %%, loss %.4f, %d images, %.0f images/s",
+      format: "%@ %.2f %%, loss %.4f, %d examples, %.0f examples/s",
       measure.rawValue, accuracy, loss, count, imagesPerSecond)
+    if metrics.count > 1 { return metrics.renderedAsText() + "\n\n" + measured }
     return outputs.isEmpty ? measured : outputs.renderedAsText() + "\n\n" + measured
+  }
+}
+
+extension [MetricReport] {
+  func renderedAsText() -> String {
+    var table = Table(["output", "measure", ""])
+    for metric in self {
+      let value = String(format: metric.isShare ? "%.2f %%" : "%.4g", metric.value)
+      table.rows.append([metric.output, metric.name, value])
+    }
+    return table.rendered()
   }
 }
 
@@ -34,7 +46,8 @@ extension [OutputReport] {
 
 extension TrainingReport {
   public func renderedAsText() -> String {
-    let measured = accuracy.map { String(format: "accuracy %.2f %%", $0) } ?? "no test split"
+    let measured =
+      accuracy.map { measure.rawValue + String(format: " %.2f %%", $0) } ?? "no test split"
     return measured
       + String(
         format: " after %d %@, %.0f images/s, %.0f s", epochs, epochs == 1 ? "epoch" : "epochs",
