@@ -23,11 +23,12 @@ package protocol Dataset: Sendable {
   func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws
   /// Writes one image as the numbers that the network takes, where it is kept as such.
   /// - Returns: `false` where images are bytes.
-  func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool
+  func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool
   /// Writes one of the inputs behind the first.
-  func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>)
+  /// - Throws: what makes it impossible to read the example, as all of these.
+  func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws
   /// Writes one of the targets; classes as whole numbers.
-  func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>)
+  func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws
 }
 
 extension Dataset {
@@ -43,13 +44,13 @@ extension Dataset {
       ]
   }
   package var isOfAnySize: Bool { false }
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
     false
   }
-  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
+  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
     preconditionFailure("there is only one input")
   }
-  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
+  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
     numbers[0] = Float(label(at: index))
   }
 }
@@ -74,14 +75,14 @@ package struct Subset: Dataset {
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
     try base.copyPixels(of: indices[index], into: pixels)
   }
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
-    base.copyNumbers(of: indices[index], into: numbers)
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
+    try base.copyNumbers(of: indices[index], into: numbers)
   }
-  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
-    base.copyInput(input, of: indices[index], into: numbers)
+  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
+    try base.copyInput(input, of: indices[index], into: numbers)
   }
-  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
-    base.copyTarget(target, of: indices[index], into: numbers)
+  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
+    try base.copyTarget(target, of: indices[index], into: numbers)
   }
 }
 
@@ -101,11 +102,11 @@ package struct Unlabelled: Dataset {
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
     try base.copyPixels(of: index, into: pixels)
   }
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
-    base.copyNumbers(of: index, into: numbers)
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
+    try base.copyNumbers(of: index, into: numbers)
   }
-  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
-    base.copyInput(input, of: index, into: numbers)
+  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
+    try base.copyInput(input, of: index, into: numbers)
   }
 }
 

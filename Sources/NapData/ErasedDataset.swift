@@ -36,12 +36,12 @@ package struct ErasedDataset: Dataset {
   package var classNames: [String] { base.classNames }
   package var imageShape: [Int] { base.imageShape }
   package func label(at index: Int) -> Int { base.label(at: index % base.count) }
-  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
-    base.copyTarget(target, of: index % base.count, into: numbers)
+  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
+    try base.copyTarget(target, of: index % base.count, into: numbers)
   }
 
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
-    guard base.copyNumbers(of: index % base.count, into: numbers) else { return false }
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
+    guard try base.copyNumbers(of: index % base.count, into: numbers) else { return false }
     erase(numbers, at: index) { plane in plane.reduce(0, +) / Float(plane.count) }
     return true
   }

@@ -62,12 +62,12 @@ private struct BatchLayout: Sendable {
   /// Where an example's arrays of the targets, and of the inputs behind the first, go.
   func fill(
     _ memory: UnsafeMutablePointer<Float>, slot: Int, from dataset: any Dataset, index: Int
-  ) {
+  ) throws {
     for (k, field) in dataset.inputs.enumerated().dropFirst() {
-      dataset.copyInput(k, of: index, into: memory + inputs[k] + slot * field.count)
+      try dataset.copyInput(k, of: index, into: memory + inputs[k] + slot * field.count)
     }
     for (k, field) in dataset.targets.enumerated() {
-      dataset.copyTarget(k, of: index, into: memory + targets[k] + slot * field.count)
+      try dataset.copyTarget(k, of: index, into: memory + targets[k] + slot * field.count)
     }
   }
 }
@@ -239,8 +239,8 @@ private struct BatchFiller: Sendable {
       var sides = indices.map { ImageSide(index: $0, isMirrored: false) }
       do {
         for (slot, index) in indices.enumerated() {
-          layout.fill(memory, slot: slot, from: dataset, index: index)
-          if dataset.copyNumbers(of: index, into: memory + slot * imageSize) { continue }
+          try layout.fill(memory, slot: slot, from: dataset, index: index)
+          if try dataset.copyNumbers(of: index, into: memory + slot * imageSize) { continue }
           try dataset.copyPixels(of: index, into: bytes)
           let variation =
             augments ? Variation(preset, seed: seed, epoch: epoch, index: index) : .none

@@ -6,17 +6,17 @@ package struct NextTokens: Dataset {
   package let targets: [Field]
 
   /// - Throws: `DataError` when the first input is no row of tokens.
-  package init(_ base: any Dataset) throws(DataError) {
+  package init(_ base: any Dataset) throws {
     let input = base.inputs[0]
     guard input.isInteger, input.shape.count == 1, input.count > 1 else {
-      throw .undecodable(
+      throw DataError.undecodable(
         path: input.description, reason: "the next token needs rows of whole numbers as input")
     }
     self.base = base
     var tokens = [Float](repeating: 0, count: input.count)
     var largest: Float = 0
     for index in 0..<base.count {
-      base.copyInput(0, of: index, into: &tokens)
+      try base.copyInput(0, of: index, into: &tokens)
       largest = max(largest, tokens.max() ?? 0)
     }
     targets = [Field(name: "next token", shape: input.shape, isInteger: true, range: -1...largest)]
@@ -32,18 +32,18 @@ package struct NextTokens: Dataset {
     try base.copyPixels(of: index, into: pixels)
   }
 
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) -> Bool {
-    base.copyNumbers(of: index, into: numbers)
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
+    try base.copyNumbers(of: index, into: numbers)
   }
 
-  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
-    base.copyInput(input, of: index, into: numbers)
+  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
+    try base.copyInput(input, of: index, into: numbers)
   }
 
   /// Of the last token nobody knows what follows.
-  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) {
+  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
     let count = base.inputs[0].count
-    base.copyInput(0, of: index, into: numbers)
+    try base.copyInput(0, of: index, into: numbers)
     for i in 1..<count { numbers[i - 1] = numbers[i] }
     numbers[count - 1] = -1
   }

@@ -22,6 +22,10 @@ package struct Preset: Sendable, Hashable {
     Preset(name: "plain", mean: [0], standardDeviation: [1], cropPadding: 0, flips: false),
   ]
 
+  /// Of what are numbers already.
+  package static let asTheyAre = Preset(
+    name: "plain", mean: [0], standardDeviation: [1], cropPadding: 0, flips: false)
+
   package static func named(_ name: String) -> Preset? { all.first { $0.name == name } }
 
   /// The normalized value of every byte of a channel.

@@ -5,8 +5,11 @@ import NapTensor
 
 /// Where images and labels come from, and how they are prepared.
 public struct DataSource: Sendable {
-  /// A folder in one of the layouts that are recognized.
+  /// A folder or file in one of the layouts that are recognized; of a program's own examples, what to call
+  /// them.
   public var path: String
+  /// What the program brings itself, by split.
+  private var examples: [Split: any ExampleSource]?
   package var preset: Preset
   /// What outputs learn from the data's targets, by name, where nap is not to find it out; the empty name is
   /// for all. One of `taskNames`.
@@ -42,11 +45,34 @@ public struct DataSource: Sendable {
     return try open(split, request)
   }
 
+  /// Examples that the program brings itself.
+  ///
+  /// - Parameters:
+  ///   - training: what is learned from, and held out from.
+  ///   - test: what only reports are about; without, some of the training examples are held out.
+  ///   - name: what to call them in reports and errors.
+  public init(
+    _ training: any ExampleSource, test: (any ExampleSource)? = nil, name: String = "the examples"
+  ) {
+    path = name
+    preset = .asTheyAre
+    examples = [.train: training]
+    examples?[.test] = test
+  }
+
   package func open(_ split: Split, _ request: DataRequest) throws -> any Dataset {
-    let data = try Datasets.open(path, split: split, for: request)
+    let data = try dataset(split, request)
     let said = Set(tasks.values)
     if said.contains(TaskRecognition.imitation) { return Unlabelled(data) }
     return said.contains(NextToken.name) && data.targets.isEmpty ? try NextTokens(data) : data
+  }
+
+  private func dataset(_ split: Split, _ request: DataRequest) throws -> any Dataset {
+    guard let examples else { return try Datasets.open(path, split: split, for: request) }
+    guard let source = examples[split] else {
+      throw DataError.noSplit(path: path, split: split.rawValue)
+    }
+    return try SourceDataset(source, for: request)
   }
 
   /// The test split where there is one.

@@ -43,7 +43,10 @@ public struct Network: Sendable {
   }
 
   /// Bytes of the network's file; `nil` when it is too large for one.
-  package var fileSize: Int? { ONNXWriter.current.bytes(of: graph)?.count }
+  package var fileSize: Int? { bytes?.count }
+
+  /// The network's file; `nil` when it is too large for one.
+  var bytes: Data? { ONNXWriter.current.bytes(of: graph) }
 
   /// Sizes of the network's file in several forms; `nil` when it is too large for one.
   package var fileSizes: PruningReport.FileSizes? {

@@ -33,7 +33,7 @@ extension Graph {
   /// - Throws: as with examples that are chosen.
   package func checkValues(on data: any Dataset, _ preset: Preset) throws {
     let first = Array(0..<min(32, data.count))
-    let furthest = data.examplesFurthestFromZero(8).filter { $0 >= first.count }
+    let furthest = try data.examplesFurthestFromZero(8).filter { $0 >= first.count }
     try checkValues(on: data, preset, examples: first + furthest)
   }
 

@@ -14,6 +14,8 @@ package struct OutputRecognition {
   package private(set) var outputs = Outputs([])
   private let said: [String: OutputChoice]
   private let tasks: TaskRecognition
+  /// What is odd about the targets.
+  var remarks: [String] { tasks.remarks }
   private var trunk: Graph { ends.trunk }
 
   /// - Parameters:

@@ -50,6 +50,8 @@ extension Pruning {
     let measure: Measurement
     /// In percent.
     let accuracyBefore: Double
+    /// What the user's own metric says of the network as it came.
+    let metricBefore: Double?
   }
 
   /// Checks what was asked for against network and data, and measures the network as it came.
@@ -61,7 +63,7 @@ extension Pruning {
     _ network: Network, journal: Journal, directory: RunDirectory?, before: Before? = nil,
     start: Double, progress: @escaping ProgressHandler
   ) throws -> Prepared {
-    let criterion = try Self.criterion(criterion)
+    let criterion = try ownCriterion ?? Self.criterion(criterion)
     let allocator = try namedAllocator()
     guard granularity == .channels || allocator == nil else {
       throw UsageError("an allocator decides how many channels stay; single weights have none")
@@ -134,6 +136,15 @@ extension Pruning {
         accuracyBefore = try measure.accuracy(of: original, "measuring the original")
       }
     }
+    let metricBefore = try metric.map { metric in
+      try progress(WorkProgress(stage: "running the metric"))
+      return try journal.step("running the metric on the original") {
+        try metric.value(of: network)
+      }
+    }
+    if isJudgedByMetric, metric == nil {
+      throw UsageError("there is no metric to judge by", recovery: "give one with --metric")
+    }
     let budget = try self.seconds.map {
       try Budget(seconds: $0, of: journal, since: start, reserve: Self.reserve * measuring)
     }
@@ -167,7 +178,7 @@ extension Pruning {
     }
     return Prepared(
       session: session, ends: ends, restored: restored, measure: measure,
-      accuracyBefore: accuracyBefore)
+      accuracyBefore: accuracyBefore, metricBefore: metricBefore)
   }
 
   /// - Returns: `nil` for the criterion's ranking.

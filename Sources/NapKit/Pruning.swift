@@ -119,6 +119,13 @@ public struct Pruning: Sendable {
   /// What outputs are, by name, where nap is not to find it out.
   public var outputs: [String: OutputChoice] = [:]
 
+  /// Instead of what `criterion` names, see `setCriterion(_:)`.
+  var ownCriterion: (any Criterion.Type)?
+  /// What a program of the user's measures before and after; `nil` for nothing.
+  public var metric: UserMetric?
+  /// Whether `Goal.maxDrop` is about `metric`, in its own units.
+  public var isJudgedByMetric = false
+
   /// Names of nodes whose outputs must keep all their channels.
   public var frozenNodes: [String] = []
 
@@ -202,6 +209,13 @@ public struct Pruning: Sendable {
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
     report.measure = job.measure.measure
+    if let metric, let before = job.metricBefore {
+      report.metric = try WorkStopped.keeping({ result }) {
+        PruningReport.Metric(
+          command: metric.command, before: before,
+          after: try journal.step("running the metric") { try metric.value(of: result) })
+      }
+    }
     report.allocator = session.allocator == nil ? nil : allocator
     report.allocation = outcome.allocation
     report.goal = goalName

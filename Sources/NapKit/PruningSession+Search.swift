@@ -216,9 +216,14 @@ private struct Judge {
   let data: any Dataset
   /// Accuracy of the original, in percent.
   let baseline: Double
+  /// What the user's metric says of the original, where it is what counts.
+  private let metricBaseline: Double?
+  private let metric: UserMetric?
 
   init(_ session: PruningSession) throws {
     self.session = session
+    metric = session.settings.isJudgedByMetric ? session.settings.metric : nil
+    metricBaseline = try metric?.value(of: session.finished(session.original))
     let heldOut = session.validation
     let accuracy = try session.measure(session.original, on: heldOut).accuracy
     // Without labels, the original agrees with itself on every image.
@@ -230,12 +235,15 @@ private struct Judge {
     baseline = try session.measure(session.original, on: data).accuracy
   }
 
-  /// Accuracy in percent, and what is lost in percentage points.
+  /// Accuracy in percent, and what is lost in percentage points, or in the units of the user's metric.
   ///
   /// Of equal decisions, with their standard error: the smallest network of many that lose no more than is
   /// allowed has had luck with these images, and would break the promise on others.
   func verdict(on graph: Graph) throws -> (accuracy: Double, drop: Double) {
     let sum = try session.measure(graph, on: data)
+    if let metric, let metricBaseline {
+      return (sum.accuracy, try metricBaseline - metric.value(of: session.finished(graph)))
+    }
     return (sum.accuracy, baseline - sum.accuracy + 100 * sum.standardError)
   }
 

@@ -42,7 +42,7 @@ struct TaskRecognition {
     }
     if said.values.contains(Self.imitation) || data.targets.isEmpty { return }
     for (index, target) in data.targets.enumerated() {
-      let samples = Self.samples(of: data, target: index)
+      let samples = try Self.samples(of: data, target: index)
       let candidates = order(of: target, index, names, count: data.targets.count)
       guard
         let output = candidates.first(where: { k in
@@ -118,7 +118,7 @@ struct TaskRecognition {
     var counts = [Int](repeating: 0, count: place.channels.count)
     let areClasses = learned.fit.kind == Logits.self
     for example in 0..<data.count {
-      data.copyTarget(index, of: example, into: &numbers)
+      try data.copyTarget(index, of: example, into: &numbers)
       for number in numbers {
         if let problem = learned.fit.task.problem(of: number, at: place) {
           throw UsageError(
@@ -139,15 +139,15 @@ struct TaskRecognition {
     }
   }
 
-  private static func samples(of data: any Dataset, target: Int) -> OutputSamples {
+  private static func samples(of data: any Dataset, target: Int) throws -> OutputSamples {
     let size = data.targets[target].count
     let count = min(data.count, max(16, min(512, (1 << 25) / max(1, size))))
     var numbers = [Float](repeating: 0, count: count * size)
-    numbers.withUnsafeMutableBufferPointer { buffer in
+    try numbers.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
       for n in 0..<count {
         // Evenly over the data: they may be sorted.
-        data.copyTarget(target, of: n * data.count / count, into: base + n * size)
+        try data.copyTarget(target, of: n * data.count / count, into: base + n * size)
       }
     }
     return OutputSamples(numbers, size: size)

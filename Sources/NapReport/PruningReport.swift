@@ -73,6 +73,17 @@ public struct PruningReport: Report, Sendable, Equatable {
     }
   }
 
+  /// What a program of the user's says of the network before and after; more is better.
+  public struct Metric: Codable, Sendable, Equatable {
+    public var command: String
+    public var before: Double
+    public var after: Double
+
+    public init(command: String, before: Double, after: Double) {
+      (self.command, self.before, self.after) = (command, before, after)
+    }
+  }
+
   /// Bytes of a network's file.
   public struct FileSizes: Codable, Sendable, Equatable {
     public var plain: Int
@@ -178,6 +189,8 @@ public struct PruningReport: Report, Sendable, Equatable {
   public var functions: [FunctionReport]?
   /// In several forms, where single weights have gone.
   public var sparseBytes: FileSizes?
+  /// What the user's own metric says.
+  public var metric: Metric?
 
   public init(
     accuracyBefore: Double, accuracyAfter: Double, macsBefore: Int, macsAfter: Int,
@@ -202,7 +215,7 @@ public struct PruningReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case latency, removals, frozen, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure
+    case latency, removals, frozen, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure, metric
     case multiple = "round"
     case examples
     case goalValue = "goal_value"

@@ -23,7 +23,7 @@ struct Nap: ParsableCommand {
     subcommands: [
       Prune.self, Resume.self, ShowReport.self, Pick.self, Compare.self, Sensitivity.self, Proxies.self,
       Train.self, Eval.self, Run.self,
-      Profile.self, Operators.self, Doctor.self,
+      InspectData.self, Profile.self, Operators.self, Doctor.self,
     ])
 
   /// What this process was asked for, the settings of a file among them.
@@ -68,6 +68,8 @@ struct Nap: ParsableCommand {
     case is Interruption:
       Terminal.write("nap: interrupted")
       return 130
+    // What there was to say has been said.
+    case let code as ExitCode: return code.rawValue
     case let error as UsageError:
       Terminal.write("nap: \(error.description)")
       return 2

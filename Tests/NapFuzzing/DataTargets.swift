@@ -47,7 +47,7 @@ extension FuzzTarget {
     var pixels = [UInt8](repeating: 0, count: data.imageShape.product)
     for index in Set([0, 1, data.count - 1]) where data.count > index {
       _ = data.label(at: index)
-      if !data.copyNumbers(of: index, into: &numbers) {
+      if try !data.copyNumbers(of: index, into: &numbers) {
         try data.copyPixels(of: index, into: &pixels)
       }
     }

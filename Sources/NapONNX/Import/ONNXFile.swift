@@ -1,3 +1,4 @@
+package import struct Foundation.Data
 package import NapGraph
 
 /// A decoded file, which may leave sizes of its inputs for others to tell.
@@ -6,6 +7,11 @@ package struct ONNXFile {
 
   /// - Throws: an `ONNXError` that says what is wrong with the file.
   package init(_ path: String) throws(ONNXError) { model = try ParsedModel(path: path) }
+
+  /// - Parameter data: the bytes of a file without external data.
+  package init(data: Data) throws(ONNXError) {
+    model = try ParsedModel(path: "the model", data: data)
+  }
 
   /// An input with sizes beyond the batch that are not known.
   package struct OpenInput: Sendable {

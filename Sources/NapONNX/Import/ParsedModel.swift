@@ -25,8 +25,11 @@ struct ParsedModel {
   var constants: [String: Tensor] = [:]
   private(set) var foldingBudget = FoldingBudget(elements: 0)
 
-  init(path: String) throws(ONNXError) {
-    let model = try Self.decode(path)
+  /// - Parameters:
+  ///   - path: the file, or what to call the bytes.
+  ///   - data: of a file that has no place; `nil` reads it.
+  init(path: String, data: Data? = nil) throws(ONNXError) {
+    let model = try Self.decode(path, data)
     opset = try Self.opset(of: model, path: path)
     guard model.trainingInfo.isEmpty else {
       throw .unsupported(
@@ -73,8 +76,9 @@ struct ParsedModel {
     constants[name] = tensor
   }
 
-  static func decode(_ path: String) throws(ONNXError) -> ONNXModelProto {
-    let data = try mappedFile(path)
+  static func decode(_ path: String, _ given: Data? = nil) throws(ONNXError) -> ONNXModelProto {
+    let data: Data
+    if let given { data = given } else { data = try mappedFile(path) }
     guard !data.isEmpty else { throw .notONNX(path: path, reason: "it is empty") }
     let model: ONNXModelProto
     do {

@@ -120,7 +120,15 @@ extension PruningReport {
         measure.rawValue, String(format: "%.2f %%", accuracyBefore),
         String(format: "%.2f %%", accuracyAfter),
         String(format: "%+.2f", accuracyAfter - accuracyBefore),
-      ],
+      ]
+    ]
+    if let metric {
+      rows.append([
+        "your metric", String(format: "%.4g", metric.before), String(format: "%.4g", metric.after),
+        String(format: "%+.4g", metric.after - metric.before),
+      ])
+    }
+    rows += [
       ["MACs", abbreviated(macsBefore), abbreviated(macsAfter), percent(macsAfter, macsBefore)],
       [
         "parameters", abbreviated(parametersBefore), abbreviated(parametersAfter),

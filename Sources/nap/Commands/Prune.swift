@@ -163,6 +163,18 @@ struct Prune: ComputingCommand {
       visibility: .hidden))
   var restoreNormalization = true
 
+  @Option(
+    help: ArgumentHelp(
+      "A command of yours that prints a number, more being better, as the last word: 'python map.py {model}'. It is run on the network before and after.",
+      valueName: "command"))
+  var metric: String?
+
+  @Flag(
+    help:
+      "Have --max-drop mean --metric, in its own units: the command is run on every network on the way."
+  )
+  var judgeByMetric = false
+
   @OptionGroup var outputsOptions: OutputsOptions
 
   @OptionGroup var threadOptions: ThreadOptions
@@ -201,6 +213,13 @@ struct Prune: ComputingCommand {
     }
     if round != nil, granularity != .channels {
       throw ValidationError("--round is for channels")
+    }
+    if judgeByMetric {
+      if metric == nil { throw ValidationError("--judge-by-metric needs --metric") }
+      if maxDrop == nil {
+        throw ValidationError(
+          "--judge-by-metric needs --max-drop, in the metric's own units: --max-drop 0.01")
+      }
     }
     if epochs == 0, teacher != nil { throw ValidationError("--teacher is for fine-tuning") }
     if epochs != nil, time != nil { throw ValidationError("give either --epochs or --time") }
@@ -247,6 +266,8 @@ struct Prune: ComputingCommand {
     pruning.learningRate = learningRate
     pruning.frozenNodes = freeze
     pruning.outputs = try outputsOptions.choices()
+    pruning.metric = try metric.map { try UserMetric(command: $0) }
+    pruning.isJudgedByMetric = judgeByMetric
     pruning.restoresNormalizations = restoreNormalization
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
