@@ -5,6 +5,8 @@ package enum ONNXError: RecoverableError, Equatable {
   case missingFile(String)
   case unreadableFile(path: String, reason: String)
   case notONNX(path: String, reason: String)
+  /// A network, but of another format.
+  case otherFormat(path: String, _ what: String, export: String)
   case opset(path: String, version: Int?)
   case unsupportedOperator(name: String, opset: Int, node: String)
   case unsupportedDomain(String, operatorType: String, node: String)
@@ -24,6 +26,7 @@ package enum ONNXError: RecoverableError, Equatable {
     case .missingFile(let path): "there is no file '\(path)'"
     case .unreadableFile(let path, let reason): "cannot read '\(path)': \(reason)"
     case .notONNX(let path, let reason): "'\(path)' is not a valid ONNX file: \(reason)"
+    case .otherFormat(let path, let what, _): "'\(path)' \(what), not ONNX"
     case .opset(let path, let version?):
       "'\(path)' uses ONNX opset \(version), supported are "
         + "\(supportedOpsets.lowerBound) to \(supportedOpsets.upperBound)"
@@ -63,6 +66,7 @@ package enum ONNXError: RecoverableError, Equatable {
   package var recovery: String? {
     switch self {
     case .notONNX: "check that the file was downloaded or copied completely"
+    case .otherFormat(_, _, let export): export
     case .opset: "convert the model with onnx.version_converter, or export it again with opset 17"
     case .unsupportedOperator(let name, _, _):
       Self.alternatives[name] ?? "export the model without it, or ask for it to be added"

@@ -77,18 +77,23 @@ struct ParsedModel {
   }
 
   static func decode(_ path: String, _ given: Data? = nil) throws(ONNXError) -> ONNXModelProto {
+    if given == nil, let error = OtherFormat.error(folder: path) { throw error }
     let data: Data
     if let given { data = given } else { data = try mappedFile(path) }
     guard !data.isEmpty else { throw .notONNX(path: path, reason: "it is empty") }
+    if let error = OtherFormat.error(path, data, trustsName: false) { throw error }
+    func broken(_ reason: String) -> ONNXError {
+      OtherFormat.error(path, data, trustsName: true) ?? .notONNX(path: path, reason: reason)
+    }
     let model: ONNXModelProto
     do {
       model = try ONNXModelProto(serializedBytes: data)
     } catch BinaryDecodingError.truncated {
-      throw .notONNX(path: path, reason: "it ends too early")
+      throw broken("it ends too early")
     } catch {
-      throw .notONNX(path: path, reason: "it cannot be decoded")
+      throw broken("it cannot be decoded")
     }
-    guard model.hasGraph else { throw .notONNX(path: path, reason: "it holds no graph") }
+    guard model.hasGraph else { throw broken("it holds no graph") }
     return model
   }
 
