@@ -4,12 +4,18 @@ import NapTensor
 /// formats do not keep.
 extension Graph: Codable {
   private enum Keys: String, CodingKey {
-    case name, nodes, inputs, outputs, constants, values, metadata, documentation, frozen
+    case name, nodes, inputs, outputs, constants, values, metadata, documentation, frozen,
+      cuts
   }
 
   private struct Constant: Codable {
     var value: ValueID
     var tensor: Tensor
+  }
+
+  private struct Cut: Codable {
+    var place: IndexAtoms.Place
+    var cut: AxisCut
   }
 
   private struct Property: Codable {
@@ -31,6 +37,9 @@ extension Graph: Codable {
       metadata.map { Property(key: $0.key, value: $0.value) }, forKey: .metadata)
     try container.encode(documentation, forKey: .documentation)
     try container.encode(frozenNodes.sorted(), forKey: .frozen)
+    try container.encode(
+      cuts.sorted { ($0.key.value, $0.key.axis) < ($1.key.value, $1.key.axis) }
+        .map { Cut(place: $0.key, cut: $0.value) }, forKey: .cuts)
   }
 
   package init(from decoder: any Decoder) throws {
@@ -48,6 +57,7 @@ extension Graph: Codable {
       .map { ($0.key, $0.value) }
     documentation = try container.decode(String.self, forKey: .documentation)
     frozenNodes = Set(try container.decode([String].self, forKey: .frozen))
+    for cut in try container.decode([Cut].self, forKey: .cuts) { cuts[cut.place] = cut.cut }
     let used = nodes.flatMap { $0.inputs + $0.outputs } + (inputs + outputs).map(\.value)
     guard (used + constants.keys).allSatisfy({ valueNames.indices.contains($0.index) }) else {
       throw DecodingError.dataCorruptedError(

@@ -23,6 +23,10 @@ extension Graph {
       }
       result.constants[value] = cut
     }
+    for (place, indices) in removed where !indices.isEmpty {
+      let whole = AxisCut(size: before[place.value.index][place.axis])
+      result.cuts[place] = (cuts[place] ?? whole).keeping(kept(place.value)[place.axis])
+    }
     for (n, node) in nodes.enumerated() {
       let cut = NodeCut(
         inputShapes: node.inputs.map { before[$0.index] },

@@ -70,6 +70,8 @@ package struct Graph: Sendable {
   package var documentation = ""
   /// Names of nodes whose outputs must keep all their indices.
   package var frozenNodes: Set<String> = []
+  /// What is left of the axes that were cut since the network was read, by axis of a value.
+  package var cuts: [IndexAtoms.Place: AxisCut] = [:]
 
   package init() {}
 

@@ -109,4 +109,13 @@ extension RunDirectory {
     }
     return try Network(contentsOf: file, sizes: entry.sizes ?? [:])
   }
+
+  /// What stayed in a network of the directory; where no channels were cut, which weights are not zero.
+  ///
+  /// - Throws: as `network(_:)`.
+  public func kept(_ entry: Entry) throws -> KeptIndices {
+    let network = try network(entry)
+    let file = FilePath.named(entry.keptFile, in: path)
+    return file.flatMap { Self.decode(KeptIndices.self, $0) } ?? network.kept(masks: true)
+  }
 }

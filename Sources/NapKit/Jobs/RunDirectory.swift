@@ -7,6 +7,7 @@ import NapTensor
 /// - `job.json`: what was asked for, with what, on what.
 /// - `log.txt`: what was said, with times. `metrics.jsonl`: what was measured, a line each.
 /// - `points.json`: the networks that were validated on the way; each is a file `point-N.onnx` beside it.
+/// - `point-N.kept.json`: what stayed in such a network, where channels were cut.
 /// - `functions-N.png`: what filters respond to, where that was asked.
 /// - `journal`: what was done, until the job is done.
 /// - `report.json`: what is printed at the end.
@@ -18,6 +19,8 @@ public final class RunDirectory {
     public var point: PruningReport.Point
     /// What the network was read for, by input, where its file leaves sizes open beyond the batch.
     var sizes: [String: [Int]]?
+    /// The name of the file that says what stayed.
+    var keptFile: String { FilePath(file).stem + Name.kept }
   }
 
   public let path: String
@@ -99,6 +102,7 @@ public final class RunDirectory {
     static let report = "report.json"
     static let page = "report.html"
     static let unfinished = "unfinished.onnx"
+    static let kept = ".kept.json"
     static func isPicture(_ name: String) -> Bool {
       name.hasPrefix("functions-") && name.hasSuffix(".png")
     }
@@ -108,7 +112,8 @@ public final class RunDirectory {
         TensorBoard.fileName,
       ]
       .contains(name)
-        || name.hasPrefix("point-") && name.hasSuffix(".onnx") || isPicture(name)
+        || name.hasPrefix("point-") && (name.hasSuffix(".onnx") || name.hasSuffix(kept))
+        || isPicture(name)
     }
   }
 
@@ -192,6 +197,8 @@ public final class RunDirectory {
     guard listed.count < entries.count || listed[entries.count - 1] != entry else { return }
     do {
       try network.write(to: "\(path)/\(entry.file)")
+      let kept = network.kept()
+      if !kept.parameters.isEmpty { try kept.write(to: "\(path)/\(entry.keptFile)") }
       try Self.encode(entries, "\(path)/\(Name.points)")
     } catch {
       journal.warn("a network on the way could not be kept: \(error)")

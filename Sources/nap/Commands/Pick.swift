@@ -36,6 +36,8 @@ struct Pick: ParsableCommand {
   @Option(help: ArgumentHelp("The one of this number, as its file has it.", valueName: "number"))
   var point: Int?
 
+  @OptionGroup var keptOptions: KeptOptions
+
   @Flag(help: "Print exactly one JSON object on standard output.")
   var json = false
 
@@ -45,6 +47,7 @@ struct Pick: ParsableCommand {
         "give a size (--macs or --params) or a number (--point), and an output (-o), or none of these"
       )
     }
+    if keptOptions.path != nil, output == nil { throw ValidationError("--kept needs -o") }
     if point != nil, macs != nil || params != nil {
       throw ValidationError("give either a size or --point")
     }
@@ -58,6 +61,8 @@ struct Pick: ParsableCommand {
       return try Terminal.print(directory.listed(), asJSON: json)
     }
     let destination = try Destination(output, models: [], others: [directory.path])
+    let kept = try keptOptions.destination(
+      besides: destination, models: [], inputs: [directory.path])
     let entry =
       try point.map { try directory.entry($0) }
       ?? directory.best(macs: macs?.value, parameters: params?.value)
@@ -67,10 +72,12 @@ struct Pick: ParsableCommand {
         recovery: "nap pick \(directory.path) lists what there is")
     }
     let network = try directory.network(entry)
+    let keptProblem = try kept?.deliver(directory.kept(entry))
     try destination.deliver {
       try network.write(to: $0)
     } report: {
       try Terminal.print(directory.listed([entry]), asJSON: json)
+      if let keptProblem { throw keptProblem }
     }
   }
 }

@@ -19,6 +19,7 @@ struct Prune: ComputingCommand {
         nap prune model.onnx --data DIR --preset cifar10 -o best.onnx --macs 0.5 --time 45m
         nap prune model.onnx --data DIR --preset cifar10 -o sparse.onnx --granularity weights --sparsity 0.9
         nap prune model.onnx --data DIR --preset cifar10 -o pattern.onnx --granularity 2:4
+        nap prune model.onnx --data DIR --preset cifar10 -o half.onnx --macs 0.5 --kept half.json
 
       Criteria:
       \(Pruning.criteria.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
@@ -96,6 +97,8 @@ struct Prune: ComputingCommand {
       """,
       valueName: "model"), completion: .network)
   var teacher: String?
+
+  @OptionGroup var keptOptions: KeptOptions
 
   @OptionGroup var runOptions: RunOptions
 
@@ -235,6 +238,7 @@ struct Prune: ComputingCommand {
       throw ValidationError("\(option) must be positive")
     }
     if let rounds, rounds >= 1000 { throw ValidationError("--rounds \(rounds) is out of range") }
+    try keptOptions.check(hasMasks: granularity != .channels)
     try Pruning.check([criterion], allocators: [allocator])
     if allocator != Pruning.ranking, granularity != .channels {
       throw ValidationError("--allocator is for channels")
@@ -246,6 +250,8 @@ struct Prune: ComputingCommand {
     let destination = try Destination(
       output, models: [model, teacher], others: [latencyTable, pruning.source.path],
       bytes: Network.fileSize(at: model))
+    let kept = try keptOptions.destination(
+      besides: destination, models: [model, teacher], inputs: [latencyTable, pruning.source.path])
     pruning.granularity = granularity
     pruning.goal = goal
     pruning.epochs = epochs
@@ -273,19 +279,22 @@ struct Prune: ComputingCommand {
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     pruning.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
     let ending = try runOptions.ending(
-      besides: output, [destination], models: [model, teacher],
+      besides: output, [destination, kept], models: [model, teacher],
       inputs: [latencyTable, pruning.source.path])
     let terminal = Terminal()
     try Terminal.rescuing(to: destination, ending.run) {
       let (result, report) = try pruning.run(
         network, in: ending.run, progress: outputOptions.progress(terminal))
       terminal.clear()
+      // Before the job is done: a kill in between leaves it to be resumed.
+      let keptProblem = try kept?.deliver(result.kept(masks: granularity != .channels))
       try destination.deliver {
         try result.write(to: $0, sparse: sparse)
       } finish: {
         ending.finish(report)
       } report: {
         try ending.show(report, outputOptions)
+        if let keptProblem { throw keptProblem }
       }
     }
   }
