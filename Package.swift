@@ -16,6 +16,12 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+func example(_ name: String) -> Target {
+  .executableTarget(
+    name: "Example\(name)", dependencies: ["NapKit"], path: "Examples/Sources/\(name)",
+    swiftSettings: [.enableUpcomingFeature("MemberImportVisibility")])
+}
+
 /// oneDNN's `include` and `lib` folders are in this one, where not the system's are to be used.
 let oneDNN = Context.environment["NAP_ONEDNN"]
 
@@ -107,6 +113,9 @@ let package = Package(
     .executableTarget(
       name: "nap", dependencies: ["NapKit", "NapReport", "NapTensor", arguments, logging, yaml],
       swiftSettings: strict),
+    // What Examples/ builds as a package of its own, for the tests.
+    example("OwnData"), example("OwnCriterion"), example("BuildNetwork"), example("Progress"),
+    example("FromREADME"),
     // Tests mirror the sources.
     .target(
       name: "NapTestSupport",

@@ -1,7 +1,8 @@
+import Foundation
 package import NapTensor
 
 /// What is wrong with a data set.
-package enum DataError: RecoverableError, Equatable {
+package enum DataError: NapError, Equatable {
   case missing(path: String)
   case unrecognized(path: String)
   case noSplit(path: String, split: String)

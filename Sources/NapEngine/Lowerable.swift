@@ -1,3 +1,4 @@
+import Foundation
 package import NapGraph
 package import NapKernels
 import NapTensor
@@ -93,7 +94,7 @@ package struct PlanNode {
 }
 
 /// Why a graph could not be compiled.
-package struct PlanError: RecoverableError, Equatable {
+package struct PlanError: NapError, Equatable {
   package let problem: String
   package let recovery: String?
 

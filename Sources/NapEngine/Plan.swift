@@ -281,7 +281,7 @@ extension Plan {
   private static func located<R>(_ node: PlanNode, _ body: () throws -> R) throws -> R {
     do {
       return try body()
-    } catch let error as any RecoverableError {
+    } catch let error as any NapError {
       throw PlanError(
         "node '\(node.name)' (\(node.op.name)): \(error.problem)", recovery: error.recovery)
     }

@@ -1,4 +1,4 @@
-package import NapTensor
+import NapTensor
 
 /// What is left of an axis, however often it was cut.
 package struct AxisCut: Sendable, Hashable {

@@ -1,3 +1,4 @@
+import Foundation
 package import NapTensor
 
 /// Names one value (an edge) of a graph.
@@ -128,7 +129,7 @@ package struct Graph: Sendable {
 }
 
 /// What is wrong with a graph, with the node or value that is to blame.
-package enum GraphError: RecoverableError, Equatable {
+package enum GraphError: NapError, Equatable {
   case node(name: String, type: String, problem: String, recovery: String?)
   case inputCount(expected: Int, given: Int)
   case inputShape(name: String, expected: String, given: [Int])

@@ -1,3 +1,4 @@
+import Foundation
 package import NapTensor
 
 /// One operator of a network: a value that answers every question about itself.
@@ -192,7 +193,7 @@ extension BatchDependentOperator {
 }
 
 /// Why an operator refuses a node or its inputs.
-package struct OperatorError: RecoverableError, Equatable {
+package struct OperatorError: NapError, Equatable {
   package let problem: String
   package let recovery: String?
 

@@ -1,3 +1,4 @@
+import Foundation
 package import NapData
 import NapGraph
 import NapOutputs
@@ -86,9 +87,9 @@ public struct DataSource: Sendable {
 }
 
 /// A wrong use of an option: exit status 2 on the command line.
-package struct UsageError: RecoverableError, Equatable {
-  package let problem: String
-  package let recovery: String?
+public struct UsageError: NapError, Equatable {
+  public let problem: String
+  public let recovery: String?
 
   package init(_ problem: String, recovery: String? = nil) {
     self.problem = problem

@@ -193,7 +193,7 @@ public struct Doctor: Sendable {
 
   /// Kernels of all kinds: 3x3 and strided convolutions, sums, pools, products.
   private static var smallNetwork: Graph {
-    var network = NetworkBuilder(name: "doctor", seed: Seed(3))
+    var network = NetworkBuilder(name: "doctor", seed: 3)
     let image = network.input([3, 16, 16])
     let first = network.relu(network.convolution(image, 32, kernel: 3, "first"), "first.relu")
     let second = network.convolution(first, 32, kernel: 3, "second")

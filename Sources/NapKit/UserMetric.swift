@@ -65,7 +65,7 @@ public struct UserMetric: Sendable, Hashable {
 }
 
 /// The user's command did not do what it should.
-struct MetricError: NapTensor.RecoverableError {
+struct MetricError: NapError {
   let problem: String
   var recovery: String? { "it has to end with exit status 0, and a number as the last word it prints" }
 }

@@ -1,7 +1,8 @@
+import Foundation
 package import NapTensor
 
 /// What is wrong with an ONNX file, or with the place it should be written to.
-package enum ONNXError: RecoverableError, Equatable {
+package enum ONNXError: NapError, Equatable {
   case missingFile(String)
   case unreadableFile(path: String, reason: String)
   case notONNX(path: String, reason: String)

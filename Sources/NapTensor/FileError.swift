@@ -1,5 +1,6 @@
+import Foundation
 /// What is wrong with a file that is read or written.
-package enum FileError: RecoverableError, Equatable {
+package enum FileError: NapError, Equatable {
   case unwritable(path: String, reason: String)
   case unreadable(path: String, reason: String)
   case malformed(path: String, format: String, reason: String)

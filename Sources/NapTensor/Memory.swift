@@ -57,7 +57,7 @@ package enum Memory {
 }
 
 /// What would take more memory than there is.
-package struct MemoryError: RecoverableError, Equatable {
+package struct MemoryError: NapError, Equatable {
   package let problem: String
   package let recovery: String?
 }

@@ -1,3 +1,4 @@
+import Foundation
 package import NapData
 import NapEngine
 package import NapGraph
@@ -5,7 +6,7 @@ import NapOutputs
 import NapTensor
 
 /// Why training stopped.
-package enum TrainingError: RecoverableError, Equatable {
+package enum TrainingError: NapError, Equatable {
   case diverged(step: Int, learningRate: Double)
   case notFinite(name: String, step: Int, learningRate: Double)
   case classCount(network: Int, data: Int)

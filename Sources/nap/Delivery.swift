@@ -1,3 +1,4 @@
+import Foundation
 import NapKit
 import NapTensor
 
@@ -27,7 +28,7 @@ extension Destination {
   }
 }
 
-struct OutputError: NapTensor.RecoverableError {
+struct OutputError: NapError {
   let problem: String
   let recovery: String?
 

@@ -73,7 +73,7 @@ struct Nap: ParsableCommand {
     case let error as UsageError:
       Terminal.write("nap: \(error.description)")
       return 2
-    case let error as any NapTensor.RecoverableError:
+    case let error as any NapError:
       Terminal.write("nap: \(error.description)")
       return 1
     default:

@@ -30,7 +30,7 @@ package struct FuzzTarget: Sendable {
     do {
       try read(bytes, folder)
       return nil
-    } catch let error as any NapTensor.RecoverableError {
+    } catch let error as any NapError {
       guard !error.problem.isEmpty else { throw Unexplained(target: name) }
       return error.problem
     }

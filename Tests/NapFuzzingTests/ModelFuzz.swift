@@ -36,7 +36,7 @@ import Testing
         try network.graph.run(modes[index % modes.count], on: Seed(32).derived(index))
         ran += 1
         if index % 8 == 0 { try Self.prune(network, in: folder, index) }
-      } catch let error as any NapTensor.RecoverableError {
+      } catch let error as any NapError {
         #expect(!error.problem.isEmpty)
       }
     }

@@ -42,7 +42,7 @@ import Testing
         try smaller.write(to: "\(name)-pruned.onnx", sparse: index % 5 == 0)
         try Self.keep(smaller, x, "\(name)-pruned.npz")
         pruned += 1
-      } catch let error as any NapTensor.RecoverableError {
+      } catch let error as any NapError {
         #expect(!error.problem.isEmpty, what)
         if wanted > 0 { print("\(what): \(error)") }
       }

@@ -146,7 +146,7 @@ import Testing
         let network = try run()
         #expect(example.refusals[command] == nil, what)
         try network?.graph.checkConstants()
-      } catch let error as any NapTensor.RecoverableError {
+      } catch let error as any NapError {
         let expected = example.refusals[command]
         #expect(
           expected.map(error.problem.contains) ?? false, "\(what.rawValue): \(error.problem)")

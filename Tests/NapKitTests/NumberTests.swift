@@ -141,7 +141,7 @@ import Testing
       do {
         try run()
         Issue.record("\(command) takes \(number)")
-      } catch let error as any NapTensor.RecoverableError {
+      } catch let error as any NapError {
         #expect(error.problem.contains("example \(Self.late)"), "\(command): \(error.problem)")
         if !number.isFinite {
           #expect(

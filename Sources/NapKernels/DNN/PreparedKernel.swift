@@ -1,3 +1,4 @@
+import Foundation
 internal import CNapDNN
 import NapTensor
 
@@ -97,7 +98,7 @@ package struct WindowGeometry: Sendable, Hashable {
 }
 
 /// A oneDNN primitive could not be made or run.
-package struct KernelError: RecoverableError, Equatable {
+package struct KernelError: NapError, Equatable {
   package let problem: String
 
   init(_ what: String) { problem = "\(what): \(String(cString: nap_dnn_error()))" }

@@ -15,9 +15,9 @@ struct Architecture: Sendable {
 
   /// A network with fresh weights.
   func network(imageShape: [Int], classes: Int, seed: UInt64) -> Network {
-    var builder = NetworkBuilder(name: name, seed: Seed(seed))
+    var builder = NetworkBuilder(name: name, seed: seed)
     build(&builder, imageShape, classes)
-    return Network(builder.graph)
+    return builder.network
   }
 }
 

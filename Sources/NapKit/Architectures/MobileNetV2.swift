@@ -28,16 +28,16 @@ extension Architecture {
     network.classifier(x, classes)
   }
 
-  private static func clipped(_ network: inout NetworkBuilder, _ x: ValueID, _ name: String)
-    -> ValueID
+  private static func clipped(_ network: inout NetworkBuilder, _ x: NetworkBuilder.Value, _ name: String)
+    -> NetworkBuilder.Value
   {
     network.apply(Clip(lower: 0, upper: 6), [x], name)
   }
 
   private static func inverted(
-    _ network: inout NetworkBuilder, _ x: ValueID, _ channels: Int, expansion: Int, stride: Int,
+    _ network: inout NetworkBuilder, _ x: NetworkBuilder.Value, _ channels: Int, expansion: Int, stride: Int,
     _ name: String
-  ) -> ValueID {
+  ) -> NetworkBuilder.Value {
     let inputs = network.shape(x)[0]
     var y = x
     if expansion > 1 {

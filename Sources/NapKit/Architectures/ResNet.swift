@@ -27,8 +27,8 @@ extension Architecture {
   }
 
   private static func residual(
-    _ network: inout NetworkBuilder, _ x: ValueID, _ channels: Int, stride: Int, _ name: String
-  ) -> ValueID {
+    _ network: inout NetworkBuilder, _ x: NetworkBuilder.Value, _ channels: Int, stride: Int, _ name: String
+  ) -> NetworkBuilder.Value {
     var y = network.convolution(x, channels, kernel: 3, stride: stride, "\(name).conv1")
     y = network.relu(network.normalization(y, "\(name).bn1"), "\(name).relu1")
     y = network.convolution(y, channels, kernel: 3, "\(name).conv2")

@@ -1,3 +1,4 @@
+import Foundation
 package import NapKernels
 package import NapTensor
 
@@ -60,7 +61,7 @@ package struct AllocationProblem {
 }
 
 /// No widths are so small as was asked for.
-package struct AllocationError: RecoverableError {
+package struct AllocationError: NapError {
   package var problem: String { "no widths are so small" }
   package var recovery: String? { "ask for less, or give a smaller --round" }
   package init() {}
