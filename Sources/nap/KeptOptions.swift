@@ -13,9 +13,13 @@ struct KeptOptions: ParsableArguments {
 
   func validate() throws { try check(hasMasks: false) }
 
-  /// - Throws: a `UsageError` where such a file cannot be written.
+  /// - Throws: where such a file cannot be written.
   func check(hasMasks: Bool) throws {
-    if let path { try KeptIndices.check(path, hasMasks: hasMasks) }
+    do {
+      if let path { try KeptIndices.check(path, hasMasks: hasMasks) }
+    } catch let error as UsageError {
+      throw ValidationError(error.description)
+    }
   }
 
   /// `nil` where nothing is to be written.

@@ -1,5 +1,7 @@
 import Foundation
+import NapGraph
 import NapKit
+import NapTensor
 import NapTestSupport
 import Testing
 
@@ -121,16 +123,51 @@ import Testing
       let arguments = [
         "prune", model, "--data", "synthetic", "--preset", "synthetic", "-o", out, "--run", night,
         "--max-drop", "100", "--epochs", "0", "--curvature-images", "64", "--quiet",
+        "--kept", folder.appending(path: "kept.json").path,
       ]
       #expect(try run(arguments).status == 0)
       let list = try nap("pick", night, "--json")
       #expect(list.status == 0 && list.output.contains("\"macs\""))
       let another = folder.appending(path: "another.onnx").path
-      #expect(try nap("pick", night, "--macs", "0.9", "-o", another).status == 0)
+      let said = folder.appending(path: "another.json").path
+      #expect(
+        try nap("pick", night, "--macs", "0.9", "-o", another, "--kept", said).status == 0)
       let network = try Network(contentsOf: another)
+      try expectSays(said, what: network)
+      try expectSays(folder.appending(path: "kept.json").path, what: Network(contentsOf: out))
       #expect(Double(network.macs) <= 0.9 * Double(try Network(contentsOf: model).macs))
       #expect(try nap("pick", night, "--macs", "0.00001", "-o", another).status == 1)
       #expect(try run(arguments).status == 2)
+    }
+  }
+
+  /// Checks that a file tells the sizes of what stayed in a network.
+  private func expectSays(_ file: String, what network: Network) throws {
+    let data = try Data(contentsOf: URL(fileURLWithPath: file))
+    let kept = try JSONDecoder().decode(KeptIndices.self, from: data)
+    #expect(!kept.parameters.isEmpty)
+    for (value, tensor) in network.graph.constants {
+      for (axis, indices) in kept.parameters[network.graph.name(of: value)]?.kept ?? [:] {
+        #expect(tensor.shape[axis] == indices.count)
+      }
+    }
+  }
+
+  /// Before any work is done.
+  @Test func whatStayedNeedsAName() throws {
+    try withFolder { folder in
+      let model = try model(folder)
+      let out = folder.appending(path: "out.onnx").path
+      for (kept, more, sentence) in [
+        ("kept.txt", [], "ends in .json or .safetensors"),
+        ("kept.json", ["--granularity", "2:4"], "ends in .safetensors"),
+        ("kept.json", ["-o", "\(folder.path)/kept.json"], "which the network is written to"),
+      ] {
+        let result = try Program.run(
+          ["prune", model, "--data", "synthetic", "-o", out]
+            + ["--kept", "\(folder.path)/\(kept)"] + more)
+        #expect(result.status == 2 && result.errors.contains(sentence), "\(result.errors)")
+      }
     }
   }
 

@@ -10,10 +10,15 @@ import Testing
   /// A kind of job: its arguments, and what it writes.
   struct Job: CustomStringConvertible {
     var arguments: [String]
-    var output = "out.onnx"
+    var outputs = ["out.onnx"]
     /// Whether its length is given in epochs, so that bytes can be told.
     var isExact = true
     var description: String { arguments.joined(separator: " ") }
+
+    /// What it has written, one after another.
+    func written(in folder: URL) throws -> Data {
+      try outputs.reduce(into: Data()) { $0 += try Data(contentsOf: folder.appending(path: $1)) }
+    }
   }
 
   static let jobs: [Job] = {
@@ -23,7 +28,9 @@ import Testing
     }
     return [
       Job(arguments: ["train", "resnet8", "-o", "out.onnx", "--epochs", "3"] + data),
-      Job(arguments: prune("--macs", "0.5", "--epochs", "3")),
+      Job(
+        arguments: prune("--macs", "0.5", "--epochs", "3", "--rounds", "2", "--kept", "kept.json"),
+        outputs: ["out.onnx", "kept.json"]),
       Job(
         arguments: prune(
           "--macs", "0.5", "--epochs", "1", "--allocator", "metapruning:shared", "--candidates",
@@ -39,7 +46,7 @@ import Testing
       Job(
         arguments: [
           "compare", "model.onnx", "--criteria", "nap,l1", "--macs", "0.7,0.5", "--plot", "out.svg",
-        ] + data, output: "out.svg"),
+        ] + data, outputs: ["out.svg"]),
     ]
   }()
 
@@ -142,7 +149,7 @@ import Testing
             job.arguments + ["--run", "out.run"], shell: Self.inside(place))
           try #require(result.status == 0, "\(job): \(result.errors)")
           undisturbed[index] = (
-            try Data(contentsOf: place.appending(path: job.output)),
+            try job.written(in: place),
             Date().timeIntervalSince(began),
             try contents(place)
           )
@@ -153,7 +160,7 @@ import Testing
         try run(
           job, in: place, kills: 1 + number % 3, within: 1.1 * expected.seconds, &random)
         killed += 1
-        let bytes = try Data(contentsOf: place.appending(path: job.output))
+        let bytes = try job.written(in: place)
         if job.isExact {
           #expect(bytes == expected.bytes, "\(job): job \(number) of seed \(seed) ends otherwise")
           let litter = try contents(place).symmetricDifference(expected.files)
