@@ -24,7 +24,7 @@ struct OtherFormat: Sendable {
       name: "an exported PyTorch program", endings: ["pt2"],
       isIn: { isZip($0, with: "models/model.json") }
     ) {
-      "in Python: model = torch.export.load('\($0)').module(); \(torchExport)"
+      "in Python: torch.onnx.export(torch.export.load('\($0)'), (), 'model.onnx'); docs/pytorch.md tells more"
     },
     OtherFormat(name: "a safetensors file", endings: ["safetensors"], isIn: isSafetensors) {
       "it has weights only; in Python: model.load_state_dict(safetensors.torch.load_file('\($0)')); \(torchExport)"
