@@ -71,6 +71,9 @@ let package = Package(
       name: "CNapPNG", pkgConfig: "libpng",
       providers: [.apt(["libpng-dev"]), .yum(["libpng-devel"]), .brew(["libpng"])]),
     .systemLibrary(
+      name: "CNapWebP", pkgConfig: "libwebp",
+      providers: [.apt(["libwebp-dev"]), .yum(["libwebp-devel"]), .brew(["webp"])]),
+    .systemLibrary(
       name: "CNapNLopt", pkgConfig: "nlopt",
       providers: [.apt(["libnlopt-dev"]), .yum(["NLopt-devel"]), .brew(["nlopt"])]),
     .target(
@@ -84,7 +87,7 @@ let package = Package(
     // Level 1
     room("NapKernels", ["NapTensor", "CNapBLAS", "CNapDNN"]),
     room("NapGraph", ["NapTensor"]),
-    room("NapData", ["NapTensor", "CNapJPEG", "CNapPNG"]),
+    room("NapData", ["NapTensor", "CNapJPEG", "CNapPNG", "CNapWebP"]),
     // Level 2
     room("NapEngine", ["NapGraph", "NapKernels", "NapTensor"]),
     room("NapOutputs", ["NapData", "NapKernels", "NapTensor"]),

@@ -35,13 +35,20 @@ package enum DataError: NapError, Equatable {
         ? "'\(path)' holds no array that examples can be read from: it holds \(Self.list(found))"
         : "'\(path)' holds no array '\(missing.joined(separator: "', '"))', an input of the network: it holds \(Self.list(found))"
     case .unknownClass(let path, let name, let known):
-      "'\(path)' has the class '\(name)', which is none of \(known.joined(separator: ", "))"
+      "'\(path)' has the class '\(name)', which is none of \(Self.list(known))"
     case .undecodable(let path, let reason): "the data '\(path)' cannot be used: \(reason)"
     case .notFinite(let path, let example, let place):
       "example \(example) of '\(path)', counted from 0, is NaN or infinite at \(place)"
     case .unreadable(let path, let reason): "the file '\(path)' cannot be read: \(reason)"
     case .file(let error): error.problem
     }
+  }
+
+  /// Many classes are not all named.
+  private static func list(_ names: [String]) -> String {
+    names.count <= 20
+      ? names.joined(separator: ", ")
+      : names.prefix(10).joined(separator: ", ") + " and \(names.count - 10) more"
   }
 
   package var recovery: String? {
@@ -54,7 +61,8 @@ package enum DataError: NapError, Equatable {
     case .notFinite: "repair the example, or leave it out"
     case .length: "give arrays of the same length, and leave all else out"
     case .missingArrays: "name the arrays as the network's inputs: numpy.savez(file, NAME=array, …)"
-    case .unknownClass: "give both splits folders of the same names"
+    case .unknownClass:
+      "give all splits folders of the same names, or all names with --classes, one a line"
     case .labelOutOfRange, .undecodable, .unreadable, .file: nil
     }
   }

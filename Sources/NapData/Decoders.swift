@@ -6,6 +6,7 @@ package enum Decoders {
   package static var versions: [String] {
     [
       "libpng \(String(cString: png_get_libpng_ver(nil)))",
+      "libwebp \(ImageKind.webPVersion)",
       "zlib \(String(cString: zlibVersion()))",
     ]
   }

@@ -17,7 +17,8 @@ package final class Batch {
   /// Of which images; only the last batch of an epoch may have fewer than the batch size.
   package let sides: [ImageSide]
   package var count: Int { sides.count }
-  /// Dense, `[count, …]` each, in the order of the data set's `inputs`.
+  /// Dense, `[count, …]` each, in the order of the data set's `inputs`; images `[count, C, H, W]`, or
+  /// `[count, H, W, C]` where the preset says so.
   package let inputs: [UnsafePointer<Float>]
   /// Dense, `[count, …]` each, in the order of the data set's `targets`.
   package let targets: [UnsafePointer<Float>]
@@ -230,7 +231,7 @@ private struct BatchFiller: Sendable {
     let shape = dataset.imageShape
     let imageSize = shape.product
     // Numbers are taken as they are.
-    let tables = shape.count == 3 ? (0..<shape[0]).map(preset.table) : []
+    let writing = BatchWriting(preset, shape: shape)
     let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: imageSize)
     defer { bytes.deallocate() }
     for batch in batches {
@@ -245,7 +246,7 @@ private struct BatchFiller: Sendable {
           let variation =
             augments ? Variation(preset, seed: seed, epoch: epoch, index: index) : .none
           sides[slot].isMirrored = variation.isMirrored
-          write(bytes, shape, tables, variation, to: memory + slot * imageSize)
+          writing?.write(bytes, variation, to: memory + slot * imageSize)
         }
       } catch {
         return queue.finish(error)
@@ -253,31 +254,5 @@ private struct BatchFiller: Sendable {
       queue.put(FilledBuffer(sides: sides, layout: layout, memory: memory))
     }
     queue.finish()
-  }
-
-  private func write(
-    _ bytes: UnsafePointer<UInt8>, _ shape: [Int], _ tables: [[Float]], _ variation: Variation,
-    to image: UnsafeMutablePointer<Float>
-  ) {
-    let (height, width) = (shape[1], shape[2])
-    for c in 0..<shape[0] {
-      tables[c].withUnsafeBufferPointer { table in
-        let black = table[0]
-        for y in 0..<height {
-          let row = image + (c * height + y) * width
-          let sourceY = y + variation.down
-          guard (0..<height).contains(sourceY) else {
-            row.update(repeating: black, count: width)
-            continue
-          }
-          let source = bytes + (c * height + sourceY) * width
-          for x in 0..<width {
-            let sourceX = x + variation.right
-            let value = sourceX >= 0 && sourceX < width ? table[Int(source[sourceX])] : black
-            row[variation.isMirrored ? width - 1 - x : x] = value
-          }
-        }
-      }
-    }
   }
 }

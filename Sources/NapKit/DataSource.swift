@@ -1,6 +1,7 @@
 import Foundation
 package import NapData
 import NapGraph
+import NapONNX
 import NapOutputs
 import NapTensor
 
@@ -21,29 +22,87 @@ public struct DataSource: Sendable {
     allTasks.map { ($0.name, $0.summary) }
       + [(TaskRecognition.imitation, "what the network says is kept, whatever the targets are")]
   }
+  /// Who says so, such as `by the data's kind`.
+  package var origin = "as asked for"
+  /// What the outputs of the network stand for, by number; empty for what the data tell.
+  package var classes: [String] = []
 
   /// The names of all presets.
   public static var presets: [String] { Preset.all.map(\.name) }
 
   /// - Throws: when there is no preset of that name.
   public init(path: String, preset name: String) throws {
-    guard let preset = Preset.named(name) else {
-      throw UsageError(noSuch: "preset", name, of: Self.presets)
-    }
     self.path = path
-    self.preset = preset
+    preset = try Self.preset(name)
   }
 
-  /// - Parameter network: what the examples are for; `nil` where there is none yet.
-  package func open(_ split: Split, for network: Network?) throws -> any Dataset {
-    var request = DataRequest()
-    if let network {
-      let (graph, shape) = (network.graph, network.imageShape)
-      if shape.count == 3 { request.imageSize = (height: shape[1], width: shape[2]) }
-      request.inputs = graph.inputs.map { (graph.name(of: $0.value), $0.elementType != .float32) }
-      request.outputs = graph.outputs.map { graph.name(of: $0.value) }
+  /// What a user says of the preparation; what is `nil`, somebody else says.
+  public struct Choices: Sendable {
+    public var preset: String?
+    /// By channel, after scaling.
+    public var mean: [Float]?
+    public var standardDeviation: [Float]?
+    public var scale: Double?
+    /// Pixels of the shorter side, before the middle is cut out.
+    public var resize: Int?
+    /// Pixels of a side of what is cut out.
+    public var crop: Int?
+    /// One of `layouts`.
+    public var layout: String?
+    /// One of `channelOrders`.
+    public var channels: String?
+    /// A file of the names of classes, one a line, in the order of the network's outputs.
+    public var classes: String?
+
+    public init() {}
+
+    public static var layouts: [String] { Preset.Layout.allCases.map(\.rawValue) }
+    public static var channelOrders: [String] { Preset.Channels.allCases.map(\.rawValue) }
+  }
+
+  /// Finds out how images become numbers: as is said here, as the network's file says, or as is usual for the
+  /// kind of data.
+  ///
+  /// - Parameter network: the path of its file, where there is one.
+  /// - Throws: `UsageError` where nobody says it.
+  public init(path: String, _ choices: Choices, network: String? = nil) throws {
+    self.path = path
+    if let name = choices.preset {
+      preset = try Self.preset(name)
+    } else if let text = network.flatMap(Self.preparation) {
+      guard let told = Preset(text) else {
+        throw UsageError(
+          "the network's file says '\(text)' of its preparation, which nap does not understand",
+          recovery: "say it with --preset")
+      }
+      (preset, origin) = (told, "by the network's file")
+    } else if let name = Datasets.preset(of: path) {
+      (preset, origin) = (try Self.preset(name), "by the data's kind")
+    } else if choices.mean != nil || choices.standardDeviation != nil || choices.scale != nil {
+      preset = try Self.preset("plain")
+    } else if !FileManager.default.fileExists(atPath: path) {
+      throw DataError.missing(path: path)
+    } else {
+      throw Self.question
     }
-    return try open(split, request)
+    let usual = preset
+    preset.mean = choices.mean ?? preset.mean
+    preset.standardDeviation = choices.standardDeviation ?? preset.standardDeviation
+    preset.scale = choices.scale ?? preset.scale
+    preset.crop = choices.crop ?? preset.crop
+    preset.resize = choices.resize.map { .pixels($0) } ?? preset.resize
+    preset.layout = try choices.layout.map { try Self.value("layout", $0) } ?? preset.layout
+    preset.channels = try choices.channels.map { try Self.value("order", $0) } ?? preset.channels
+    if preset != usual {
+      origin = choices.preset == nil ? "\(origin), changed by options" : origin
+      preset.name = preset.name.hasPrefix("own") ? preset.name : "own (\(preset.name))"
+    }
+    guard preset.isSound else {
+      throw UsageError(
+        "no images can be prepared as '\(preset)'",
+        recovery: "scale and deviations must be positive, sizes lie between 1 and 32768")
+    }
+    if let file = choices.classes { classes = try Self.names(in: file) }
   }
 
   /// Examples that the program brings itself.
@@ -61,8 +120,24 @@ public struct DataSource: Sendable {
     examples?[.test] = test
   }
 
-  package func open(_ split: Split, _ request: DataRequest) throws -> any Dataset {
-    let data = try dataset(split, request)
+  /// - Parameter network: what the examples are for; `nil` where there is none yet.
+  package func open(_ split: Split, for network: Network?) throws -> any Dataset {
+    var request = DataRequest()
+    let shape = network?.imageShape ?? []
+    if let graph = network?.graph {
+      request.inputs = graph.inputs.map { (graph.name(of: $0.value), $0.elementType != .float32) }
+      request.outputs = graph.outputs.map { graph.name(of: $0.value) }
+    }
+    return try open(split, request, shape: shape)
+  }
+
+  /// - Parameter shape: of an example of the first input, as the network takes it; empty where that is not known.
+  package func open(_ split: Split, _ request: DataRequest, shape: [Int] = []) throws -> any Dataset {
+    var request = request
+    (request.fit, request.classes) = (preset.fit(shape: shape), classes)
+    var data = try dataset(split, request)
+    // Arrays may have the network's layout already.
+    if data.imageShape != shape { data = ArrangedImages(data, for: preset) ?? data }
     let said = Set(tasks.values)
     if said.contains(TaskRecognition.imitation) { return Unlabelled(data) }
     return said.contains(NextToken.name) && data.targets.isEmpty ? try NextTokens(data) : data
@@ -83,6 +158,85 @@ public struct DataSource: Sendable {
     } catch DataError.noSplit {
       return nil
     }
+  }
+
+  /// Says once how images become numbers, and what of a folder is left out.
+  package func announce(_ data: any Dataset, _ progress: ProgressHandler) throws {
+    try progress(
+      WorkProgress(stage: "planning", message: "preparation: \(preparation(of: data))"))
+    for split in Split.allCases {
+      let part = try? dataset(
+        split, DataRequest(fit: preset.fit(shape: data.imageShape), classes: classes))
+      guard let remark = (part as? ImageFolder)?.remark else { continue }
+      try progress(WorkProgress(stage: "planning", message: remark))
+    }
+  }
+
+  /// How images become numbers, and who says so.
+  package func preparation(of data: any Dataset) -> String {
+    data.isOfNumbers ? "none, the data are numbers already" : "\(preset), \(origin)"
+  }
+}
+
+// MARK: Who says it
+extension DataSource {
+  /// The key of a network's metadata that says how its images are prepared.
+  package static let key = "nap.preparation"
+
+  private static func preset(_ name: String) throws -> Preset {
+    guard let preset = Preset.named(name) else {
+      throw UsageError(noSuch: "preset", name, of: presets)
+    }
+    return preset
+  }
+
+  private static func value<Value: RawRepresentable & CaseIterable>(_ kind: String, _ name: String)
+    throws -> Value where Value.RawValue == String
+  {
+    guard let value = Value(rawValue: name) else {
+      throw UsageError(noSuch: kind, name, of: Value.allCases.map(\.rawValue))
+    }
+    return value
+  }
+
+  /// What a network's file says; `nil` where it does not, or cannot be read, which is said elsewhere.
+  private static func preparation(of network: String) -> String? {
+    (try? ONNXFile(network))?.metadata.first { $0.key == key }?.value
+  }
+
+  private static func names(in file: String) throws -> [String] {
+    guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+      throw UsageError("the classes '\(file)' cannot be read", recovery: "give a file of text")
+    }
+    var lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map {
+      $0.trimmingCharacters(in: .whitespaces)
+    }
+    while lines.last?.isEmpty == true { lines.removeLast() }
+    guard !lines.isEmpty, !lines.contains("") else {
+      throw UsageError(
+        "'\(file)' has empty lines", recovery: "give the name of one class on every line")
+    }
+    if let twice = Dictionary(grouping: lines, by: { $0 }).first(where: { $0.value.count > 1 })?.key
+    {
+      throw UsageError("'\(file)' names the class '\(twice)' twice")
+    }
+    return lines
+  }
+
+  private static var question: UsageError {
+    UsageError(
+      "how do these images become the numbers that the network was trained on? Neither its file nor the data say",
+      recovery: "give --preset: "
+        + Preset.all.map { "\($0.name) (\($0.summary))" }.joined(separator: ", ")
+        + "; or --scale, --mean and --std")
+  }
+}
+
+extension Graph {
+  /// Says in the file's metadata how images were prepared for it; not of numbers, which came as they were.
+  mutating func note(_ source: DataSource, of data: any Dataset) {
+    guard !data.isOfNumbers else { return }
+    note([(DataSource.key, source.preset.description)])
   }
 }
 

@@ -39,6 +39,7 @@ public struct Evaluation: Sendable {
     try own.check(fits: data)
     let tasks = teacher == nil ? try TaskRecognition(ends, data: data, said: source.tasks) : nil
     try own.checkValues(on: data, source.preset)
+    try source.announce(data, progress)
     let clock = ContinuousClock()
     let start = clock.now
     func report(_ sum: LossSum) -> EvaluationReport {
@@ -58,6 +59,9 @@ public struct Evaluation: Sendable {
         try own.checkValues(on: data, source.preset, examples: Array(0..<data.count))
         throw UsageError(
           "the loss is not a number", recovery: "try --precision float32, and check the data")
+      }
+      if let problem = Chance(data)?.problem(sum.accuracy, source.preparation(of: data)) {
+        try progress(WorkProgress(stage: "evaluating", message: problem))
       }
       var result = report(sum)
       result.measure = Measure(evaluator.outputs, isLabelled: true)

@@ -63,6 +63,7 @@ extension Pruning {
     _ network: Network, journal: Journal, directory: RunDirectory?, before: Before? = nil,
     start: Double, progress: @escaping ProgressHandler
   ) throws -> Prepared {
+    var network = network
     let criterion = try ownCriterion ?? Self.criterion(criterion)
     let allocator = try namedAllocator()
     guard granularity == .channels || allocator == nil else {
@@ -85,6 +86,8 @@ extension Pruning {
     }
     let all = try source.open(.train, for: network)
     let test = try source.openTest(for: network)
+    if before == nil { try source.announce(all, progress) }
+    network.graph.note(source, of: all)
     let recognition = try OutputRecognition(
       network.graph, data: all, preset: source.preset, said: outputs,
       tasks: source.tasks, seed: Seed(seed))
@@ -135,6 +138,7 @@ extension Pruning {
       measuring = try journal.timed {
         accuracyBefore = try measure.accuracy(of: original, "measuring the original")
       }
+      try checkChance(accuracyBefore, measure, heldOut.indices, network)
     }
     let metricBefore = try metric.map { metric in
       try progress(WorkProgress(stage: "running the metric"))
@@ -179,6 +183,23 @@ extension Pruning {
     return Prepared(
       session: session, ends: ends, restored: restored, measure: measure,
       accuracyBefore: accuracyBefore, metricBefore: metricBefore)
+  }
+
+  /// - Parameter heldOut: which training images are held out.
+  /// - Throws: `ChanceError` when the network does no better than guessing.
+  private func checkChance(
+    _ accuracy: Double, _ measure: Measurement, _ heldOut: [Int], _ network: Network
+  ) throws {
+    guard !allowsChance,
+      let problem = Chance(measure.data)?.problem(accuracy, source.preparation(of: measure.data))
+    else { return }
+    throw ChanceError(
+      problem: problem,
+      recovery: measure.data.isOfNumbers
+        ? "check the data and the order of classes; --allow-chance goes on anyway"
+        : try source.betterPresets(
+          for: measure.original, measure.outputs, of: network, indices: heldOut,
+          progress: measure.progress))
   }
 
   /// - Returns: `nil` for the criterion's ranking.

@@ -65,6 +65,8 @@ public struct Pruning: Sendable {
   }
 
   public var source: DataSource
+  /// Whether a classifier that does no better than guessing is pruned, too.
+  public var allowsChance = false
   public var granularity = Granularity.channels
   public var goal = Goal.maxDrop(1)
   /// Epochs of fine-tuning; 0 means one shot; `nil` leaves it to nap.
@@ -208,6 +210,7 @@ public struct Pruning: Sendable {
       verified: outcome.state.isVerified && Self.keepsZeros(outcome.state),
       criterion: self.criterion,
       granularity: granularity.description, seed: seed)
+    report.preparation = source.preparation(of: job.measure.data)
     report.measure = job.measure.measure
     if let metric, let before = job.metricBefore {
       report.metric = try WorkStopped.keeping({ result }) {

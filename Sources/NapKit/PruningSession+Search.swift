@@ -227,7 +227,9 @@ private struct Judge {
     let heldOut = session.validation
     let accuracy = try session.measure(session.original, on: heldOut).accuracy
     // Without labels, the original agrees with itself on every image.
-    guard accuracy >= Self.byHeart, heldOut.isLabelled, heldOut.imageShape.count == 3 else {
+    guard accuracy >= Self.byHeart, heldOut.isLabelled, heldOut.imageShape.count == 3,
+      session.preset.layout == .nchw
+    else {
       (data, baseline) = (heldOut, accuracy)
       return
     }

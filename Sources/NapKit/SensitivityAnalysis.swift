@@ -34,6 +34,7 @@ public struct SensitivityAnalysis: Sendable {
     let progress = directory?.recording(progress) ?? progress
     let chosen = try criteria.isEmpty ? allCriteria : criteria.map(Pruning.criterion)
     let data = try source.open(.train, for: network)
+    try source.announce(data, progress)
     let recognition = try OutputRecognition(
       network.graph, data: data, preset: source.preset, said: outputs,
       tasks: source.tasks, seed: Seed(seed))

@@ -56,6 +56,9 @@ public struct Training: Sendable {
           "the architecture '\(modelOrArchitecture)' takes its sizes from the data",
           recovery: "leave --input-shape out, or give an ONNX file")
       }
+      guard source.preset.layout == .nchw else {
+        throw UsageError("the architectures take channels first; leave --layout out")
+      }
       let data = try source.open(.train, for: nil)
       return architecture.network(
         imageShape: data.imageShape, classes: data.classNames.count, seed: seed)
@@ -84,6 +87,9 @@ public struct Training: Sendable {
     }
     let data = try source.open(.train, for: network)
     let test = try source.openTest(for: network)
+    var network = network
+    network.graph.note(source, of: data)
+    try source.announce(data, progress)
     var recipe = TrainingRecipe()
     recipe.epochs = epochs
     recipe.seconds = seconds

@@ -192,6 +192,9 @@ public struct PruningReport: Report, Sendable, Equatable {
   /// What the user's own metric says.
   public var metric: Metric?
 
+  /// How images became numbers, and who said so.
+  public var preparation: String?
+
   public init(
     accuracyBefore: Double, accuracyAfter: Double, macsBefore: Int, macsAfter: Int,
     parametersBefore: Int,
@@ -215,7 +218,7 @@ public struct PruningReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case latency, removals, frozen, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure, metric
+    case latency, removals, frozen, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure, metric, preparation
     case multiple = "round"
     case examples
     case goalValue = "goal_value"

@@ -74,47 +74,6 @@ struct Share: ExpressibleByArgument, CustomStringConvertible {
 
 extension Timing.Mode: ExpressibleByArgument {}
 
-/// Where the data is and how it is prepared.
-struct DataOptions: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "The data: a folder in CIFAR-10's binary or MNIST's IDX layout, of images by class or without labels, arrays in NumPy files (.npy, .npz, or a folder of them) named as the network's inputs, what else they hold being targets, or 'synthetic'.",
-      discussion: "Default: the environment variable NAP_DATA.", valueName: "dir"),
-    completion: .file())
-  var data: String?
-
-  @Option(
-    help: "How images become numbers: cifar10, imagenet, mnist or plain.", completion: .presets)
-  var preset = "cifar10"
-
-  @Option(
-    name: .customLong("task"), parsing: .singleValue,
-    help: ArgumentHelp(
-      "What outputs learn from the data's targets, where nap takes it for something else: \(DataSource.taskNames.map(\.name).joined(separator: ", ")); of one of several outputs, as output=task (may be repeated).",
-      valueName: "task"),
-    completion: .list(DataSource.taskNames.map(\.name)))
-  var tasks: [String] = []
-
-  func source() throws -> DataSource {
-    guard let path = data ?? ProcessInfo.processInfo.environment["NAP_DATA"] else {
-      throw ValidationError("no data: give a folder or file with --data, or set NAP_DATA")
-    }
-    var source = try DataSource(path: path, preset: preset)
-    let known = DataSource.taskNames.map(\.name)
-    for text in tasks {
-      // Names of outputs may hold an equals sign, tasks none.
-      let sign = text.lastIndex(of: "=")
-      let name = sign.map { String(text[text.index(after: $0)...]) } ?? text
-      guard known.contains(name) else {
-        let answer = noSuch("task", name, of: known)
-        throw ValidationError("\(answer.problem); \(answer.recovery)")
-      }
-      source.tasks[sign.map { String(text[..<$0]) } ?? ""] = name
-    }
-    return source
-  }
-}
-
 /// How the result is printed.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print exactly one JSON object on standard output.")

@@ -42,7 +42,8 @@ extension FuzzTarget {
 
   /// Opens data and looks at the first examples and the last.
   @Sendable private static func readData(_ path: String) throws {
-    let data = try Datasets.open(path, split: .train, for: DataRequest(imageSize: (8, 8)))
+    let data = try Datasets.open(
+      path, split: .train, for: DataRequest(fit: ImageFit(height: 8, width: 8)))
     var numbers = [Float](repeating: 0, count: data.imageShape.product)
     var pixels = [UInt8](repeating: 0, count: data.imageShape.product)
     for index in Set([0, 1, data.count - 1]) where data.count > index {

@@ -4,6 +4,7 @@ import NapTensor
 /// The binary layout of CIFAR-10: records of one label byte and 3,072 pixel bytes (R, G, B planes).
 package struct CIFAR10: DatasetFormat, Dataset {
   package static let name = "CIFAR-10 binary"
+  package static func preset(of folder: URL) -> String? { "cifar10" }
 
   private static let recordBytes = 3073
   private let files: [Data]

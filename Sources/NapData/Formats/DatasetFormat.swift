@@ -14,14 +14,18 @@ package enum Split: String, Sendable, CaseIterable {
 
 /// What a network wants of a data set.
 package struct DataRequest: Sendable {
-  /// What images are brought to, for formats without a size of their own.
-  package var imageSize: (height: Int, width: Int)?
+  /// What folders of images are brought to; `nil` for the size of the first.
+  package var fit: ImageFit?
+  /// What the outputs of the network stand for, by number; empty for the folders, sorted.
+  package var classes: [String] = []
   /// The network's inputs, by name and type; empty where there is no network yet.
   package var inputs: [(name: String, isInteger: Bool)] = []
   /// The names of its outputs.
   package var outputs: [String] = []
 
-  package init(imageSize: (height: Int, width: Int)? = nil) { self.imageSize = imageSize }
+  package init(fit: ImageFit? = nil, classes: [String] = []) {
+    (self.fit, self.classes) = (fit, classes)
+  }
 }
 
 /// A layout of files on disk that holds a data set.
@@ -31,6 +35,12 @@ package protocol DatasetFormat: Sendable {
   static func recognizes(_ folder: URL) -> Bool
   static func open(_ folder: URL, split: Split, for request: DataRequest) throws(DataError)
     -> any Dataset
+  /// The name of the preset that networks for these data are trained with; `nil` where that may be any.
+  static func preset(of folder: URL) -> String?
+}
+
+extension DatasetFormat {
+  package static func preset(of folder: URL) -> String? { nil }
 }
 
 /// Finds out what a folder or file holds and opens it.
@@ -52,16 +62,24 @@ package enum Datasets {
     if path == syntheticName {
       return SyntheticDataset(count: split == .train ? 20_000 : 4000, split: split)
     }
-    let folder = URL(fileURLWithPath: path)
     guard FileManager.default.fileExists(atPath: path) else { throw .missing(path: path) }
-    // The folder itself, or the only kind of folder inside it that some format recognizes.
+    guard let (format, folder) = find(path) else { throw .unrecognized(path: path) }
+    return try format.open(folder, split: split, for: request)
+  }
+
+  /// The name of the preset that networks for these data are trained with; `nil` where that may be any.
+  package static func preset(of path: String) -> String? {
+    if path == syntheticName { return syntheticName }
+    return find(path).flatMap { format, folder in format.preset(of: folder) }
+  }
+
+  /// The folder itself, or the first one inside it that some format recognizes.
+  private static func find(_ path: String) -> (format: any DatasetFormat.Type, folder: URL)? {
+    let folder = URL(fileURLWithPath: path)
     let inside = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    let candidates = [folder] + inside.sorted().map { folder.appending(path: $0) }
-    for candidate in candidates {
-      for format in formats where format.recognizes(candidate) {
-        return try format.open(candidate, split: split, for: request)
-      }
+    for candidate in [folder] + inside.sorted().map({ folder.appending(path: $0) }) {
+      for format in formats where format.recognizes(candidate) { return (format, candidate) }
     }
-    throw .unrecognized(path: path)
+    return nil
   }
 }

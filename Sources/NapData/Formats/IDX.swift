@@ -4,6 +4,7 @@ import NapTensor
 /// Images and labels in MNIST's IDX files, as they are or as gzip files.
 package struct IDX: DatasetFormat, Dataset {
   package static let name = "MNIST-style IDX files"
+  package static func preset(of folder: URL) -> String? { "mnist" }
 
   package let classNames: [String]
   package let imageShape: [Int]

@@ -1,36 +1,42 @@
 package import Foundation
 import NapTensor
 
-/// Folders of JPEG and PNG images, one folder a class: `DIR/train/CLASS/*` and `DIR/test/CLASS/*`
-/// (or `val`), or `DIR/CLASS/*` for training images only; or images without labels, `DIR/*`.
+/// Folders of JPEG, PNG, BMP and WebP images, one folder a class: `DIR/train/CLASS/*` and `DIR/test/CLASS/*`
+/// (or `val`, `valid`, `validation`), or `DIR/CLASS/*` for training images only; or images without labels,
+/// `DIR/*`.
 ///
-/// Images are decoded when they are needed, their shorter side brought to size, the middle cut out.
+/// Images are decoded when they are needed.
 package struct ImageFolder: DatasetFormat, Dataset {
   package static let name = "folders of images, by class or without labels"
 
   package let classNames: [String]
   package let imageShape: [Int]
   package let isOfAnySize = true
+  /// What was not read, if anything, in a sentence.
+  package let remark: String?
+  private let fit: ImageFit
   private let files: [(path: String, label: Int)]
   package var count: Int { files.count }
 
-  private static let endings: Set<String> = ["jpg", "jpeg", "png"]
+  private static func names(_ folder: URL) -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return names.filter { !$0.hasPrefix(".") }.sorted()
+  }
 
   private static func folders(_ folder: URL) -> [String] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    return names.filter { name in
+    names(folder).filter { name in
       var isFolder: ObjCBool = false
       let path = folder.appending(path: name).path
-      return !name.hasPrefix(".")
-        && FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+      return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
         && isFolder.boolValue
-    }.sorted()
+    }
   }
 
   private static func images(_ folder: URL) -> [String] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    return names.filter { endings.contains(FilePath($0).ending) }.sorted()
+    names(folder).filter { ImageKind.endings.contains(FilePath($0).ending) }
   }
+
+  private static let testNames = ["test", "val", "valid", "validation"]
 
   /// The folder of a split; `nil` where there is none.
   private static func root(_ folder: URL, _ split: Split) -> URL? {
@@ -42,8 +48,7 @@ package struct ImageFolder: DatasetFormat, Dataset {
 
   package static func recognizes(_ folder: URL) -> Bool {
     guard let root = root(folder, .train) ?? root(folder, .test) else { return false }
-    return folders(root).contains { !images(root.appending(path: $0)).isEmpty }
-      || !images(root).isEmpty
+    return !classes(root).isEmpty || !images(root).isEmpty
   }
 
   package static func open(_ folder: URL, split: Split, for request: DataRequest)
@@ -54,11 +59,12 @@ package struct ImageFolder: DatasetFormat, Dataset {
     }
     let own = classes(root)
     // What is learned in training counts: the other split may lack a class, and knows no other.
-    let all = Self.root(folder, .train).map(classes) ?? own
+    let trained = Self.root(folder, .train).map(classes) ?? own
+    let all = request.classes.isEmpty ? trained : request.classes
     if let unknown = own.first(where: { !all.contains($0) }), !all.isEmpty {
       throw .unknownClass(path: root.path, name: unknown, known: all)
     }
-    return try ImageFolder(root, classes: own.isEmpty ? [] : all, imageSize: request.imageSize)
+    return try ImageFolder(root, folders: own, classes: own.isEmpty ? [] : all, request.fit)
   }
 
   /// Names of the folders that hold images.
@@ -66,30 +72,57 @@ package struct ImageFolder: DatasetFormat, Dataset {
     folders(root).filter { !images(root.appending(path: $0)).isEmpty }
   }
 
-  private init(_ root: URL, classes: [String], imageSize: (height: Int, width: Int)?)
+  private init(_ root: URL, folders: [String], classes: [String], _ fit: ImageFit?)
     throws(DataError)
   {
     classNames = classes
-    let labelled = classes.enumerated().flatMap { label, name in
+    let labels = Dictionary(classes.enumerated().map { ($1, $0) }) { first, _ in first }
+    let labelled = folders.flatMap { name in
       let folder = root.appending(path: name)
-      return Self.images(folder).map { (folder.appending(path: $0).path, label) }
+      return Self.images(folder).map { (folder.appending(path: $0).path, labels[name] ?? 0) }
     }
     files =
-      classNames.isEmpty
-      ? Self.images(root).map { (root.appending(path: $0).path, 0) } : labelled
+      classes.isEmpty ? Self.images(root).map { (root.appending(path: $0).path, 0) } : labelled
     guard let first = files.first else { throw .unrecognized(path: root.path) }
-    if let imageSize, imageSize.height > 0, imageSize.width > 0 {
-      imageShape = [3, imageSize.height, imageSize.width]
+    if let fit {
+      self.fit = fit
     } else {
       let image = try DecodedImage(path: first.path)
-      imageShape = [3, image.height, image.width]
+      self.fit = ImageFit(height: image.height, width: image.width)
     }
+    imageShape = [3, self.fit.height, self.fit.width]
+    remark = Self.remark(root, reading: classes.isEmpty ? nil : folders)
+  }
+
+  /// What is left out of a folder.
+  ///
+  /// - Parameter classes: the folders that are read; `nil` where the images have no labels.
+  private static func remark(_ root: URL, reading classes: [String]?) -> String? {
+    let folders = folders(root)
+    var others = names(root).filter { !folders.contains($0) }
+    if classes == nil { others.removeAll { ImageKind.endings.contains(FilePath($0).ending) } }
+    for name in classes ?? [] {
+      let folder = root.appending(path: name)
+      let images = Set(images(folder))
+      others += names(folder).filter { !images.contains($0) }.map { "\(name)/\($0)" }
+    }
+    let unread = folders.filter { !(classes ?? []).contains($0) }
+    func part(_ names: [String], _ one: String, _ many: String) -> String? {
+      guard let first = names.first else { return nil }
+      return names.count == 1
+        ? "1 \(one) ('\(first)')" : "\(names.count) \(many) (such as '\(first)')"
+    }
+    let parts = [
+      part(others, "other file", "other files"),
+      part(unread, "folder without images", "folders without images"),
+    ].compactMap { $0 }
+    return parts.isEmpty
+      ? nil : "left out in '\(root.path)': \(parts.joined(separator: " and "))"
   }
 
   package func label(at index: Int) -> Int { files[index].label }
 
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
-    let image = try DecodedImage(path: files[index].path)
-    image.writePlanes(height: imageShape[1], width: imageShape[2], into: pixels)
+    try DecodedImage(path: files[index].path).writePlanes(fit, into: pixels)
   }
 }

@@ -22,6 +22,9 @@ package struct ONNXFile {
     package var text: String
   }
 
+  /// What the file says of itself, in order.
+  package var metadata: [(key: String, value: String)] { model.metadata }
+
   /// Names of the inputs, and whether they take whole numbers.
   package var inputs: [(name: String, isInteger: Bool)] {
     model.inputs.map { ($0.name, $0.isInteger) }

@@ -14,7 +14,8 @@ extension PruningReport: PagedReport {
         title: "Before and after",
         content: Page.table(
           ["", "before", "after", "kept"], summaryRows)
-          + (latency?.circumstances.map(Page.paragraph) ?? ""))
+          + (latency?.circumstances.map(Page.paragraph) ?? "")
+          + (preparation.map { Page.paragraph("Preparation of images: \($0).") } ?? ""))
     ]
     if let promise { sections[0].content = Page.paragraph(promise.text) + sections[0].content }
     if curve.count > 1 {

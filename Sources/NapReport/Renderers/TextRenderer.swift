@@ -99,7 +99,8 @@ extension PruningReport {
     var summary = Table(["", "before", "after", "kept"])
     summary.rows = summaryRows
     let ending =
-      (latency?.circumstances.map { $0 + "\n" } ?? "")
+      (preparation.map { "preparation: \($0)\n" } ?? "")
+      + (latency?.circumstances.map { $0 + "\n" } ?? "")
       + (timeRemark.map { $0 + "\n" } ?? "") + String(format: "%.0f s, ", seconds)
       + (verified
         ? "verified: the written network computes what the pruned one does" : "NOT VERIFIED")

@@ -71,6 +71,11 @@ struct Compare: ComputingCommand {
     completion: .file(extensions: ["svg"]))
   var plot: String?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Go on where the network does no better than guessing.", visibility: .hidden))
+  var allowChance = false
+
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
@@ -112,13 +117,14 @@ struct Compare: ComputingCommand {
   }
 
   func run() throws {
-    var pruning = Pruning(source: try dataOptions.source())
+    var pruning = Pruning(source: try dataOptions.source(for: model))
     let destination = try plot.map {
       try Destination($0, models: [model], others: [pruning.source.path])
     }
     pruning.epochs = time == nil ? epochs ?? 0 : nil
     pruning.seconds = time?.seconds
     pruning.seed = seed
+    pruning.allowsChance = allowChance
     pruning.rounds = rounds
     pruning.multiple = round
     allocationOptions.apply(to: &pruning)
@@ -127,7 +133,7 @@ struct Compare: ComputingCommand {
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     let ending = try runOptions.ending(
       besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx", [destination],
-      models: [model], inputs: [pruning.source.path])
+      models: [model], inputs: [pruning.source.path, dataOptions.classes])
     let terminal = Terminal()
     func draw(_ report: ComparisonReport, _ path: String) throws {
       try AtomicFile.write(Data(report.renderedAsSVG().utf8), to: path)

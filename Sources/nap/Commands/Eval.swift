@@ -56,7 +56,7 @@ struct Eval: ComputingCommand {
 
   func run() throws {
     var evaluation = Evaluation(
-      source: try dataOptions.source(), split: split, precision: precision, batchSize: batchSize)
+      source: try dataOptions.source(for: model), split: split, precision: precision, batchSize: batchSize)
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: evaluation.source)
     evaluation.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }

@@ -45,7 +45,7 @@ struct InspectData: ComputingCommand {
   func run() throws {
     var options = dataOptions
     options.data = path
-    var inspection = DataInspection(source: try options.source())
+    var inspection = DataInspection(source: try options.source(for: model))
     inspection.outputs = try outputsOptions.choices()
     let destination = try sheet.map { try Destination($0, models: [model], others: [path]) }
     let network = try model.map {

@@ -33,6 +33,11 @@ struct Proxies: ComputingCommand {
   @Option(help: "Epochs of fine-tuning each of them.")
   var epochs = 3
 
+  @Flag(
+    help: ArgumentHelp(
+      "Go on where the network does no better than guessing.", visibility: .hidden))
+  var allowChance = false
+
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
@@ -57,8 +62,9 @@ struct Proxies: ComputingCommand {
   }
 
   func run() throws {
-    var pruning = Pruning(source: try dataOptions.source())
+    var pruning = Pruning(source: try dataOptions.source(for: model))
     pruning.seed = seed
+    pruning.allowsChance = allowChance
     pruning.precision = engineOptions.precision
     pruning.savesMemory = engineOptions.saveMemory
     pruning.outputs = try outputsOptions.choices()
@@ -70,7 +76,7 @@ struct Proxies: ComputingCommand {
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     let ending = try runOptions.ending(
       besides: "\(FilePath(FilePath(model).name).stem)-proxies.onnx", [], models: [model],
-      inputs: [pruning.source.path])
+      inputs: [pruning.source.path, dataOptions.classes])
     let terminal = Terminal()
     let report = try study.run(
       network, in: ending.run, progress: outputOptions.progress(terminal))

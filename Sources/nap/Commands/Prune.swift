@@ -128,6 +128,11 @@ struct Prune: ComputingCommand {
       "A node whose output must keep all its channels (may be repeated).", valueName: "node"))
   var freeze: [String] = []
 
+  @Flag(
+    help: ArgumentHelp(
+      "Go on where the network does no better than guessing.", visibility: .hidden))
+  var allowChance = false
+
   @Option(help: "Same seed, same result.")
   var seed: UInt64 = 0
 
@@ -246,7 +251,7 @@ struct Prune: ComputingCommand {
   }
 
   func run() throws {
-    var pruning = Pruning(source: try dataOptions.source())
+    var pruning = Pruning(source: try dataOptions.source(for: model))
     let destination = try Destination(
       output, models: [model, teacher], others: [latencyTable, pruning.source.path],
       bytes: Network.fileSize(at: model))
@@ -262,6 +267,7 @@ struct Prune: ComputingCommand {
     pruning.allocator = allocator
     allocationOptions.apply(to: &pruning)
     pruning.seed = seed
+    pruning.allowsChance = allowChance
     pruning.precision = engineOptions.precision
     pruning.savesMemory = engineOptions.saveMemory
     pruning.damping = damping
@@ -280,7 +286,7 @@ struct Prune: ComputingCommand {
     pruning.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
     let ending = try runOptions.ending(
       besides: output, [destination, kept], models: [model, teacher],
-      inputs: [latencyTable, pruning.source.path])
+      inputs: [latencyTable, pruning.source.path, dataOptions.classes])
     let terminal = Terminal()
     try Terminal.rescuing(to: destination, ending.run) {
       let (result, report) = try pruning.run(

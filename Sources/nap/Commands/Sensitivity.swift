@@ -62,7 +62,7 @@ struct Sensitivity: ComputingCommand {
   private var names: [String] { criteria?.split(separator: ",").map(String.init) ?? [] }
 
   func run() throws {
-    var analysis = SensitivityAnalysis(source: try dataOptions.source())
+    var analysis = SensitivityAnalysis(source: try dataOptions.source(for: model))
     analysis.criteria = names
     analysis.channelsPerSet = channels
     analysis.images = images
@@ -73,7 +73,7 @@ struct Sensitivity: ComputingCommand {
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: analysis.source)
     let ending = try runOptions.ending(
       besides: "\(FilePath(FilePath(model).name).stem)-sensitivity.onnx", [], models: [model],
-      inputs: [analysis.source.path])
+      inputs: [analysis.source.path, dataOptions.classes])
     let terminal = Terminal()
     let report = try analysis.run(
       network, in: ending.run, progress: outputOptions.progress(terminal))

@@ -106,7 +106,7 @@ struct Train: ComputingCommand {
   }
 
   func run() throws {
-    var training = Training(source: try dataOptions.source())
+    var training = Training(source: try dataOptions.source(for: model))
     let destination = try Destination(
       output, models: [model, teacher], others: [training.source.path])
     training.epochs = epochs ?? training.epochs
@@ -128,7 +128,7 @@ struct Train: ComputingCommand {
     let network = try training.network(model, inputShapes: try shapeOptions.shapes())
     training.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
     let ending = try runOptions.ending(
-      besides: output, [destination], models: [model, teacher], inputs: [training.source.path])
+      besides: output, [destination], models: [model, teacher], inputs: [training.source.path, dataOptions.classes])
     let terminal = Terminal()
     try Terminal.rescuing(to: destination, ending.run) {
       let (result, report) = try training.run(

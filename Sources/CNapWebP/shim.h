@@ -1,0 +1,4 @@
+#ifndef CNAPWEBP_SHIM_H
+#define CNAPWEBP_SHIM_H
+#include <webp/decode.h>
+#endif

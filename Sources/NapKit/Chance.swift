@@ -1,0 +1,80 @@
+import Foundation
+import NapData
+import NapGraph
+import NapKernels
+import NapOutputs
+import NapTensor
+import NapTraining
+
+/// A classifier that does no better than guessing, most likely as it is given other numbers than in training.
+package struct ChanceError: NapError, Equatable {
+  package let problem: String
+  package let recovery: String?
+}
+
+/// What guessing achieves on labelled images.
+struct Chance {
+  /// Of one class in as many, or always the largest.
+  let share: Double
+  /// What is better with three standard errors, as a share.
+  let bound: Double
+
+  /// - Returns: `nil` where so few images, or so few classes, tell nothing.
+  init?(_ data: any Dataset) {
+    let classes = data.classNames.count
+    guard classes > 1, data.count >= Self.fewest else { return nil }
+    var counts = [Int](repeating: 0, count: classes)
+    for index in 0..<data.count { counts[data.label(at: index)] += 1 }
+    share = max(1 / Double(classes), Double(counts.max() ?? 0) / Double(data.count))
+    bound = share + 3 * (share * (1 - share) / Double(data.count)).squareRoot()
+    guard bound < 1 else { return nil }
+  }
+
+  private static let fewest = 50
+
+  /// What is to be said of an accuracy in percent; `nil` where it is better.
+  func problem(_ accuracy: Double, _ preparation: String) -> String? {
+    guard accuracy / 100 <= bound else { return nil }
+    return String(
+      format:
+        "the network is right on %.1f %% of the images, where guessing is on %.1f %%; is this how they were prepared in training: ",
+      accuracy, 100 * share) + preparation + "?"
+  }
+}
+
+extension DataSource {
+  /// How many images tell which preset is right.
+  private static let trials = 200
+
+  /// Which other presets make a network better than guessing, best first, as a sentence.
+  ///
+  /// - Parameters:
+  ///   - indices: of training images; nothing is chosen by the test split.
+  ///   - network: that the graph is of.
+  func betterPresets(
+    for graph: Graph, _ outputs: Outputs, of network: Network, indices: [Int],
+    progress: ProgressHandler
+  ) throws -> String {
+    let chosen = Array(indices.prefix(Self.trials))
+    var found: [(name: String, accuracy: Double)] = []
+    for other in Preset.all where other.name != preset.name {
+      var source = self
+      source.preset = other
+      (source.preset.layout, source.preset.channels) = (preset.layout, preset.channels)
+      let data = Subset(try source.open(.train, for: network), indices: chosen)
+      let sum = try Evaluation.measure(
+        graph, data, source.preset, .float32, outputs: outputs, stage: "trying presets", progress: progress)
+      if let chance = Chance(data), sum.accuracy / 100 > chance.bound {
+        found.append((other.name, sum.accuracy))
+      }
+    }
+    guard !found.isEmpty else {
+      return
+        "no other preset is better; check --channels, --layout, --scale, and the order of classes"
+        + " (--classes); --allow-chance goes on anyway"
+    }
+    return found.sorted { $0.accuracy > $1.accuracy }.map {
+      String(format: "with --preset %@ it is right on %.0f %%", $0.name, $0.accuracy)
+    }.joined(separator: ", ") + " of \(chosen.count) training images"
+  }
+}
