@@ -66,8 +66,4 @@ package enum DataError: NapError, Equatable {
     case .labelOutOfRange, .undecodable, .unreadable, .file: nil
     }
   }
-
-  private static func list(_ found: [String]) -> String {
-    found.isEmpty ? "none" : found.joined(separator: ", ")
-  }
 }

@@ -78,7 +78,7 @@ import Testing
         (["--criterion", "luck"], "there is no criterion 'luck'"),
         (["--preset", "nothing", "--macs", "0.5"], "there is no preset 'nothing'"),
         (
-          ["--macs", "0.000001", "--preset", "synthetic", "--epochs", "0", "--quiet"],
+          ["--macs", "0.000001", "--preset", "synthetic", "--epochs", "0", "--quiet", "--allow-chance"],
           "is impossible"
         ),
         (["--no-such-option"], "Unknown option"),
@@ -91,7 +91,7 @@ import Testing
       #expect(try nap("eval", model).status == 2)
       for arguments in [
         ["pick", folder.path], ["compare", model, "--data", "synthetic", "--criteria", "luck"],
-        ["sensitivity", model, "--data", "synthetic", "--channels", "0"],
+        ["sensitivity", model, "--data", "synthetic", "--channels-per-set", "0"],
       ] {
         #expect(try run(arguments).status == 2, "\(arguments)")
       }
@@ -124,6 +124,7 @@ import Testing
         "prune", model, "--data", "synthetic", "--preset", "synthetic", "-o", out, "--run", night,
         "--max-drop", "100", "--epochs", "0", "--curvature-images", "64", "--quiet",
         "--kept", folder.appending(path: "kept.json").path,
+        "--allow-chance",
       ]
       #expect(try run(arguments).status == 0)
       let list = try nap("pick", night, "--json")
@@ -223,7 +224,7 @@ import Testing
         ["prune", model, "-o", out, "--macs", "0.9", "--epochs", "0", "--quiet"] + data,
         ["train", model, "-o", out, "--epochs", "1", "--batch-size", "6", "--quiet"] + data,
         ["compare", model, "--criteria", "l1", "--macs", "0.9", "--quiet"] + data,
-        ["sensitivity", model, "--criteria", "l1", "--channels", "1", "--quiet"] + data,
+        ["sensitivity", model, "--criteria", "l1", "--channels-per-set", "1", "--quiet"] + data,
       ] {
         #expect(try nap("help", command[0]).output.contains("--input-shape"))
         let refused = try Program.run(command, shell: inside)

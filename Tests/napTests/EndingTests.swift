@@ -25,7 +25,7 @@ import Testing
         ["train", "mlp", "-o", "mlp.onnx", "--epochs", "1"],
         ["compare", "model.onnx", "--criteria", "l1", "--macs", "0.7", "--run", "compared.run"],
         [
-          "sensitivity", "model.onnx", "--criteria", "l1", "--channels", "1", "--images", "32",
+          "sensitivity", "model.onnx", "--criteria", "l1", "--channels-per-set", "1", "--images", "32",
           "--run", "sensitivity.run",
         ],
       ]

@@ -71,9 +71,7 @@ struct Compare: ComputingCommand {
     completion: .file(extensions: ["svg"]))
   var plot: String?
 
-  @Flag(
-    help: ArgumentHelp(
-      "Go on where the network does no better than guessing.", visibility: .hidden))
+  @Flag(help: "Go on where the network does no better than guessing.")
   var allowChance = false
 
   @Option(help: "Same seed, same result.")

@@ -33,9 +33,7 @@ struct Proxies: ComputingCommand {
   @Option(help: "Epochs of fine-tuning each of them.")
   var epochs = 3
 
-  @Flag(
-    help: ArgumentHelp(
-      "Go on where the network does no better than guessing.", visibility: .hidden))
+  @Flag(help: "Go on where the network does no better than guessing.")
   var allowChance = false
 
   @Option(help: "Same seed, same result.")

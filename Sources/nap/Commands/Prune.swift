@@ -128,9 +128,7 @@ struct Prune: ComputingCommand {
       "A node whose output must keep all its channels (may be repeated).", valueName: "node"))
   var freeze: [String] = []
 
-  @Flag(
-    help: ArgumentHelp(
-      "Go on where the network does no better than guessing.", visibility: .hidden))
+  @Flag(help: "Go on where the network does no better than guessing.")
   var allowChance = false
 
   @Option(help: "Same seed, same result.")

@@ -29,7 +29,7 @@ struct Sensitivity: ComputingCommand {
   var criteria: String?
 
   @Option(help: "Channels that are tried of each set that goes together.")
-  var channels = 8
+  var channelsPerSet = 8
 
   @Option(
     help: "Images the loss is measured on: of 32 times as many, those that have most to say.")
@@ -50,8 +50,8 @@ struct Sensitivity: ComputingCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
-    guard channels > 0, images > 0 else {
-      throw ValidationError("--channels and --images must be positive")
+    guard channelsPerSet > 0, images > 0 else {
+      throw ValidationError("--channels-per-set and --images must be positive")
     }
     guard curvatureImages ?? 1 > 0 else {
       throw ValidationError("--curvature-images must be positive")
@@ -64,7 +64,7 @@ struct Sensitivity: ComputingCommand {
   func run() throws {
     var analysis = SensitivityAnalysis(source: try dataOptions.source(for: model))
     analysis.criteria = names
-    analysis.channelsPerSet = channels
+    analysis.channelsPerSet = channelsPerSet
     analysis.images = images
     analysis.curvatureImages = curvatureImages
     analysis.seed = seed
