@@ -1,3 +1,4 @@
+import Foundation
 import NapKit
 
 /// Prunes a network to half of its multiply-accumulates.

@@ -1,3 +1,4 @@
+import Foundation
 import NapKit
 
 let source = try DataSource(path: "synthetic", preset: "synthetic")
