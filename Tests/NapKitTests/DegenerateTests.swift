@@ -103,6 +103,7 @@ import Testing
     let source = try DataSource(path: path, preset: "plain")
     func pruning(_ change: (inout Pruning) -> Void) throws -> Network {
       var pruning = Pruning(source: source)
+      pruning.allowsChance = true
       (pruning.goal, pruning.epochs, pruning.rounds) = (.macs(0.6), 2, 2)
       change(&pruning)
       let (network, report) = try pruning.run(example.network)

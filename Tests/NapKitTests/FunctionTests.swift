@@ -14,6 +14,7 @@ import Testing
     let source = try DataSource(path: "synthetic", preset: "synthetic")
     let network = try Training(source: source).network("resnet8")
     var pruning = Pruning(source: source)
+    pruning.allowsChance = true
     pruning.curvatureImages = 128
     pruning.criterion = "functionality"
     pruning.goal = .macs(0.6)

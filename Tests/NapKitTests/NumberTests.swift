@@ -42,6 +42,7 @@ import Testing
       },
       {
         var pruning = Pruning(source: source)
+        pruning.allowsChance = true
         pruning.teacher = Network(graph)
         _ = try pruning.run(Network(network.graph))
       },

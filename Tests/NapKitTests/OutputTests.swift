@@ -143,6 +143,7 @@ import Testing
     let network = Network(Self.graph(name))
     try network.graph.verify()
     var pruning = Pruning(source: source)
+    pruning.allowsChance = true
     pruning.goal = .macs(0.75)
     pruning.rounds = 1
     var agreements: [Double] = []
@@ -167,6 +168,7 @@ import Testing
     let (source, folder) = try Self.data()
     defer { try? FileManager.default.removeItem(at: folder) }
     var pruning = Pruning(source: source)
+    pruning.allowsChance = true
     pruning.goal = .macs(0.75)
     pruning.rounds = 1
     pruning.epochs = 0
@@ -195,6 +197,7 @@ import Testing
     let (source, folder) = try Self.data()
     defer { try? FileManager.default.removeItem(at: folder) }
     var pruning = Pruning(source: source)
+    pruning.allowsChance = true
     pruning.goal = .macs(0.7)
     pruning.epochs = 0
     let report = try pruning.run(Network(Self.graph(name))).report
@@ -207,6 +210,7 @@ import Testing
     let (source, folder) = try Self.data(count)
     defer { try? FileManager.default.removeItem(at: folder) }
     var pruning = Pruning(source: source)
+    pruning.allowsChance = true
     pruning.goal = .macs(0.75)
     pruning.epochs = 0
     #expect(try pruning.run(Network(Self.graph("map"))).report.verified)
@@ -227,6 +231,7 @@ import Testing
       network.graph.constants[bias]?.floats[dead] = -1
     }
     var pruning = Pruning(source: source)
+    pruning.allowsChance = true
     pruning.goal = .macs(0.99)
     for epochs in [0, 1] {
       pruning.epochs = epochs
@@ -241,6 +246,7 @@ import Testing
     let (source, folder) = try Self.data()
     defer { try? FileManager.default.removeItem(at: folder) }
     var pruning = Pruning(source: source)
+    pruning.allowsChance = true
     pruning.goal = .macs(0.75)
     pruning.rounds = 1
     pruning.epochs = 0
@@ -267,6 +273,7 @@ import Testing
     let flat = network.apply(Flatten(), pooled, name: "f")
     network.output(network.apply(Gemm(), flat, weight, name: "y"), [4])
     var pruning = Pruning(source: source)
+    pruning.allowsChance = true
     pruning.outputs = ["y": try OutputChoice("logits")]
     pruning.goal = .macs(0.8)
     pruning.rounds = 1
@@ -283,6 +290,7 @@ import Testing
     let (source, folder) = try Self.data(in: .infinity)
     defer { try? FileManager.default.removeItem(at: folder) }
     var pruning = Pruning(source: source)
+    pruning.allowsChance = true
     pruning.epochs = 0
     #expect(throws: (any Error).self) { try pruning.run(Network(Self.graph("numbers"))) }
   }

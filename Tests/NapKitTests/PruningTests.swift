@@ -31,6 +31,7 @@ import Testing
 
   private func pruning(_ goal: Pruning.Goal, _ granularity: Pruning.Granularity) throws -> Pruning {
     var pruning = Pruning(source: try #require(Self.source))
+    pruning.allowsChance = true
     pruning.goal = goal
     pruning.granularity = granularity
     pruning.epochs = 0
@@ -128,6 +129,7 @@ import Testing
     let path = folder.appending(path: "images.npy").path
     try NumPyFile.write(Tensor.noise([128, 2, 4, 4]), to: path)
     var pruning = Pruning(source: try DataSource(path: path, preset: "plain"))
+    pruning.allowsChance = true
     pruning.goal = .macs(0.8)
     pruning.rounds = 1
     pruning.epochs = 2
@@ -148,6 +150,7 @@ import Testing
     let path = folder.appending(path: "images.npy").path
     try NumPyFile.write(Tensor.noise([64, 3, 4, 4]), to: path)
     var pruning = Pruning(source: try DataSource(path: path, preset: "plain"))
+    pruning.allowsChance = true
     pruning.goal = .macs(0.7)
     pruning.rounds = 1
     pruning.epochs = 0
