@@ -37,7 +37,7 @@ import Testing
       let batch = try #require(try epoch.next())
       var largest: Float = 0
       for i in 0..<3 * plane {
-        let difference = batch.pixels[i] - expected[index * 3 * plane + i]
+        let difference = batch.inputs[0][i] - expected[index * 3 * plane + i]
         // In units of pixels, 0...1.
         largest = max(largest, abs(difference) * preset.standardDeviation[i / plane])
       }

@@ -55,7 +55,7 @@ import Testing
       dataset: data, preset: preset, batchSize: 1, shuffle: false, augment: augment,
       dropLast: false, seed: Seed(1))
     let batch = try #require(try loader.epoch(epoch).next())
-    return Array(UnsafeBufferPointer(start: batch.pixels, count: data.imageShape.product))
+    return Array(UnsafeBufferPointer(start: batch.inputs[0], count: data.imageShape.product))
   }
 
   @Test func channelsStandWhereTheNetworkTakesThem() throws {

@@ -76,6 +76,7 @@ import Testing
     (pruning.granularity, pruning.goal) = (granularity, goal)
     (pruning.epochs, pruning.curvatureImages, pruning.rounds) = (1, 64, 2)
     pruning.multiple = granularity == .channels ? 1 : nil
+    pruning.allowsChance = true
     return pruning
   }
 

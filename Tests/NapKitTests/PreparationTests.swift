@@ -40,7 +40,7 @@ import Testing
       let source = try DataSource(path: path, choices)
       var network = try #require(
         Network(architecture: "resnet8", imageShape: [3, 32, 32], classes: 10))
-      network.graph.note(source, of: try source.open(.train, imageShape: [3, 2, 2]))
+      network.graph.note(source, of: try source.open(.train, DataRequest(), shape: [3, 2, 2]))
       let file = path + ".onnx"
       try network.write(to: file)
       let again = try DataSource(path: path, .init(), network: file)

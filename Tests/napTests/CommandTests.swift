@@ -78,7 +78,10 @@ import Testing
         (["--criterion", "luck"], "there is no criterion 'luck'"),
         (["--preset", "nothing", "--macs", "0.5"], "there is no preset 'nothing'"),
         (
-          ["--macs", "0.000001", "--preset", "synthetic", "--epochs", "0", "--quiet", "--allow-chance"],
+          [
+            "--macs", "0.000001", "--preset", "synthetic", "--epochs", "0", "--quiet",
+            "--allow-chance",
+          ],
           "is impossible"
         ),
         (["--no-such-option"], "Unknown option"),
@@ -256,7 +259,8 @@ import Testing
       #expect(
         Set(try #require(object).keys)
           == [
-            "accuracy", "loss", "count", "images_per_second", "measure", "outputs", "nap",
+            "accuracy", "loss", "count", "images_per_second", "measure", "metrics", "outputs",
+            "nap",
             "threads", "date", "command", "settings",
           ])
       let settings = try #require(object?["settings"] as? [String: String])

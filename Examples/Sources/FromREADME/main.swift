@@ -15,6 +15,6 @@ func half() throws {
 do {
   try half()
 } catch let error as any NapError {
-  // There is no data called DIR here.
+  // There is no such file here.
   print(error.localizedDescription)
 }
