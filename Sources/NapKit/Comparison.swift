@@ -25,7 +25,10 @@ public struct Comparison: Sendable {
     public let reason: any Error
   }
 
-  /// - Parameter directory: where what is done is kept, to go on when it was stopped.
+  /// - Parameters:
+  ///   - network: the trained network.
+  ///   - directory: where what is done is kept, to go on when it was stopped.
+  ///   - progress: sees every step; what it throws stops the work.
   /// - Throws: `Stopped` when some jobs are done by then.
   public func run(
     _ network: Network, in directory: RunDirectory? = nil,

@@ -63,7 +63,10 @@ public struct DataSource: Sendable {
   /// Finds out how images become numbers: as is said here, as the network's file says, or as is usual for the
   /// kind of data.
   ///
-  /// - Parameter network: the path of its file, where there is one.
+  /// - Parameters:
+  ///   - path: a folder or file.
+  ///   - choices: what is said here.
+  ///   - network: the path of its file, where there is one.
   /// - Throws: `UsageError` where nobody says it.
   public init(path: String, _ choices: Choices, network: String? = nil) throws {
     self.path = path

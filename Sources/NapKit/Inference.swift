@@ -14,6 +14,7 @@ public struct Inference: Sendable {
   }
 
   /// - Parameters:
+  ///   - network: what is run.
   ///   - inputs: the `.npy` file of every input, by name.
   ///   - output: the `.npz` file to write the outputs to.
   /// - Returns: the names and shapes of the outputs, and how many of their numbers are NaN or infinite.

@@ -11,7 +11,10 @@ public struct Latency: Sendable {
 
   /// Measures a network and uniformly narrower ones on this machine.
   ///
-  /// - Parameter batchSize: images that go through at once.
+  /// - Parameters:
+  ///   - network: what is measured.
+  ///   - batchSize: images that go through at once.
+  ///   - progress: sees every step; what it throws stops the work.
   public init(measuring network: Network, batchSize: Int = 1, progress: ProgressHandler = { _ in })
     throws
   {

@@ -35,7 +35,9 @@ public struct Network: Sendable {
 
   /// Writes an ONNX file; it is complete or not there at all.
   ///
-  /// - Parameter sparse: whether weights of zeros mostly are written as lists of what is not zero.
+  /// - Parameters:
+  ///   - path: where it is written.
+  ///   - sparse: whether weights of zeros mostly are written as lists of what is not zero.
   public func write(to path: String, sparse: Bool = false) throws {
     var writer = ONNXWriter.current
     writer.writesSparse = sparse

@@ -22,7 +22,10 @@ public struct ProxyStudy: Sendable {
 
   public init(_ pruning: Pruning) { self.pruning = pruning }
 
-  /// - Parameter directory: where what is done is kept, to go on when it was stopped.
+  /// - Parameters:
+  ///   - network: the trained network.
+  ///   - directory: where what is done is kept, to go on when it was stopped.
+  ///   - progress: sees every step; what it throws stops the work.
   public func run(
     _ network: Network, in directory: RunDirectory? = nil,
     progress: @escaping ProgressHandler = { _ in }

@@ -158,7 +158,10 @@ public struct Pruning: Sendable {
 
   /// Prunes a network; the test split serves the report only.
   ///
-  /// - Parameter directory: where networks on the way are kept, and what is done, to go on when it was stopped.
+  /// - Parameters:
+  ///   - network: the trained network.
+  ///   - directory: where networks on the way are kept, and what is done, to go on when it was stopped.
+  ///   - progress: sees every step; what it throws stops the work.
   /// - Throws: `WorkStopped` when training has to stop; it holds the last good state.
   public func run(
     _ network: Network, in directory: RunDirectory? = nil,

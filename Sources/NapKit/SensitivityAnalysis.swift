@@ -25,7 +25,10 @@ public struct SensitivityAnalysis: Sendable {
 
   /// The measured loss is the divergence from what the network said before, in nats, on training
   /// images; the other weights make up for a channel where the criterion has them do so.
-  /// - Parameter directory: where what is done is kept, to go on when it was stopped.
+  /// - Parameters:
+  ///   - network: the trained network.
+  ///   - directory: where what is done is kept, to go on when it was stopped.
+  ///   - progress: sees every step; what it throws stops the work.
   public func run(
     _ network: Network, in directory: RunDirectory? = nil,
     progress: @escaping ProgressHandler = { _ in }

@@ -45,8 +45,9 @@ public struct Training: Sendable {
 
   /// Trains a network of an architecture, or one in a file.
   ///
-  /// - Parameter inputShapes: sizes, by input name, for inputs the file leaves open and the data
-  ///   does not tell.
+  /// - Parameters:
+  ///   - modelOrArchitecture: the path of an ONNX file, or a name out of `Network.architectures`.
+  ///   - inputShapes: sizes, by input name, for inputs the file leaves open and the data does not tell.
   public func network(_ modelOrArchitecture: String, inputShapes: [String: [Int]] = [:]) throws
     -> Network
   {
@@ -74,7 +75,10 @@ public struct Training: Sendable {
     }
   }
 
-  /// - Parameter directory: where what is done is kept, to go on when it was stopped.
+  /// - Parameters:
+  ///   - network: what is trained.
+  ///   - directory: where what is done is kept, to go on when it was stopped.
+  ///   - progress: sees every step; what it throws stops the work.
   /// - Throws: `WorkStopped` when training has to stop; it holds the last good state.
   public func run(
     _ network: Network, in directory: RunDirectory? = nil,

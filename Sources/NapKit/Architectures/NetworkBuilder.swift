@@ -37,7 +37,10 @@ public struct NetworkBuilder: Sendable {
   /// The shape of one example; features of a vector.
   public func shape(_ value: Value) -> [Int] { shapes[value.id] ?? [] }
 
-  /// - Parameter areIntegers: whether they are whole numbers, such as tokens.
+  /// - Parameters:
+  ///   - shape: of one example.
+  ///   - name: what it is called in the file.
+  ///   - areIntegers: whether they are whole numbers, such as tokens.
   public mutating func input(_ shape: [Int], _ name: String = "image", areIntegers: Bool = false)
     -> Value
   {
@@ -50,7 +53,9 @@ public struct NetworkBuilder: Sendable {
     return Value(id: value)
   }
 
-  /// - Parameter name: `nil` leaves the layer's.
+  /// - Parameters:
+  ///   - value: what the network is to give.
+  ///   - name: `nil` leaves the layer's.
   public mutating func output(_ value: Value, _ name: String? = nil) {
     // Under a name of its own it is what the same numbers are called outside.
     let id = name.map { graph.addNode($0, Identity(), [value.id])[0] } ?? value.id

@@ -47,7 +47,10 @@ public final class RunDirectory {
 
   /// The directory of a new job.
   ///
-  /// - Parameter replaces: whether it may stand in the place of a job that is done.
+  /// - Parameters:
+  ///   - path: where it is made.
+  ///   - job: what will be done in it.
+  ///   - replaces: whether it may stand in the place of a job that is done.
   /// - Throws: `UsageError` when something else is there.
   public init(creating path: String, for job: Job = Job(), replacing replaces: Bool = false) throws
   {
