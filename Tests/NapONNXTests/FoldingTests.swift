@@ -86,4 +86,23 @@ import Testing
     let error = #expect(throws: ONNXError.self) { try Self.model(places).read() }
     #expect(error?.problem.contains("impossible shape") ?? false, "\(error?.problem ?? "")")
   }
+
+  /// As NumPy's `triu` and `tril` have it, of integers and beyond the matrix too.
+  @Test(arguments: [
+    (1, 0, [1, 2, 3, 4, 0, 6, 7, 8, 0, 0, 11, 12, 0, 0, 0, 16]),
+    (0, -1, [0, 0, 0, 0, 5, 0, 0, 0, 9, 10, 0, 0, 13, 14, 15, 0]),
+    (1, 1 << 60, [Float](repeating: 0, count: 16)),
+    (0, 1 << 60, (1...16).map { Float($0) }),
+  ] as [(Int, Int, [Float])])
+  func trianglesAreTaken(_ upper: Int, _ diagonal: Int, _ expected: [Float]) throws {
+    let numbers = Tensor(shape: [4, 4], integers: (1...16).map { $0 })
+    let body = Body(
+      name: "triangle",
+      nodes: [
+        ONNXNodeProto("Trilu", ["m", "k"], ["t"], ["upper": .int(upper)]),
+        ONNXNodeProto("Cast", ["t"], ["z"], ["to": .int(1)]),
+      ], constants: ["m": numbers, "k": Tensor(shape: [], integers: [Int64(diagonal)])])
+    let graph = try Self.model(body).read()
+    #expect(graph.constants.values.map(\.floats) == [expected])
+  }
 }

@@ -110,6 +110,28 @@ extension Folding {
         elementType: start.elementType)
   }
 
+  /// The upper or lower triangle of matrices, zeros elsewhere: masks of what may be attended to.
+  static func triangle(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let x = try node.known(0)
+    guard x.shape.count >= 2 else { throw OperatorError("takes matrices") }
+    let isUpper = try node.int("upper", default: 1) != 0
+    let diagonal = node.hasInput(1) ? Int(try node.known(1).integers.first ?? 0) : 0
+    let (rows, columns) = (x.shape[x.shape.count - 2], x.shape[x.shape.count - 1])
+    func isKept(_ position: Int) -> Bool {
+      // No sum of these can overflow: a diagonal beyond the matrix keeps all or nothing.
+      let shift = min(max(diagonal, -rows - columns), rows + columns)
+      let distance = position % columns - position / columns % rows
+      return isUpper ? distance >= shift : distance <= shift
+    }
+    return x.isFloat
+      ? Tensor(
+        shape: x.shape, floats: x.floats.enumerated().map { isKept($0.offset) ? $0.element : 0 })
+      : Tensor(
+        shape: x.shape,
+        integers: x.integers.enumerated().map { isKept($0.offset) ? $0.element : 0 },
+        elementType: x.elementType)
+  }
+
   static func nonZero(_ node: NodeDescription) throws(OperatorError) -> Tensor {
     let x = try node.known(0)
     let found = (0..<x.count).filter { x.isFloat ? x.floats[$0] != 0 : x.integers[$0] != 0 }

@@ -116,6 +116,7 @@ extension Folding {
     "ScatterND": scatter,
     "Shape": shape,
     "Size": size,
+    "Trilu": triangle,
   ]
 
   /// ONNX's remainder of integers: the sign is that of the divisor.
