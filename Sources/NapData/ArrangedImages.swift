@@ -41,10 +41,22 @@ package struct ArrangedImages: Dataset {
   }
 
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
-    let shape = base.imageShape
-    let size = shape[1] * shape[2]
-    var planes = [UInt8](repeating: 0, count: shape.product)
+    var planes = [UInt8](repeating: 0, count: base.imageShape.product)
     try base.copyPixels(of: index, into: &planes)
+    arrange(planes, into: pixels)
+  }
+
+  package func copyPixels(
+    of index: Int, cropped crop: RandomCrop, into pixels: UnsafeMutablePointer<UInt8>
+  ) throws -> Bool {
+    var planes = [UInt8](repeating: 0, count: base.imageShape.product)
+    guard try base.copyPixels(of: index, cropped: crop, into: &planes) else { return false }
+    arrange(planes, into: pixels)
+    return true
+  }
+
+  private func arrange(_ planes: [UInt8], into pixels: UnsafeMutablePointer<UInt8>) {
+    let size = base.imageShape[1] * base.imageShape[2]
     let count = imageShape.product / size
     let (step, plane) = layout == .nchw ? (1, size) : (count, 1)
     for pixel in 0..<size {

@@ -21,6 +21,11 @@ package protocol Dataset: Sendable {
   /// Writes one image as bytes, channel by channel.
   /// - Throws: `DataError` when a file that is read on demand cannot be decoded.
   func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws
+  /// Writes a part of one image, brought to the image's size.
+  /// - Returns: `false` where images are of one size, and are not cut up.
+  func copyPixels(
+    of index: Int, cropped crop: RandomCrop, into pixels: UnsafeMutablePointer<UInt8>
+  ) throws -> Bool
   /// Writes one image as the numbers that the network takes, where it is kept as such.
   /// - Returns: `false` where images are bytes.
   func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool
@@ -44,6 +49,11 @@ extension Dataset {
       ]
   }
   package var isOfAnySize: Bool { false }
+  package func copyPixels(
+    of index: Int, cropped crop: RandomCrop, into pixels: UnsafeMutablePointer<UInt8>
+  ) -> Bool {
+    false
+  }
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
     false
   }
@@ -75,6 +85,11 @@ package struct Subset: Dataset {
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
     try base.copyPixels(of: indices[index], into: pixels)
   }
+  package func copyPixels(
+    of index: Int, cropped crop: RandomCrop, into pixels: UnsafeMutablePointer<UInt8>
+  ) throws -> Bool {
+    try base.copyPixels(of: indices[index], cropped: crop, into: pixels)
+  }
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
     try base.copyNumbers(of: indices[index], into: numbers)
   }
@@ -101,6 +116,11 @@ package struct Unlabelled: Dataset {
   package func label(at index: Int) -> Int { 0 }
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
     try base.copyPixels(of: index, into: pixels)
+  }
+  package func copyPixels(
+    of index: Int, cropped crop: RandomCrop, into pixels: UnsafeMutablePointer<UInt8>
+  ) throws -> Bool {
+    try base.copyPixels(of: index, cropped: crop, into: pixels)
   }
   package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
     try base.copyNumbers(of: index, into: numbers)

@@ -242,7 +242,10 @@ private struct BatchFiller: Sendable {
         for (slot, index) in indices.enumerated() {
           try layout.fill(memory, slot: slot, from: dataset, index: index)
           if try dataset.copyNumbers(of: index, into: memory + slot * imageSize) { continue }
-          try dataset.copyPixels(of: index, into: bytes)
+          let crop = augments ? preset.crop(seed: seed, epoch: epoch, index: index) : nil
+          let isCropped =
+            try crop.map { try dataset.copyPixels(of: index, cropped: $0, into: bytes) } ?? false
+          if !isCropped { try dataset.copyPixels(of: index, into: bytes) }
           let variation =
             augments ? Variation(preset, seed: seed, epoch: epoch, index: index) : .none
           sides[slot].isMirrored = variation.isMirrored

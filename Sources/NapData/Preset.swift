@@ -1,3 +1,5 @@
+import NapTensor
+
 /// How images become numbers, and how they are varied in training.
 package struct Preset: Sendable, Hashable {
   /// Where the channels of a number stand in the network's input.
@@ -32,6 +34,8 @@ package struct Preset: Sendable, Hashable {
   /// Random crops from an image with this many black pixels added on every side; 0 for none.
   package var cropPadding = 0
   package var flips = false
+  /// The least part of the area of a larger image that is shown in training; 1 for the same part always.
+  package var leastArea: Float = 1
 
   private static let ofPhotos = Preset(
     name: "cifar10", mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225],
@@ -41,7 +45,7 @@ package struct Preset: Sendable, Hashable {
     ofPhotos,
     Preset(
       name: "imagenet", mean: ofPhotos.mean, standardDeviation: ofPhotos.standardDeviation,
-      resize: .times(256, of: 224), flips: true),
+      resize: .times(256, of: 224), flips: true, leastArea: 0.35),
     Preset(
       name: "synthetic", mean: [0.5], standardDeviation: [0.25], cropPadding: 2, flips: true),
     Preset(name: "mnist", mean: [0.1307], standardDeviation: [0.3081], cropPadding: 2),
@@ -71,6 +75,14 @@ package struct Preset: Sendable, Hashable {
     let mean = mean[min(channel, mean.count - 1)]
     let deviation = standardDeviation[min(channel, standardDeviation.count - 1)]
     return (0..<256).map { (Float(Double($0) * scale) - mean) / deviation }
+  }
+
+  /// What is shown of an image in training; `nil` for all of it.
+  func crop(seed: Seed, epoch: Int, index: Int) -> RandomCrop? {
+    leastArea >= 1
+      ? nil
+      : RandomCrop(
+        leastArea: leastArea, seed: seed.derived("crop").derived(epoch).derived(index))
   }
 
   /// How folders of images are brought to size.
@@ -114,6 +126,7 @@ extension Preset: CustomStringConvertible {
     parts += ["channels \(channels.rawValue)", "layout \(layout.rawValue)"]
     if cropPadding > 0 { parts.append("shift \(cropPadding)") }
     if flips { parts.append("flip") }
+    if leastArea < 1 { parts.append("area \(leastArea)") }
     return "\(name): \(parts.joined(separator: ", "))"
   }
 
@@ -143,6 +156,7 @@ extension Preset: CustomStringConvertible {
     case "scale" where Double(word) != nil: scale = Double(word) ?? 0
     case "mean" where numbers.count == words.count: mean = numbers
     case "std" where numbers.count == words.count: standardDeviation = numbers
+    case "area" where numbers.count == 1: leastArea = numbers[0]
     case "shift" where Int(word) != nil: cropPadding = Int(word) ?? 0
     case "channels":
       guard let value = Channels(rawValue: word) else { return false }
@@ -164,7 +178,7 @@ extension Preset: CustomStringConvertible {
       case .times(let times, let divisor): sizes.contains(times) && sizes.contains(divisor)
       }
     return isResizable && crop.map(sizes.contains) ?? true && (0...1024).contains(cropPadding)
-      && scale.isFinite && scale > 0 && mean.allSatisfy(\.isFinite)
+      && leastArea > 0 && leastArea <= 1 && scale.isFinite && scale > 0 && mean.allSatisfy(\.isFinite)
       && standardDeviation.allSatisfy { $0.isFinite && $0 > 0 }
   }
 }

@@ -97,7 +97,7 @@ package final class TrainingRun {
       // Without labels the network is judged by what the teacher says of the images as they are.
       self.teacher = try Teacher(
         teacher, scalar: recipe.scalar, batch: recipe.batchSize,
-        mirrors: preset.flips && preset.layout == .nchw && data.isLabelled, images: data.count)
+        mirrors: preset.flips && preset.layout == .nchw && data.isLabelled, images: preset.leastArea < 1 ? 0 : data.count)
     } else {
       self.teacher = nil
     }

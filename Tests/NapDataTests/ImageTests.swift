@@ -137,4 +137,50 @@ import Testing
     image.writePlanes(ImageFit(height: 4, width: 4, resize: .shorterSide(2)), into: &planes)
     #expect(Array(planes[..<16]) == [0, 0, 0, 0, 0, 9, 9, 0, 0, 9, 9, 0, 0, 0, 0, 0])
   }
+
+  /// As torchvision draws them: within the image, of the area and shape that are asked for; and the same ones
+  /// again, which differ by epoch.
+  @Test(arguments: [(500, 375), (375, 500), (64, 64), (1000, 20), (1, 1)])
+  func cropsLieInTheImage(_ width: Int, _ height: Int) {
+    var areas: [Double] = []
+    for index in 0..<400 {
+      let crop = RandomCrop(leastArea: 0.35, seed: Seed(1).derived(index))
+      let box = crop.box(width: width, height: height)
+      #expect(box == crop.box(width: width, height: height))
+      #expect(box.x >= 0 && box.y >= 0 && box.width > 0 && box.height > 0)
+      #expect(box.x + box.width <= width && box.y + box.height <= height)
+      areas.append(Double(box.width * box.height) / Double(width * height))
+      guard min(width, height) > 60 else { continue }
+      let ratio = Double(box.width) / Double(box.height)
+      #expect(areas[index] > 0.34 && ratio > 0.73 && ratio < 1.37)
+    }
+    if width == 64 { #expect((areas.min() ?? 1) < 0.4 && (areas.max() ?? 0) > 0.9) }
+  }
+
+  @Test func trainingShowsPartsOfPhotographs() throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var picture = PNGFile(width: 64, height: 48)
+    for x in 0..<64 { picture.fill(x: x..<x + 1, y: 0..<48, (UInt8(x * 4), 0, 0)) }
+    try #require(picture.encoded()).write(to: folder.appending(path: "a.png"))
+    let preset = try #require(Preset.named("imagenet"))
+    let data = try Datasets.open(
+      folder.path, split: .train, for: DataRequest(fit: preset.fit(shape: [3, 32, 32])))
+    func red(_ epoch: Int, augment: Bool) throws -> [Float] {
+      let batches = Loader(
+        dataset: data, preset: preset, batchSize: 1, shuffle: false, augment: augment,
+        dropLast: false, seed: Seed(1)
+      ).epoch(epoch)
+      let batch = try #require(try batches.next())
+      return Array(UnsafeBufferPointer(start: batch.inputs[0], count: 32))
+    }
+    let plain = try red(0, augment: false)
+    let (first, again, second) = (
+      try red(0, augment: true), try red(0, augment: true), try red(2, augment: true)
+    )
+    #expect(first == again && first != second && first != plain)
+    // Still a ramp, in one direction or the other.
+    let steps = zip(first, first.dropFirst()).map { $1 - $0 }
+    #expect(steps.allSatisfy { $0 >= 0 } || steps.allSatisfy { $0 <= 0 })
+  }
 }

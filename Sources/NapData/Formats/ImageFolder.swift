@@ -125,4 +125,12 @@ package struct ImageFolder: DatasetFormat, Dataset {
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
     try DecodedImage(path: files[index].path).writePlanes(fit, into: pixels)
   }
+
+  package func copyPixels(
+    of index: Int, cropped crop: RandomCrop, into pixels: UnsafeMutablePointer<UInt8>
+  ) throws -> Bool {
+    try DecodedImage(path: files[index].path)
+      .writePlanes(crop, height: imageShape[1], width: imageShape[2], into: pixels)
+    return true
+  }
 }
