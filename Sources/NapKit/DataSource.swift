@@ -135,7 +135,8 @@ public struct DataSource: Sendable {
   }
 
   /// - Parameter shape: of an example of the first input, as the network takes it; empty where that is not known.
-  package func open(_ split: Split, _ request: DataRequest, shape: [Int] = []) throws -> any Dataset {
+  package func open(_ split: Split, _ request: DataRequest, shape: [Int] = []) throws -> any Dataset
+  {
     var request = request
     (request.fit, request.classes) = (preset.fit(shape: shape), classes)
     var data = try dataset(split, request)
@@ -167,7 +168,8 @@ public struct DataSource: Sendable {
   package func announce(_ data: any Dataset, _ progress: ProgressHandler) throws {
     try progress(
       WorkProgress(stage: "planning", message: "preparation: \(preparation(of: data))"))
-    for split in Split.allCases {
+    // Of folders, whose images come in any size.
+    for split in data.isOfAnySize ? Split.allCases : [] {
       let part = try? dataset(
         split, DataRequest(fit: preset.fit(shape: data.imageShape), classes: classes))
       guard let remark = (part as? ImageFolder)?.remark else { continue }

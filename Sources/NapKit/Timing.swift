@@ -1,4 +1,5 @@
 import NapCurvature
+import NapData
 import NapEngine
 import NapGraph
 public import NapReport
@@ -18,6 +19,9 @@ public struct Timing: Sendable {
   public var batchSize: Int
   /// Whether every step of every node is shown, instead of sums by kind of step.
   public var byNode = false
+
+  /// What training is fed with, to tell whether it waits for that; `nil` for numbers that are there already.
+  public var source: DataSource?
 
   public init(mode: Mode, precision: Precision, batchSize: Int) {
     self.mode = mode
@@ -67,10 +71,51 @@ public struct Timing: Sendable {
     let sorted = entries.values.sorted {
       ($1.milliseconds, $0.step, $0.node ?? "") < ($0.milliseconds, $1.step, $1.node ?? "")
     }
-    return TimingReport(
+    var report = TimingReport(
       entries: sorted, milliseconds: 1000 * whole, imagesPerSecond: Double(plan.batch) / whole,
       arenaBytes: plan.arenaBytes)
+    report.waitingShare = try source.map { try 100 * waiting(for: $0, network, plan, optimizer) }
+    return report
   }
+
+  /// The share of the time that passes over real data wait for them, once the first have come.
+  private func waiting(
+    for source: DataSource, _ network: Network, _ plan: Plan, _ optimizer: NesterovSGD?
+  ) throws -> Double {
+    let data = try source.open(.train, for: network)
+    try network.graph.check(fits: data)
+    let loader = Loader(
+      dataset: data, preset: source.preset, batchSize: plan.batch, shuffle: true, augment: true,
+      dropLast: true, seed: Seed(0))
+    guard loader.batchesPerEpoch > 1 else {
+      throw UsageError(
+        "\(data.count) examples are not two batches of \(plan.batch)",
+        recovery: "give a smaller --batch-size")
+    }
+    let clock = ContinuousClock()
+    var (waited, all) = (0.0, 0.0)
+    for epoch in 0... {
+      let batches = loader.epoch(epoch)
+      var isFirst = true
+      var start = clock.now
+      while let batch = try batches.next() {
+        if !isFirst { waited += (clock.now - start) / .seconds(1) }
+        let ready = clock.now
+        plan.setInputs(batch.inputs, count: batch.count)
+        plan.forward()
+        if let optimizer {
+          plan.backward()
+          _ = optimizer.step(learningRate: 0)
+        }
+        all += (clock.now - (isFirst ? ready : start)) / .seconds(1)
+        (isFirst, start) = (false, clock.now)
+        if all > Self.secondsOfData { return waited / all }
+      }
+    }
+    return waited / max(all, .leastNormalMagnitude)
+  }
+
+  private static let secondsOfData = 10.0
 
   /// The time of collecting Kronecker factors from random images, and of inverting those of inputs,
   /// which comes once after all images and is no part of the whole.

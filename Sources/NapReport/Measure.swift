@@ -1,5 +1,5 @@
 /// What the percentages of a report are.
-public enum Measure: String, Codable, Sendable {
+public enum Measure: String, Codable, Sendable, CaseIterable {
   /// The share of examples, or of their pixels or tokens, whose largest logit is what the label says; of yes
   /// and no, of right answers.
   case accuracy
@@ -15,6 +15,9 @@ public enum Measure: String, Codable, Sendable {
   case score
   /// How far the worst output agrees with another network's, see `OutputReport`.
   case agreement
+
+  /// As a sentence begins.
+  var title: String { rawValue.prefix(1).uppercased() + rawValue.dropFirst() }
 
   public init(isLabelled: Bool) { self = isLabelled ? .accuracy : .agreement }
 }

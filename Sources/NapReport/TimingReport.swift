@@ -31,6 +31,8 @@ public struct TimingReport: Report, Sendable, Equatable {
   public var imagesPerSecond: Double
   /// Of inverting factors of inputs, which comes once after all images; of curvature alone.
   public var inversionMilliseconds: Double?
+  /// The share of a training's time that is spent waiting for data, in percent; `nil` where none were given.
+  public var waitingShare: Double?
   /// Memory of activations, gradients and scratch.
   public var arenaBytes: Int
   /// Of the bare kernels, each timed for itself.
@@ -68,6 +70,7 @@ public struct TimingReport: Report, Sendable, Equatable {
 
   enum CodingKeys: String, CodingKey {
     case entries, milliseconds
+    case waitingShare = "waiting_share"
     case inversionMilliseconds = "inversion_milliseconds"
     case imagesPerSecond = "images_per_second"
     case arenaBytes = "arena_bytes"
@@ -107,6 +110,9 @@ public struct TimingReport: Report, Sendable, Equatable {
     }
     if let inversionMilliseconds {
       text += String(format: "; inverting factors, once: %.1f ms", inversionMilliseconds)
+    }
+    if let waitingShare {
+      text += String(format: "\nwaiting for data: %.1f %% of the time", waitingShare)
     }
     return text
   }

@@ -80,15 +80,17 @@ public struct JobFacts: Sendable {
         }.filter { !$0.points.isEmpty }
         return series.isEmpty ? nil : Plot(xTitle: "minutes of work", yTitle: title, series: series)
       }
-      let figures = [
-        plot("loss", "loss, nats").map {
-          Page.figure($0, "Mean loss of every epoch on the images that are trained on.")
-        },
-        plot("accuracy", "accuracy, %").map { Page.figure($0, "Accuracy on the same images.") },
-        plot("agreement", "agreement, %").map {
-          Page.figure($0, "Agreement on the same examples.")
-        },
-      ]
+      let figures =
+        [
+          plot("loss", "loss, nats").map {
+            Page.figure($0, "Mean loss of every epoch on the images that are trained on.")
+          }
+        ]
+        + Measure.allCases.map { measure in
+          plot(measure.rawValue, "\(measure.rawValue), %").map {
+            Page.figure($0, "\(measure.title) on the same examples.")
+          }
+        }
       sections.append(
         Page.Section(title: "Learning", content: figures.compactMap { $0 }.joined(separator: "\n")))
     }

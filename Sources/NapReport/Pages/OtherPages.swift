@@ -3,7 +3,8 @@ import Foundation
 extension TrainingReport: PagedReport {
   public func page(_ facts: JobFacts) -> Page {
     let measured =
-      accuracy.map { String(format: "Accuracy %.2f %% on the test split", $0) } ?? "No test split"
+      accuracy.map { measure.title + String(format: " %.2f %% on the test split", $0) }
+      ?? "No test split"
     return Page(
       title: "A trained network",
       verdict: measured + " after \(epochs) \(epochs == 1 ? "epoch" : "epochs").",
@@ -58,7 +59,7 @@ extension ComparisonReport: PagedReport {
       } ?? "Nothing was compared.",
       sections: [
         Page.Section(
-          title: "Accuracy and size",
+          title: "\(measure.title) and size",
           content: Page.figure(plot, "The same job under every criterion.")
             + Page.table(["criterion", "MACs", "parameters", measure.rawValue, "time"], rows))
       ] + facts.sections)

@@ -83,7 +83,9 @@ extension PruningReport: PagedReport {
           content: agreementTable
             + Page.paragraph("On held-out examples that nothing was trained on.")))
     }
-    if let section = FunctionReport.section(functions ?? [], facts.pictures) { sections.append(section) }
+    if let section = FunctionReport.section(functions ?? [], facts.pictures) {
+      sections.append(section)
+    }
     return Page(
       title: title, verdict: verdict, isKept: promise?.isKept, sections: sections + facts.sections)
   }
@@ -160,7 +162,7 @@ extension PruningReport: PagedReport {
       return share("time, as the table predicts it", after / before)
     case "max_drop":
       let lost = accuracyBefore - accuracyAfter
-      let what = measure == .accuracy ? "points of accuracy" : "points of agreement"
+      let what = "points of \(measure.rawValue)"
       return (
         String(
           format:

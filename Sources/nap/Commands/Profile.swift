@@ -32,6 +32,17 @@ struct Profile: ComputingCommand {
   @Option(help: "With --time: images that go through the network at once.")
   var batchSize = 128
 
+  @Option(
+    help: ArgumentHelp(
+      "With --time training or inference: data, as elsewhere, to tell how long passes wait for them.",
+      valueName: "dir"), completion: .file())
+  var data: String?
+
+  @Option(
+    help: ArgumentHelp("How the images of --data become numbers.", valueName: "preset"),
+    completion: .presets)
+  var preset: String?
+
   @Flag(help: "With --time: show every step of every node, not sums by kind of step.")
   var byNode = false
 
@@ -50,10 +61,19 @@ struct Profile: ComputingCommand {
     guard (1...65_536).contains(batchSize) else {
       throw ValidationError("--batch-size must lie between 1 and 65536")
     }
+    if data != nil, time != .training, time != .inference {
+      throw ValidationError("--data needs --time training or --time inference")
+    }
   }
 
   func run() throws {
-    let network = try Network(contentsOf: model, inputShapes: try shapeOptions.shapes())
+    let shapes = try shapeOptions.shapes()
+    var choices = DataSource.Choices()
+    choices.preset = preset
+    let source = try data.map { try DataSource(path: $0, choices, network: model) }
+    let network =
+      try source.map { try Network(contentsOf: model, inputShapes: shapes, for: $0) }
+      ?? Network(contentsOf: model, inputShapes: shapes)
     if let latencyTable {
       let destination = try Destination(latencyTable, models: [model])
       let table = try Latency(measuring: network)
@@ -65,6 +85,7 @@ struct Profile: ComputingCommand {
     if let time {
       var timing = Timing(mode: time, precision: precision, batchSize: batchSize)
       timing.byNode = byNode
+      timing.source = source
       let report = try timing.run(network)
       try Terminal.print(report, asJSON: json)
     } else {
