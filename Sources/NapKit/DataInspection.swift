@@ -108,7 +108,7 @@ public struct DataInspection: Sendable {
     do {
       for data in parts {
         let recognition = try OutputRecognition(
-          network.graph, data: data, preset: source.preset, said: outputs, tasks: source.tasks,
+          network.graph, data: data, preset: source.preset, said: outputs, tasks: source.chosenTasks,
           seed: Seed(0))
         if report.outputs.isEmpty {
           report.outputs = recognition.outputs.meanings.map {

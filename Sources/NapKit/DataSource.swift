@@ -16,6 +16,18 @@ public struct DataSource: Sendable {
   /// What outputs learn from the data's targets, by name, where nap is not to find it out; the empty name is
   /// for all. One of `taskNames`.
   public var tasks: [String: String] = [:]
+  /// The same, of the program's own: see `setTask(_:of:)`.
+  var ownTasks: [String: any Task.Type] = [:]
+
+  /// What outputs learn, as far as somebody says it, by name; the empty name is for all.
+  var chosenTasks: [String: TaskRecognition.Choice] {
+    var result = tasks.compactMapValues { name -> TaskRecognition.Choice? in
+      name == TaskRecognition.imitation
+        ? .imitation : allTasks.first { $0.name == name }.map { .task($0) }
+    }
+    for (output, type) in ownTasks { result[output] = .task(type) }
+    return result
+  }
 
   /// Names and summaries of the tasks.
   public static var taskNames: [(name: String, summary: String)] {
@@ -142,9 +154,9 @@ public struct DataSource: Sendable {
     var data = try dataset(split, request)
     // Arrays may have the network's layout already.
     if data.imageShape != shape { data = ArrangedImages(data, for: preset) ?? data }
-    let said = Set(tasks.values)
-    if said.contains(TaskRecognition.imitation) { return Unlabelled(data) }
-    return said.contains(NextToken.name) && data.targets.isEmpty ? try NextTokens(data) : data
+    if tasks[""] == TaskRecognition.imitation { return Unlabelled(data) }
+    return tasks.values.contains(NextToken.name) && data.targets.isEmpty
+      ? try NextTokens(data) : data
   }
 
   private func dataset(_ split: Split, _ request: DataRequest) throws -> any Dataset {

@@ -37,7 +37,7 @@ public struct Evaluation: Sendable {
     let ends = NetworkEnds(network.graph)
     let own = ends.trunk
     try own.check(fits: data)
-    let tasks = teacher == nil ? try TaskRecognition(ends, data: data, said: source.tasks) : nil
+    let tasks = teacher == nil ? try TaskRecognition(ends, data: data, said: source.chosenTasks) : nil
     try own.checkValues(on: data, source.preset)
     try source.announce(data, progress)
     let clock = ContinuousClock()

@@ -25,7 +25,7 @@ package struct OutputRecognition {
   ///   compared example by example.
   package init(
     _ network: Graph, data: any Dataset, preset: Preset, said: [String: OutputChoice],
-    tasks saidTasks: [String: String], temperatures: [Float] = [], seed: Seed
+    tasks saidTasks: [String: TaskRecognition.Choice], temperatures: [Float] = [], seed: Seed
   ) throws {
     try network.checkConstants()
     let names = network.outputs.map { network.name(of: $0.value) }

@@ -90,7 +90,7 @@ extension Pruning {
     network.graph.note(source, of: all)
     let recognition = try OutputRecognition(
       network.graph, data: all, preset: source.preset, said: outputs,
-      tasks: source.tasks, seed: Seed(seed))
+      tasks: source.chosenTasks, seed: Seed(seed))
     try recognition.announce(progress)
     let (ends, outputs) = (recognition.ends, recognition.outputs)
     guard all.count >= Self.fewestExamples else {

@@ -40,7 +40,7 @@ public struct SensitivityAnalysis: Sendable {
     try source.announce(data, progress)
     let recognition = try OutputRecognition(
       network.graph, data: data, preset: source.preset, said: outputs,
-      tasks: source.tasks, seed: Seed(seed))
+      tasks: source.chosenTasks, seed: Seed(seed))
     try recognition.announce(progress)
     let (graph, outputs) = (recognition.ends.trunk, recognition.outputs)
     try MemoryNeed(graph, largestFactor: largestFactor, granularity: .channels).check()

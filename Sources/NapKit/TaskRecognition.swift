@@ -2,13 +2,13 @@ import NapData
 import NapEngine
 import NapGraph
 import NapOperators
-import NapOutputs
+package import NapOutputs
 import NapReport
 import NapTensor
 import NapTraining
 
 /// Finds out which outputs of a network learn which targets of a data set, and how.
-struct TaskRecognition {
+package struct TaskRecognition {
   /// What an output learns.
   struct Learned {
     var fit: TaskFit
@@ -29,7 +29,7 @@ struct TaskRecognition {
 
   /// - Parameter said: the task by output's name, or of all outputs by the empty name.
   /// - Throws: `UsageError` or `TrainingError` when a target fits no output, or holds what cannot be.
-  init(_ ends: NetworkEnds, data: any Dataset, said: [String: String] = [:]) throws {
+  init(_ ends: NetworkEnds, data: any Dataset, said: [String: Choice] = [:]) throws {
     self.ends = ends
     trunk = ends.trunk
     let all = try trunk.shapes(batch: 1)
@@ -40,7 +40,6 @@ struct TaskRecognition {
         "the network has no output '\(name)' that could learn a task",
         recovery: "its outputs are \(names.joined(separator: ", "))")
     }
-    if said.values.contains(Self.imitation) || data.targets.isEmpty { return }
     for (index, target) in data.targets.enumerated() {
       let samples = try Self.samples(of: data, target: index)
       let candidates = order(of: target, index, names, count: data.targets.count)
@@ -50,9 +49,22 @@ struct TaskRecognition {
             learned[k] = Learned(fit: $0, target: index, size: target.count, samples: samples)
           } != nil
         })
-      else { throw misfit(target, said) }
+      else {
+        // Of an output that imitates, the target is not asked.
+        if names.contains(where: { said[$0]?.type == nil && said[$0] != nil }) { continue }
+        throw misfit(target, said)
+      }
       try check(target, index, of: data, for: output, names[output])
     }
+  }
+
+  /// What somebody says of an output.
+  package enum Choice {
+    case task(any Task.Type)
+    /// Its targets are not asked.
+    case imitation
+
+    var type: (any Task.Type)? { if case .task(let type) = self { type } else { nil } }
   }
 
   /// The name of what is done without targets.
@@ -66,7 +78,7 @@ struct TaskRecognition {
     return count == names.count ? [index].filter(free.contains) : free
   }
 
-  private func fit(_ output: Int, _ target: Field, _ samples: OutputSamples, _ said: String?)
+  private func fit(_ output: Int, _ target: Field, _ samples: OutputSamples, _ said: Choice?)
     -> TaskFit?
   {
     let shape = shapes[output]
@@ -76,13 +88,13 @@ struct TaskRecognition {
       shape: shape,
       channelAxis: isAmbiguous ? ChannelAxes(trunk)?.axis(of: value, shape) ?? 0 : 0,
       isYesOrNo: ends.ends[value]?.contains(.sigmoid) ?? false)
-    for type in allTasks where said == nil || said == type.name {
+    for type in said.map({ [$0.type].compactMap { $0 } }) ?? allTasks {
       if let fit = type.fit(form, target, measuring: samples) { return fit }
     }
     return nil
   }
 
-  private func misfit(_ target: Field, _ said: [String: String]) -> any Error {
+  private func misfit(_ target: Field, _ said: [String: Choice]) -> any Error {
     if let classes = target.classes ?? target.range.map({ Int($0.upperBound) + 1 }),
       target.isInteger, target.count == 1, shapes.count == 1, shapes[0].count == 1,
       shapes[0][0] > 1,
@@ -100,7 +112,7 @@ struct TaskRecognition {
       let sizes = shapes[k].map(String.init).joined(separator: ", ")
       return "'\(ends.name(ofOutput: trunk.outputs[k].value))' [\(sizes)]"
     }
-    let task = said.values.sorted().first.map { " for the task \($0)" } ?? ""
+    let task = said.values.compactMap { $0.type?.name }.min().map { " for the task \($0)" } ?? ""
     return UsageError(
       "the target \(target.description) fits none of the outputs\(task): \(outputs.joined(separator: ", "))",
       recovery:

@@ -114,7 +114,7 @@ public struct Training: Sendable {
     recipe.scalar = precision.scalar
     try teacher?.graph.checkConstants()
     let recognition = try OutputRecognition(
-      network.graph, data: data, preset: source.preset, said: outputs, tasks: source.tasks,
+      network.graph, data: data, preset: source.preset, said: outputs, tasks: source.chosenTasks,
       temperatures: [Float(temperature)], seed: Seed(seed))
     let ends = recognition.ends
     try recognition.announce(progress)

@@ -71,22 +71,12 @@ extension Outputs {
       for part in meaning.parts {
         let weight = share(meaning) * part.weight(temperature)
         let factor = Float(weight / Double(max(1, count)))
-        func add(_ n: Int) -> Double {
+        Self.add(to: &losses, numbers: part.place.count) { n in
           let gradient = gradients.isEmpty ? nil : gradients[k] + n * size
           return weight
             * part.kind.loss(
               of: outputs[k] + n * size, towards: targets[k] + n * size, at: part.place,
               temperature: temperature, gradient: gradient, factor: factor)
-        }
-        losses.withUnsafeMutableBufferPointer { losses in
-          nonisolated(unsafe) let losses = losses
-          if count * part.place.count < Self.fewNumbers {
-            for n in 0..<count { losses[n] += add(n) }
-          } else {
-            parallel { index, parts in
-              for n in stride(from: index, to: count, by: parts) { losses[n] += add(n) }
-            }
-          }
         }
       }
     }
@@ -110,7 +100,7 @@ extension Outputs {
     for (k, meaning) in meanings.enumerated() {
       let (size, share) = (meaning.size, share(meaning) * Double(meaning.parts.count))
       let soft = teacher == nil ? 0 : meaning.task == nil ? 1 : Double(teacherWeight)
-      func add(_ n: Int) -> Double {
+      Self.add(to: &losses, numbers: size) { n in
         let gradient = gradients.isEmpty ? nil : gradients[k] + n * size
         gradient?.update(repeating: 0, count: size)
         var loss = 0.0
@@ -133,18 +123,27 @@ extension Outputs {
             at: meaning.parts[0].place, smoothing: smoothing, gradient: gradient,
             factor: Float(weight / Double(max(1, count))))
       }
-      losses.withUnsafeMutableBufferPointer { losses in
-        nonisolated(unsafe) let losses = losses
-        if count * size < Self.fewNumbers {
-          for n in 0..<count { losses[n] += add(n) }
-        } else {
-          parallel { index, parts in
-            for n in stride(from: index, to: count, by: parts) { losses[n] += add(n) }
-          }
+    }
+    return losses
+  }
+
+  /// Adds to every example's loss, with as many threads as that is worth.
+  ///
+  /// - Parameter numbers: of one example.
+  private static func add(
+    to losses: inout [Double], numbers: Int, _ loss: (_ example: Int) -> Double
+  ) {
+    losses.withUnsafeMutableBufferPointer { losses in
+      nonisolated(unsafe) let losses = losses
+      let count = losses.count
+      if count * numbers < fewNumbers {
+        for n in 0..<count { losses[n] += loss(n) }
+      } else {
+        parallel { index, parts in
+          for n in stride(from: index, to: count, by: parts) { losses[n] += loss(n) }
         }
       }
     }
-    return losses
   }
 
   /// Writes the gradient of every example's own loss towards its targets.

@@ -52,6 +52,10 @@ package struct TaskFit {
   package var kind: any OutputKind.Type
   /// Of one example's shape.
   package var axis: Int
+
+  package init(task: any Task, kind: any OutputKind.Type, axis: Int) {
+    (self.task, self.kind, self.axis) = (task, kind, axis)
+  }
 }
 
 /// An output without its batch.

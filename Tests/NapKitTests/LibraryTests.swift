@@ -161,4 +161,41 @@ import Testing
     let found = try #require(report.metric)
     #expect(found.before > found.after)
   }
+
+  /// Points that have to come near, in a measure of the program's own.
+  @Test func ownTasksAreLearned() throws {
+    struct Near: OutputTask {
+      static let name = "near"
+      func loss(of output: [Float], towards target: [Float], gradient: inout [Float]) -> Double {
+        var sum = 0.0
+        for i in output.indices {
+          let error = output[i] - target[i]
+          gradient[i] = 2 * error
+          sum += Double(error * error)
+        }
+        return sum
+      }
+      func score(of output: [Float], towards target: [Float]) -> Double {
+        zip(output, target).allSatisfy { abs($0 - $1) < 0.25 } ? 1 : 0
+      }
+    }
+    let base = try examples(400)
+    let rows = (0..<400).map { base.example(at: $0).inputs }
+    let arrays = (0..<2).map { k in
+      NumericArray(shape: [400, k == 0 ? 3 : 2], values: rows.flatMap { $0[k] })
+    }
+    let targets = NumericArray(
+      shape: [400, 2], values: rows.flatMap { [$0[0][0] - $0[1][0], abs($0[0][1])] })
+    var source = DataSource(
+      try ExamplesInMemory(inputs: ["a": arrays[0], "b": arrays[1]], targets: ["y": targets]))
+    source.setTask(Near.self)
+    var training = Training(source: source)
+    (training.epochs, training.batchSize, training.learningRate) = (40, 32, 0.02)
+    let (trained, _) = try training.run(network())
+    let report = try Evaluation(source: source).run(trained)
+    #expect(report.metrics.map(\.name) == ["near"] && report.accuracy > 85)
+    var pruning = Pruning(source: source)
+    (pruning.goal, pruning.epochs, pruning.multiple) = (.macs(0.7), 8, 1)
+    #expect(try pruning.run(trained).report.accuracyAfter > 70)
+  }
 }

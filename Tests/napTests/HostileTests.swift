@@ -160,7 +160,7 @@ import Testing
           printf '\\223NUMPY\\001\\000\\166\\000%-117s\\n' "$header" >big.npy
           truncate -s $((128 + 768000 * 192)) big.npy
           ulimit -v 1500000; OMP_NUM_THREADS=1 exec "$@"
-          """, status: 1, says: "choose the other --split"),
+          """, status: 1, says: "have no labels"),
       Row(
         name: "colours in names", arguments: ["profile", "named.onnx"], add: named("\u{1b}[31mred"),
         shell: """

@@ -116,7 +116,8 @@ struct SourceDataset: Dataset {
     }
   }
 
-  private static func field(_ description: ArrayDescription, _ range: ClosedRange<Float>?) -> Field {
+  private static func field(_ description: ArrayDescription, _ range: ClosedRange<Float>?) -> Field
+  {
     var field = Field(name: description.name, shape: description.shape, range: range)
     switch description.numbers {
     case .floats: break
