@@ -13,7 +13,10 @@ public protocol OutputTask: Sendable {
 
   /// How far an output is from its target; smaller is better.
   ///
-  /// - Parameter gradient: receives the derivatives by the output's numbers; it comes as zeros.
+  /// - Parameters:
+  ///   - output: what the network says.
+  ///   - target: what is right.
+  ///   - gradient: receives the derivatives by the output's numbers; it comes as zeros.
   func loss(of output: [Float], towards target: [Float], gradient: inout [Float]) -> Double
 
   /// How good the output is, from 0 to 1: networks are judged by its mean over the examples.
