@@ -46,9 +46,11 @@ package enum DataError: NapError, Equatable {
 
   /// Many classes are not all named.
   private static func list(_ names: [String]) -> String {
-    names.count <= 20
-      ? names.joined(separator: ", ")
-      : names.prefix(10).joined(separator: ", ") + " and \(names.count - 10) more"
+    names.isEmpty
+      ? "none"
+      : names.count <= 20
+        ? names.joined(separator: ", ")
+        : names.prefix(10).joined(separator: ", ") + " and \(names.count - 10) more"
   }
 
   package var recovery: String? {

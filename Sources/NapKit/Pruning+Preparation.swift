@@ -93,6 +93,9 @@ extension Pruning {
       tasks: source.chosenTasks, seed: Seed(seed))
     try recognition.announce(progress)
     let (ends, outputs) = (recognition.ends, recognition.outputs)
+    try test.map {
+      try TaskRecognition.check($0, like: all, for: ends, said: source.chosenTasks)
+    }
     guard all.count >= Self.fewestExamples else {
       throw UsageError(
         "\(all.count) examples are too few: some are held out, and the others tell what matters",

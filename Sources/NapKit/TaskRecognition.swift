@@ -114,10 +114,16 @@ package struct TaskRecognition {
     }
     let task = said.values.compactMap { $0.type?.name }.min().map { " for the task \($0)" } ?? ""
     return UsageError(
-      "the target \(target.description) fits none of the outputs\(task): \(outputs.joined(separator: ", "))",
+      "the target \(target.description)\(Self.span(of: target)) fits none of the outputs\(task): \(outputs.joined(separator: ", "))",
       recovery:
         "classes are whole numbers in the output's shape without its axis of classes, all else has the output's own shape; leave targets out, or say --task imitation, to keep what the network says"
     )
+  }
+
+  /// Such as ` from 0 to 9`; nothing of floats.
+  private static func span(of target: Field) -> String {
+    guard target.isInteger, let range = target.range else { return "" }
+    return " from \(Int(range.lowerBound)) to \(Int(range.upperBound))"
   }
 
   /// All targets of all examples have to be possible.
@@ -196,6 +202,25 @@ package struct TaskRecognition {
   static func reason(_ learned: Learned) -> String {
     learned.fit.task is Classes && learned.size == 1
       ? "the data has labels" : "the data has targets: \(learned.fit.task.name)"
+  }
+}
+
+extension TaskRecognition {
+  /// Another part of the data has to have the same targets, all of them possible.
+  ///
+  /// - Throws: `UsageError` where it has not.
+  static func check(
+    _ test: any Dataset, like training: any Dataset, for ends: NetworkEnds, said: [String: Choice]
+  ) throws {
+    func text(_ targets: [Field]) -> String {
+      targets.isEmpty ? "none" : targets.map { "'\($0.name)' \($0.shape)" }.joined(separator: ", ")
+    }
+    guard text(test.targets) == text(training.targets) else {
+      throw UsageError(
+        "the test split has the targets \(text(test.targets)), but training has \(text(training.targets))",
+        recovery: "give both the same arrays, in the same order")
+    }
+    _ = try TaskRecognition(ends, data: test, said: said)
   }
 }
 

@@ -118,6 +118,9 @@ public struct Training: Sendable {
       temperatures: [Float(temperature)], seed: Seed(seed))
     let ends = recognition.ends
     try recognition.announce(progress)
+    try test.map {
+      try TaskRecognition.check($0, like: data, for: ends, said: source.chosenTasks)
+    }
     let restored = try RestoredNormalizations(
       ends.trunk, if: restoresNormalizations, data: data, preset: source.preset,
       seed: Seed(seed))

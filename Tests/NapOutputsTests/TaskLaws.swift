@@ -168,5 +168,16 @@ import Testing
     #expect(loss == 0 && gradient.allSatisfy { $0 == 0 })
     #expect(
       fit.task.problem(of: 255, at: place) == nil && fit.task.problem(of: 3, at: place) != nil)
+    // What is no class is refused before work; where it is met all the same, it counts for nothing.
+    for number in [-2, 3, 1e9, -.infinity, .nan] as [Float] {
+      #expect(fit.task.problem(of: number, at: place) != nil)
+      let wild = [Float](repeating: number, count: 20)
+      var sums = [Double](repeating: 0, count: fit.task.tallies(at: place))
+      fit.task.tally(of: sample.outputs(1), towards: wild, at: place, into: &sums)
+      let loss = fit.task.loss(
+        of: sample.outputs(1), towards: wild, at: place, smoothing: 0, gradient: &gradient,
+        factor: 1)
+      #expect(loss == 0 && sums.allSatisfy { $0 == 0 } && gradient.allSatisfy { $0 == 0 })
+    }
   }
 }

@@ -4,7 +4,7 @@ import NapTensor
 
 /// One of several classes: of an example, or at each of its positions, such as pixels and tokens.
 ///
-/// Positions are left out where the target is negative, or 255 where there are fewer classes: as PyTorch and
+/// Positions are left out where the target is -1 or -100, or 255 where there are fewer classes: as PyTorch and
 /// data sets for segmentation mark what nobody knows.
 ///
 /// - Source: Szegedy et al. 2016, arXiv:1512.00567, for smoothed labels.
@@ -41,13 +41,19 @@ package struct Classes: Task {
 
   @inline(__always)
   static func isUnknown(_ number: Float, _ classes: Int) -> Bool {
-    number < 0 || (number == 255 && classes <= 255)
+    number == -1 || number == -100 || (number == 255 && classes <= 255)
+  }
+
+  /// Whether a position counts; what is no class never does, so that nothing is read beyond the output.
+  @inline(__always)
+  private static func counts(_ number: Float, _ classes: Int) -> Bool {
+    number >= 0 && number < Float(classes)
   }
 
   package func problem(of number: Float, at place: OutputPlace) -> String? {
     let classes = place.channels.count
-    return number < Float(classes) || Self.isUnknown(number, classes)
-      ? nil : "class \(Int(number)), but there are \(classes) that count from 0"
+    return Self.counts(number, classes) || Self.isUnknown(number, classes)
+      ? nil : "class \(String(format: "%g", number)), but there are \(classes) that count from 0"
   }
 
   package func loss(
@@ -56,14 +62,14 @@ package struct Classes: Task {
   ) -> Double {
     let (classes, stride) = (place.channels.count, place.stride)
     var (known, position) = (0, 0)
-    for n in 0..<place.positions where !Self.isUnknown(t[n], classes) { known += 1 }
+    for n in 0..<place.positions where Self.counts(t[n], classes) { known += 1 }
     guard known > 0 else { return 0 }
     let part = 1 / Float(known)
     var p = [Float](repeating: 0, count: classes)
     var sum = 0.0
     place.forEachPosition { start in
       defer { position += 1 }
-      guard !Self.isUnknown(t[position], classes) else { return }
+      guard Self.counts(t[position], classes) else { return }
       let label = Int(t[position])
       var (largest, mean) = (y[start], Float(0))
       for k in 0..<classes { largest = max(largest, y[start + k * stride]) }
@@ -97,7 +103,7 @@ package struct Classes: Task {
     var position = 0
     place.forEachPosition { start in
       defer { position += 1 }
-      guard !Self.isUnknown(t[position], classes) else { return }
+      guard Self.counts(t[position], classes) else { return }
       let label = Int(t[position])
       let own = y[start + label * stride]
       var (winner, above) = (0, 0)
