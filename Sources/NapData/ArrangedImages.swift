@@ -1,8 +1,8 @@
 import NapTensor
 
 /// The images of another data set with the channels that a network takes, where it takes them.
-package struct ArrangedImages: Dataset {
-  private let base: any Dataset
+package struct ArrangedImages: DerivedDataset {
+  package let base: any Dataset
   private let channels: Preset.Channels
   private let layout: Preset.Layout
   package let imageShape: [Int]
@@ -21,24 +21,7 @@ package struct ArrangedImages: Dataset {
       layout == .nchw ? [count, shape[1], shape[2]] : [shape[1], shape[2], count]
   }
 
-  package var count: Int { base.count }
   package var inputs: [Field] { [Field(shape: imageShape)] + base.inputs.dropFirst() }
-  package var targets: [Field] { base.targets }
-  package var classNames: [String] { base.classNames }
-  package var isOfAnySize: Bool { base.isOfAnySize }
-  package func label(at index: Int) -> Int { base.label(at: index) }
-
-  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>)
-    throws
-  {
-    try base.copyInput(input, of: index, into: numbers)
-  }
-
-  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>)
-    throws
-  {
-    try base.copyTarget(target, of: index, into: numbers)
-  }
 
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
     var planes = [UInt8](repeating: 0, count: base.imageShape.product)

@@ -54,19 +54,24 @@ extension Dataset {
   ) -> Bool {
     false
   }
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool
+  {
     false
   }
-  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
+  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>)
+    throws
+  {
     preconditionFailure("there is only one input")
   }
-  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
+  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>)
+    throws
+  {
     numbers[0] = Float(label(at: index))
   }
 }
 
 /// Some examples of another data set.
-package struct Subset: Dataset {
+package struct Subset: DerivedDataset {
   package let base: any Dataset
   package let indices: [Int]
 
@@ -76,58 +81,18 @@ package struct Subset: Dataset {
   }
 
   package var count: Int { indices.count }
-  package var inputs: [Field] { base.inputs }
-  package var targets: [Field] { base.targets }
-  package var classNames: [String] { base.classNames }
-  package var imageShape: [Int] { base.imageShape }
-  package var isOfAnySize: Bool { base.isOfAnySize }
-  package func label(at index: Int) -> Int { base.label(at: indices[index]) }
-  package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
-    try base.copyPixels(of: indices[index], into: pixels)
-  }
-  package func copyPixels(
-    of index: Int, cropped crop: RandomCrop, into pixels: UnsafeMutablePointer<UInt8>
-  ) throws -> Bool {
-    try base.copyPixels(of: indices[index], cropped: crop, into: pixels)
-  }
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
-    try base.copyNumbers(of: indices[index], into: numbers)
-  }
-  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
-    try base.copyInput(input, of: indices[index], into: numbers)
-  }
-  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
-    try base.copyTarget(target, of: indices[index], into: numbers)
-  }
+  package func origin(of index: Int) -> Int { indices[index] }
 }
 
 /// The examples of another data set, without their targets.
-package struct Unlabelled: Dataset {
-  private let base: any Dataset
+package struct Unlabelled: DerivedDataset {
+  package let base: any Dataset
 
   package init(_ base: any Dataset) { self.base = base }
 
-  package var count: Int { base.count }
-  package var inputs: [Field] { base.inputs }
   package let targets: [Field] = []
   package let classNames: [String] = []
-  package var imageShape: [Int] { base.imageShape }
-  package var isOfAnySize: Bool { base.isOfAnySize }
   package func label(at index: Int) -> Int { 0 }
-  package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
-    try base.copyPixels(of: index, into: pixels)
-  }
-  package func copyPixels(
-    of index: Int, cropped crop: RandomCrop, into pixels: UnsafeMutablePointer<UInt8>
-  ) throws -> Bool {
-    try base.copyPixels(of: index, cropped: crop, into: pixels)
-  }
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
-    try base.copyNumbers(of: index, into: numbers)
-  }
-  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
-    try base.copyInput(input, of: index, into: numbers)
-  }
 }
 
 extension Subset {

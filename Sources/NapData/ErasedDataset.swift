@@ -4,8 +4,8 @@ package import NapTensor
 ///
 /// A trained network has learned its training images by heart, so that they tell little about what it
 /// has lost; with parts of them gone, it has to make do with what it understands of the rest.
-package struct ErasedDataset: Dataset {
-  private let base: any Dataset
+package struct ErasedDataset: DerivedDataset {
+  package let base: any Dataset
   /// Of the square, in pixels.
   private let side: Int
   /// Row and column where the square begins.
@@ -31,23 +31,24 @@ package struct ErasedDataset: Dataset {
   }
 
   package var count: Int { corners.count }
-  package var inputs: [Field] { base.inputs }
-  package var targets: [Field] { base.targets }
-  package var classNames: [String] { base.classNames }
-  package var imageShape: [Int] { base.imageShape }
-  package func label(at index: Int) -> Int { base.label(at: index % base.count) }
-  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
-    try base.copyTarget(target, of: index % base.count, into: numbers)
+  package func origin(of index: Int) -> Int { index % base.count }
+  /// Squares have a place in images of one size.
+  package let isOfAnySize = false
+  package func copyPixels(
+    of index: Int, cropped crop: RandomCrop, into pixels: UnsafeMutablePointer<UInt8>
+  ) -> Bool {
+    false
   }
 
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
-    guard try base.copyNumbers(of: index % base.count, into: numbers) else { return false }
+  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool
+  {
+    guard try base.copyNumbers(of: origin(of: index), into: numbers) else { return false }
     erase(numbers, at: index) { plane in plane.reduce(0, +) / Float(plane.count) }
     return true
   }
 
   package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
-    try base.copyPixels(of: index % base.count, into: pixels)
+    try base.copyPixels(of: origin(of: index), into: pixels)
     erase(pixels, at: index) { plane in UInt8(plane.reduce(0) { $0 + Int($1) } / plane.count) }
   }
 

@@ -1,8 +1,8 @@
 import NapTensor
 
 /// Texts whose targets are their own tokens, one position further on.
-package struct NextTokens: Dataset {
-  private let base: any Dataset
+package struct NextTokens: DerivedDataset {
+  package let base: any Dataset
   package let targets: [Field]
 
   /// - Throws: `DataError` when the first input is no row of tokens.
@@ -22,26 +22,13 @@ package struct NextTokens: Dataset {
     targets = [Field(name: "next token", shape: input.shape, isInteger: true, range: -1...largest)]
   }
 
-  package var count: Int { base.count }
-  package var inputs: [Field] { base.inputs }
   package let classNames: [String] = []
-  package var imageShape: [Int] { base.imageShape }
   package func label(at index: Int) -> Int { 0 }
 
-  package func copyPixels(of index: Int, into pixels: UnsafeMutablePointer<UInt8>) throws {
-    try base.copyPixels(of: index, into: pixels)
-  }
-
-  package func copyNumbers(of index: Int, into numbers: UnsafeMutablePointer<Float>) throws -> Bool {
-    try base.copyNumbers(of: index, into: numbers)
-  }
-
-  package func copyInput(_ input: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
-    try base.copyInput(input, of: index, into: numbers)
-  }
-
   /// Of the last token nobody knows what follows.
-  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>) throws {
+  package func copyTarget(_ target: Int, of index: Int, into numbers: UnsafeMutablePointer<Float>)
+    throws
+  {
     let count = base.inputs[0].count
     try base.copyInput(0, of: index, into: numbers)
     for i in 1..<count { numbers[i - 1] = numbers[i] }

@@ -49,12 +49,11 @@ package struct Preset: Sendable, Hashable {
     Preset(
       name: "synthetic", mean: [0.5], standardDeviation: [0.25], cropPadding: 2, flips: true),
     Preset(name: "mnist", mean: [0.1307], standardDeviation: [0.3081], cropPadding: 2),
-    Preset(name: "plain", mean: [0], standardDeviation: [1]),
+    asTheyAre,
   ]
 
   /// Of what are numbers already.
-  package static let asTheyAre = Preset(
-    name: "plain", mean: [0], standardDeviation: [1], cropPadding: 0, flips: false)
+  package static let asTheyAre = Preset(name: "plain", mean: [0], standardDeviation: [1])
 
   package static func named(_ name: String) -> Preset? { all.first { $0.name == name } }
 
@@ -178,7 +177,8 @@ extension Preset: CustomStringConvertible {
       case .times(let times, let divisor): sizes.contains(times) && sizes.contains(divisor)
       }
     return isResizable && crop.map(sizes.contains) ?? true && (0...1024).contains(cropPadding)
-      && leastArea > 0 && leastArea <= 1 && scale.isFinite && scale > 0 && mean.allSatisfy(\.isFinite)
+      && leastArea > 0 && leastArea <= 1 && scale.isFinite && scale > 0
+      && mean.allSatisfy(\.isFinite)
       && standardDeviation.allSatisfy { $0.isFinite && $0 > 0 }
   }
 }

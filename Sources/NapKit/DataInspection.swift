@@ -57,7 +57,8 @@ public struct DataInspection: Sendable {
     var sums = data.inputs.map { _ in Sums() }
     var images: [Float] = []
     let epoch = Loader(
-      dataset: Subset(data, indices: chosen), preset: source.preset, batchSize: min(16, chosen.count),
+      dataset: Subset(data, indices: chosen), preset: source.preset,
+      batchSize: min(16, chosen.count),
       shuffle: false, augment: false, dropLast: false, seed: Seed(0)
     ).epoch(0)
     while let batch = try epoch.next() {
@@ -67,18 +68,13 @@ public struct DataInspection: Sendable {
       images += UnsafeBufferPointer(
         start: batch.inputs[0], count: batch.count * data.inputs[0].count)
     }
-    let areNumbers = try data.inputs[0].shape.count != 3 || Self.areNumbers(data)
+    let areNumbers = data.inputs[0].shape.count != 3 || data.isOfNumbers
     let reports = zip(data.inputs.indices, sums).map { k, sums in
       let field = data.inputs[k]
       return sums.report(
         field, kind: k == 0 && !areNumbers ? "images" : field.isInteger ? "integers" : "floats")
     }
     return (reports, Tensor(shape: [chosen.count] + data.inputs[0].shape, floats: images))
-  }
-
-  private static func areNumbers(_ data: any Dataset) throws -> Bool {
-    var numbers = [Float](repeating: 0, count: data.inputs[0].count)
-    return try data.copyNumbers(of: 0, into: &numbers)
   }
 
   private static func target(_ k: Int, of data: any Dataset, _ chosen: [Int]) throws
@@ -108,7 +104,8 @@ public struct DataInspection: Sendable {
     do {
       for data in parts {
         let recognition = try OutputRecognition(
-          network.graph, data: data, preset: source.preset, said: outputs, tasks: source.chosenTasks,
+          network.graph, data: data, preset: source.preset, said: outputs,
+          tasks: source.chosenTasks,
           seed: Seed(0))
         if report.outputs.isEmpty {
           report.outputs = recognition.outputs.meanings.map {

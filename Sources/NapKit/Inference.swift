@@ -9,6 +9,15 @@ public struct Inference: Sendable {
 
   public init(precision: Precision = .float32) { self.precision = precision }
 
+  /// - Throws: `UsageError` that names what is no input of the network.
+  static func check(_ given: some Sequence<String>, areAmong names: [String]) throws {
+    for name in given.sorted() where !names.contains(name) {
+      throw UsageError(
+        "the network has no input '\(name)'",
+        recovery: "its inputs are \(names.joined(separator: ", "))")
+    }
+  }
+
   static func missing(_ name: String) -> UsageError {
     UsageError("input '\(name)' is missing", recovery: "give it with --input \(name)=FILE.npy")
   }
@@ -23,11 +32,7 @@ public struct Inference: Sendable {
   {
     let graph = network.graph
     let names = graph.inputs.map { graph.name(of: $0.value) }
-    for name in inputs.keys.sorted() where !names.contains(name) {
-      throw UsageError(
-        "the network has no input '\(name)'",
-        recovery: "its inputs are \(names.joined(separator: ", "))")
-    }
+    try Self.check(inputs.keys, areAmong: names)
     let tensors = try names.map { name -> Tensor in
       guard let path = inputs[name] else {
         throw Self.missing(name)

@@ -36,8 +36,6 @@ package struct ImageFolder: DatasetFormat, Dataset {
     names(folder).filter { ImageKind.endings.contains(FilePath($0).ending) }
   }
 
-  private static let testNames = ["test", "val", "valid", "validation"]
-
   /// The folder of a split; `nil` where there is none.
   private static func root(_ folder: URL, _ split: Split) -> URL? {
     let names = folders(folder)

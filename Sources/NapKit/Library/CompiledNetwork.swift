@@ -32,11 +32,7 @@ public final class CompiledNetwork {
   /// - Returns: the outputs by name, each `[batchSize, …]`.
   /// - Throws: `UsageError` where an input is missing or has another shape.
   public func run(_ inputs: [String: NumericArray]) throws -> [String: NumericArray] {
-    for name in inputs.keys.sorted() where !names.inputs.contains(name) {
-      throw UsageError(
-        "the network has no input '\(name)'",
-        recovery: "its inputs are \(names.inputs.joined(separator: ", "))")
-    }
+    try Inference.check(inputs.keys, areAmong: names.inputs)
     for (k, name) in names.inputs.enumerated() {
       guard let array = inputs[name] else {
         throw UsageError(
