@@ -214,6 +214,12 @@ int nap_dnn_has_bfloat16(void) {
   return (isa & needed) == needed;
 }
 
+int nap_preferred_block(void) {
+  int isa = int(get_effective_cpu_isa());
+  auto has = [=](cpu_isa wanted) { return (isa & int(wanted)) == int(wanted); };
+  return has(cpu_isa::avx512_core) ? 16 : has(cpu_isa::avx2) ? 8 : 0;
+}
+
 void nap_use_threads(int count) {
   wanted_threads() = count;
   follow_threads();

@@ -125,7 +125,7 @@ extension Conv {
   /// not fit the caches.
   private func images(_ shape: [Int], _ plan: PlanBuilder) -> Layout {
     let isLarge = plan.mode == .inference && shape.count == 4 && shape[0] >= 4 && shape[1] >= 16
-    return isLarge ? Layout(blocked: shape, plan.scalar) : any(shape, plan)
+    return isLarge ? Layout(preferred: shape, plan.scalar) ?? any(shape, plan) : any(shape, plan)
   }
 
   private func geometry(_ values: Values, _ plan: PlanBuilder) -> WindowGeometry {

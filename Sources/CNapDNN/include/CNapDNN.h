@@ -62,6 +62,9 @@ enum nap_pooling { NAP_MAX, NAP_AVERAGE_INCLUDE_PADDING, NAP_AVERAGE_EXCLUDE_PAD
 
 const char *nap_dnn_error(void);
 int nap_dnn_has_bfloat16(void);
+// The blocks of channels that this processor's kernels are made for, 16 or 8; 0 where that is not known.
+// With other blocks oneDNN has plain loops alone, hundreds of times slower.
+int nap_preferred_block(void);
 // How many threads kernels use from now on, on whatever thread they are made and run.
 void nap_use_threads(int count);
 // Whether there is a pool of threads to share with oneDNN; without, nap's own loops are serial.

@@ -38,6 +38,15 @@ package final class Layout: Equatable, CustomStringConvertible {
     self.init(owning: Self.made(nap_layout_blocked(shape.map(Int64.init), scalar.rawValue)))
   }
 
+  /// Images `[n, channels, …]` in the blocks that this processor's kernels are made for.
+  ///
+  /// - Returns: `nil` where that is not known.
+  package convenience init?(preferred shape: [Int], _ scalar: Scalar) {
+    let block = nap_preferred_block()
+    if block == 0 { return nil }
+    self.init(images: shape, block: block, scalar)
+  }
+
   /// Images `[n, channels, …]`, pixel after pixel, in blocks of 1, 8 or 16 channels, or of all (0).
   ///
   /// - Returns: `nil` where images have no such layout.
