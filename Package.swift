@@ -102,6 +102,8 @@ let package = Package(
     room("NapCurvature", ["NapEngine", "NapGraph", "NapKernels", "NapOutputs", "NapTensor"]),
     // Level 4
     room("NapPruning", ["NapCurvature", "NapGraph", "NapKernels", "NapTensor"]),
+    room(
+      "NapDynamic", ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTraining"]),
     // Level 5
     room("NapSearch", ["NapGraph", "NapKernels", "NapPruning", "NapTensor", "CNapNLopt"]),
     // Level 6
@@ -109,8 +111,8 @@ let package = Package(
       "NapKit",
       [
         "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels", "NapONNX",
-        "NapOperators", "NapOutputs", "NapPruning", "NapReport", "NapSearch", "NapTensor",
-        "NapTraining", "NapVersion",
+        "NapDynamic", "NapOperators", "NapOutputs", "NapPruning", "NapReport", "NapSearch",
+        "NapTensor", "NapTraining", "NapVersion",
       ]),
     // Level 7
     .executableTarget(
@@ -165,6 +167,12 @@ let package = Package(
       [
         "NapCurvature", "NapData", "NapEngine", "NapGraph", "NapKernels", "NapONNX", "NapOperators",
         "NapPruning", "NapTensor", "NapTestSupport",
+      ]),
+    tests(
+      "NapDynamicTests",
+      [
+        "NapDynamic", "NapEngine", "NapGraph", "NapKernels", "NapONNX", "NapOperators", "NapTensor",
+        "NapTestSupport", "NapTraining",
       ]),
     tests(
       "NapSearchTests",

@@ -55,6 +55,14 @@ package protocol PatchOperator: AffineOperator {
   func correlatesPatches(of input: [Int]) -> Bool
 }
 
+/// An operator around which inference plans are made of other operators than the network.
+package protocol RewritingOperator: Operator {
+  /// A network that computes the same; `nil` where there is nothing to gain.
+  ///
+  /// - Parameter shapes: of all values.
+  static func rewritten(_ graph: Graph, shapes: [[Int]]) -> Graph?
+}
+
 /// What a plan is for.
 package enum PlanMode: Sendable, Hashable {
   /// Forward only, with running statistics.

@@ -70,6 +70,8 @@ package final class Plan {
   ///   - savesMemory: whether what can be computed again cheaply is not kept for the backward pass.
   ///   - checksNumbers: whether every value is looked at, without any fusion: a kernel that applies a
   ///     function on its way out may hide NaN.
+  ///   - rewrites: whether operators may ask for others in their place, see `RewritingOperator`; never where
+  ///     somebody else changes the parameters.
   ///   - tapsAreDense: whether inputs are handed to taps dense always.
   ///   - wanted: values that `.gradients` plans give the gradients of: inputs of the network, or values
   ///     on the way.
@@ -79,8 +81,12 @@ package final class Plan {
   package init(
     _ graph: Graph, parameters: Parameters? = nil, mode: PlanMode = .inference,
     scalar: Scalar = .float32, batch: Int, inputShapes: [[Int]]? = nil, savesMemory: Bool = false,
-    checksNumbers: Bool = false, tapsAreDense: Bool = false, gradientsOf wanted: [ValueID] = []
+    checksNumbers: Bool = false, rewrites: Bool = true, tapsAreDense: Bool = false,
+    gradientsOf wanted: [ValueID] = []
   ) throws {
+    let mayRewrite =
+      rewrites && parameters == nil && mode == .inference && scalar == .float32 && !checksNumbers
+    let graph = mayRewrite ? try Self.rewritten(graph, batch: batch, inputShapes) : graph
     precondition(wanted.isEmpty || mode == .gradients)
     let known = Set(graph.inputs.map(\.value) + graph.nodes.flatMap(\.outputs))
     guard wanted.allSatisfy(known.contains) else {
@@ -268,6 +274,20 @@ extension Plan {
 
 // MARK: Compilation
 extension Plan {
+  /// The network as its operators want it to be computed.
+  private static func rewritten(_ graph: Graph, batch: Int, _ inputShapes: [[Int]]?) throws -> Graph {
+    var result = graph
+    var asked: Set<ObjectIdentifier> = []
+    for node in graph.nodes {
+      guard let op = node.op as? any RewritingOperator else { continue }
+      let type = type(of: op)
+      guard asked.insert(ObjectIdentifier(type)).inserted else { continue }
+      let shapes = try result.shapes(inputs: inputShapes ?? result.inputShapes(batch: batch))
+      result = type.rewritten(result, shapes: shapes) ?? result
+    }
+    return result
+  }
+
   private static func fusedNodes(
     _ graph: Graph, _ fusions: [any Fusion.Type], _ context: FusionContext
   ) -> [PlanNode] {

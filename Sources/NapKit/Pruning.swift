@@ -1,5 +1,6 @@
 import Foundation
 import NapData
+import NapDynamic
 import NapGraph
 import NapKernels
 import NapPruning
@@ -64,7 +65,21 @@ public struct Pruning: Sendable {
     case sgd
   }
 
+  /// Which channels are computed is decided for every example anew.
+  public struct Dynamic: Sendable, Hashable {
+    /// Channels that are open or closed together: what kernels compute at once.
+    public var block: Int
+    /// What is left of the multiply-accumulates when gates come, in `0...1`; `nil` leaves it to nap.
+    public var staticShare: Double?
+
+    public init(block: Int = 8, staticShare: Double? = nil) {
+      (self.block, self.staticShare) = (block, staticShare)
+    }
+  }
+
   public var source: DataSource
+  /// Gates, for `Goal.macs`, which means the mean of examples then; `nil` for none.
+  public var dynamic: Dynamic?
   /// Whether a classifier that does no better than guessing is pruned, too.
   public var allowsChance = false
   public var granularity = Granularity.channels
@@ -252,6 +267,11 @@ public struct Pruning: Sendable {
 
   private func prune(_ session: PruningSession) throws -> PruningOutcome {
     switch (goal, granularity) {
+    case (.macs(let share), .channels) where dynamic != nil:
+      return try session.pruneDynamically(
+        GateStyle(block: dynamic?.block ?? GateStyle().block), keeping: share)
+    case _ where dynamic != nil:
+      throw UsageError("gates decide about channels", recovery: "give --macs, and whole channels")
     case (_, .pattern(let kept, let size)):
       return try session.pruneWeights(.pattern(WeightPattern(kept: kept, of: size)))
     case (.macs(let share), .channels): return try session.pruneChannels(.macs, keeping: share)
@@ -288,6 +308,8 @@ public struct Pruning: Sendable {
     case .maxDrop: "max_drop"
     }
   }
+
+  var staticShare: Double? { dynamic?.staticShare }
 
   var rounding: Rounding {
     switch multiple {

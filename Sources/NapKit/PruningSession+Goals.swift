@@ -15,6 +15,8 @@ struct PruningOutcome {
   var curve: [PruningReport.Point] = []
   /// Where an allocator has decided on widths.
   var allocation: AllocationReport?
+  /// Of a network with gates: what it costs in the mean, by held-out examples.
+  var dynamic: DynamicReport?
 }
 
 /// What single weights are thinned to.
@@ -29,6 +31,21 @@ extension PruningSession {
   /// Channels go in some rounds, each removing the same share of what is there, with the curvature
   /// collected anew; then the network is trained.
   func pruneChannels(_ cost: Cost, keeping share: Double) throws -> PruningOutcome {
+    let recipe = recipe(length(epochs: Self.defaultEpochs))
+    var (outcome, forecast) = try narrowed(cost, keeping: share, training: recipe)
+    // What is left of a given time is known only now.
+    outcome.state = try foretelling(forecast).recovered(
+      outcome.state,
+      recipe: budget == nil ? recipe : self.recipe(length(epochs: Self.defaultEpochs)))
+    return outcome
+  }
+
+  /// The network without channels, before it is trained.
+  ///
+  /// - Parameter recipe: how it will be.
+  func narrowed(_ cost: Cost, keeping share: Double, training recipe: TrainingRecipe) throws
+    -> (outcome: PruningOutcome, forecast: Forecast?)
+  {
     let whole = try CostModel(original, latencies: latencies).value(cost)
     let smallest = UnitSelection.smallest(
       try PruningModel(original, latencies: latencies), cost, rounding: settings.rounding)
@@ -47,7 +64,6 @@ extension PruningSession {
     let widths = try widths(of: original, cost, downTo: target)
     var outcome = PruningOutcome(state: State(graph: original), allocation: widths?.report)
     var (round, level, left) = (0, 1.0, try rounds(Self.channelRounds))
-    let recipe = recipe(length(epochs: Self.defaultEpochs))
     let forecast = try forecast(rounds: left, training: recipe, share: share)
     while left > 0 {
       round += 1
@@ -70,11 +86,7 @@ extension PruningSession {
           Double(reached) / Double(whole), cost.rawValue),
         recovery: "ask for less, or give a smaller --round")
     }
-    // What is left of a given time is known only now.
-    outcome.state = try foretelling(forecast).recovered(
-      outcome.state,
-      recipe: budget == nil ? recipe : self.recipe(length(epochs: Self.defaultEpochs)))
-    return outcome
+    return (outcome, forecast)
   }
 
   /// Weights go gradually while the network is trained, over the first part of the run; or in some

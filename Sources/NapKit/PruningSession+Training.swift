@@ -4,6 +4,7 @@ import NapData
 import NapEngine
 import NapGraph
 import NapKernels
+import NapOperators
 import NapOutputs
 import NapPruning
 import NapReport
@@ -211,7 +212,11 @@ extension PruningSession {
     guard settings.optimizer == .kfac, isPreconditioned(at: run.step, of: run) else { return }
     let graph = run.parameters.graph
     let largestFactor = min(settings.largestFactor, Self.largestPreconditioner)
-    let layers = graph.affineLayers(shapes: try graph.shapes(batch: 1)).filter { layer in
+    let shapes = try graph.shapes(batch: 1)
+    // Of gates that decide alike of all examples there is no curvature.
+    let gates = Set(graph.channelGates(shapes).flatMap(\.nodes))
+    let layers = graph.affineLayers(shapes: shapes).filter { layer in
+      if gates.contains(layer.index) { return false }
       let largest = layer.shape.blocks(upTo: largestFactor).map(\.count).max() ?? 0
       // The curvature along a weight that others read in another way is not known.
       return !layer.isShared

@@ -73,6 +73,7 @@ package let allOperators: [any Operator.Type] = [
   Squeeze.self,
   Sub.self,
   Tanh.self,
+  ThresholdedRelu.self,
   Tile.self,
   TopK.self,
   Transpose.self,

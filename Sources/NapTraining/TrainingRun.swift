@@ -40,6 +40,8 @@ package final class TrainingRun {
   /// Whether targets say what is right.
   package let isLabelled: Bool
   package let outputs: Outputs
+  /// Of what the network gives behind those outputs.
+  private let sideLoss: (any SideLoss)?
   /// Of the epoch so far: by the tasks, or, without targets, by the teacher.
   private var tasks: TaskMeter
   private var agreement: AgreementMeter
@@ -58,14 +60,17 @@ package final class TrainingRun {
   /// Seconds that the run had been trained for when it was stopped.
   private var secondsBefore = 0.0
 
-  /// - Parameter outputs: what they are; guessed from their shapes where it is `nil`.
+  /// - Parameters:
+  ///   - outputs: what they are; guessed from their shapes where it is `nil`.
+  ///   - sideLoss: of what the network gives behind those.
   /// - Throws: `TrainingError` when network and data do not fit, `PlanError` when the network cannot
   ///   be compiled for training.
   package init(
     _ graph: Graph, data: any Dataset, preset: Preset, recipe: TrainingRecipe,
-    teacher: Graph? = nil, outputs: Outputs? = nil
+    teacher: Graph? = nil, outputs: Outputs? = nil, sideLoss: (any SideLoss)? = nil
   ) throws {
     self.recipe = recipe
+    self.sideLoss = sideLoss
     blends = recipe.blendsAtOnce
     start = clock.now
     try graph.check(fits: data)
@@ -93,7 +98,9 @@ package final class TrainingRun {
       dataset: data, preset: preset, batchSize: recipe.batchSize, shuffle: true,
       augment: recipe.augments, dropLast: true, seed: recipe.seed)
     if let teacher, recipe.loss.teacherWeight > 0 || !data.isLabelled {
-      try graph.check(taughtBy: teacher, batch: recipe.batchSize)
+      var own = graph
+      if sideLoss != nil { own.outputs = Array(own.outputs.prefix(teacher.outputs.count)) }
+      try own.check(taughtBy: teacher, batch: recipe.batchSize)
       // Without labels the network is judged by what the teacher says of the images as they are.
       self.teacher = try Teacher(
         teacher, scalar: recipe.scalar, batch: recipe.batchSize,
@@ -222,10 +229,17 @@ package final class TrainingRun {
     if isBlended { objective.teacherWeight = 1 }
     var sum = LossSum()
     sum.count = batch.count
-    sum.loss = objective.losses(
+    let losses = objective.losses(
       of: plan.outputs, outputs, targets: isLabelled ? batch.targets : [],
-      teacher: teacher?.outputs, count: batch.count, gradients: plan.outputGradients
-    ).reduce(0, +)
+      teacher: teacher?.outputs, count: batch.count, gradients: plan.outputGradients)
+    sum.loss = losses.reduce(0, +)
+    if let sideLoss {
+      let own = outputs.meanings.count
+      let loss = sideLoss.loss(
+        at: progress, of: plan.outputs[own...], losses: losses,
+        gradients: plan.outputGradients[own...])
+      sum.loss += loss * Double(batch.count)
+    }
     return sum
   }
 
@@ -265,6 +279,7 @@ extension TrainingRun {
     fileprivate var parameters: [ValueID: Data]
     fileprivate var optimizer: NesterovSGD.State
     fileprivate var answers: Data?
+    fileprivate var side: Data?
     fileprivate var agreement: AgreementMeter.State
     fileprivate var tasks: TaskMeter.State
     fileprivate var epochSum: LossSum
@@ -278,7 +293,7 @@ extension TrainingRun {
   package var state: State {
     State(
       step: step, seconds: seconds, parameters: parameters.bits, optimizer: optimizer.state,
-      answers: teacher?.answers, agreement: agreement.state, tasks: tasks.state,
+      answers: teacher?.answers, side: sideLoss?.state, agreement: agreement.state, tasks: tasks.state,
       epochSum: epochSum, blends: blends,
       lastGood: lastGood, smallestLoss: smallestLoss, slowdown: slowdown)
   }
@@ -290,6 +305,7 @@ extension TrainingRun {
     parameters.bits = state.parameters
     optimizer.state = state.optimizer
     if let answers = state.answers { teacher?.answers = answers }
+    if let side = state.side { sideLoss?.state = side }
     agreement.state = state.agreement
     tasks.state = state.tasks
     epochSum = state.epochSum

@@ -27,6 +27,8 @@ extension OperatorSample {
     OperatorSample("integers", Identity(), [Tensor([3, 4])]),
     elementwise("default", LeakyRelu(), kinks: [0]),
     elementwise("steep", LeakyRelu(slope: 0.3), kinks: [0]),
+    elementwise("default", ThresholdedRelu(), kinks: [1]),
+    elementwise("below zero", ThresholdedRelu(alpha: -0.5), kinks: [-0.5]),
     elementwise("both signs", Abs(), kinks: [0]),
     elementwise("both pieces", Celu(alpha: 0.7), kinks: [0]),
     elementwise("default", Elu(), kinks: [0]),

@@ -177,6 +177,20 @@ typedef struct {
 // The largest number a window sees; NaN where it sees one.
 void nap_max_pool_forward(const nap_max_pool *p, const void *x, void *y);
 
+// Images that are multiplied by a number for every image and channel, `inner` channels of a pixel side by
+// side: a block's, or all.
+typedef struct {
+  int type;  // of images; scales are float32, [n, channels]
+  int64_t n, channels, positions, inner;
+} nap_channel_scale;
+
+void nap_channel_scale_forward(
+    const nap_channel_scale *c, const void *x, const float *scales, void *y);
+// dx and dscales may be NULL.
+void nap_channel_scale_backward(
+    const nap_channel_scale *c, const void *x, const float *scales, const void *dy, void *dx,
+    float *dscales);
+
 // A 3x3 convolution with stride 1, without groups, between images in blocks of 16 channels.
 typedef struct {
   int64_t n, ic, oc;
@@ -220,6 +234,53 @@ typedef struct {
 // What nap_correlation_add adds to, one after another, for each of nap_max_threads() threads.
 size_t nap_correlation_floats(const nap_correlation *c);
 void nap_correlation_add(const nap_correlation *c, const float *x, float *sums);
+
+// A convolution without groups between images in blocks of 8 channels, the last one filled up with
+// zeros, float32. It leaves out what gates close: blocks of channels whose gates are all 0.
+typedef struct {
+  int64_t n, ic, oc, ih, iw, oh, ow;
+  int64_t kernel[2], strides[2], dilations[2];
+  int64_t top, left;  // padding; what is missing at the other sides follows from the sizes
+} nap_skipping;
+
+// y = limit2(residual + gate * limit1(conv(x) + bias)).
+typedef struct {
+  const float *x, *weights;       // weights: as nap_skipping_weights left them
+  const float *bias;              // [oc], or NULL
+  const float *in_gates;          // [n, ic]; where 0, x counts as 0, whatever it is; NULL: all open
+  const float *out_gates;         // [n, oc]; 0 whatever it is multiplied by; NULL: all are 1
+  const float *residual;          // like y, or NULL; may be y itself
+  float lower, upper;             // limits of conv + bias; infinite where there are none; NaN stays
+  float last_lower, last_upper;   // limits of all
+  float *y;                       // not x
+  float *means;                   // [n, oc] of y over positions, or NULL
+} nap_skipping_job;
+
+// Whether this processor can; nothing of the above may be called where it can't.
+int nap_skipping_supported(void);
+size_t nap_skipping_weights_bytes(const nap_skipping *c);
+// Arranges the weights [oc, ic, kernel].
+void nap_skipping_weights(const nap_skipping *c, const float *w, float *packed);
+// The result depends on the number of threads in no bit.
+void nap_skipping_run(const nap_skipping *c, const nap_skipping_job *job);
+
+// The gates of a convolution's channels, by a small network of the means of others:
+// m = relu(w2 relu(w1 means + b1) + b2) for every unit, and 0 where m is not above the threshold.
+// NaN stays NaN.
+typedef struct {
+  int64_t n, inputs, hidden, units, oc;
+  const float *w1, *b1;  // [inputs, hidden], [hidden] or NULL
+  const float *w2, *b2;  // [hidden, units], [units] or NULL
+  float threshold;
+  const int32_t *unit;   // [oc], the unit that each channel belongs to
+  const float *means;    // [n, inputs]
+  float *gates;          // [n, oc]
+  float *scratch;        // hidden + units
+} nap_gate;
+
+void nap_gate_run(const nap_gate *g);
+// means = [n, c] over positions of images in blocks of 8 channels.
+void nap_block_means(int64_t n, int64_t c, int64_t positions, const float *x, float *means);
 
 #ifdef __cplusplus
 }

@@ -49,6 +49,24 @@ struct Prune: ComputingCommand {
     help: ArgumentHelp("Keep at most this share of the multiply-accumulates.", valueName: "share"))
   var macs: Share?
 
+  @Flag(
+    help:
+      "Let every example decide which channels it needs: --macs is the mean then, and nap leaves out what is closed."
+  )
+  var dynamic = false
+
+  @Option(
+    help: ArgumentHelp(
+      "With --dynamic, channels that are open or closed together: 1, 8 or 16.",
+      valueName: "channels"))
+  var gateBlock = Pruning.Dynamic().block
+
+  @Option(
+    help: ArgumentHelp(
+      "With --dynamic, what is left of the multiply-accumulates for good, before gates decide (default: the root of --macs).",
+      valueName: "share"))
+  var staticMacs: Share?
+
   @Option(help: ArgumentHelp("Keep at most this share of the parameters.", valueName: "share"))
   var params: Share?
 
@@ -211,6 +229,17 @@ struct Prune: ComputingCommand {
       throw ValidationError("--granularity \(granularity) says itself how much is removed")
     default: break
     }
+    if dynamic, macs == nil || granularity != .channels {
+      throw ValidationError("--dynamic needs --macs, the mean of what examples cost")
+    }
+    if dynamic, epochs == 0 {
+      throw ValidationError("--dynamic needs training: gates begin with knowing nothing")
+    }
+    if !dynamic, staticMacs != nil { throw ValidationError("--static-macs is for --dynamic") }
+    try staticMacs?.check("--static-macs", allowsWhole: true)
+    guard [1, 8, 16].contains(gateBlock) else {
+      throw ValidationError("--gate-block \(gateBlock) is none of 1, 8 and 16")
+    }
     if latencyTable != nil, latency == nil {
       throw ValidationError("--latency-table needs --latency")
     }
@@ -257,6 +286,9 @@ struct Prune: ComputingCommand {
       besides: destination, models: [model, teacher], inputs: [latencyTable, pruning.source.path])
     pruning.granularity = granularity
     pruning.goal = goal
+    if dynamic {
+      pruning.dynamic = Pruning.Dynamic(block: gateBlock, staticShare: staticMacs?.value)
+    }
     pruning.epochs = epochs
     pruning.multiple = round
     pruning.latencyTable = latencyTable

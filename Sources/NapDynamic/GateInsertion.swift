@@ -1,0 +1,172 @@
+import Foundation
+package import NapGraph
+import NapOperators
+package import NapTensor
+
+/// How gates are made.
+package struct GateStyle: Sendable, Hashable, Codable {
+  /// Channels of a unit, which are open or closed together: what kernels compute at once.
+  package var block = 8
+  /// The gates' forms and losses as they were published, not as we have found them to work better.
+  package var isPublished = false
+
+  package init(block: Int = 8, isPublished: Bool = false) {
+    self.block = block
+    self.isPublished = isPublished
+  }
+}
+
+extension Graph {
+  /// The network with gates on the outputs of its convolutions, which change next to nothing at first: every
+  /// saliency is about 1, and none is too small.
+  ///
+  /// A gate stands behind what follows a convolution alone: its normalization and its activation, before a
+  /// residual sum. The first layers, shortcuts, grouped convolutions and those that cost hardly more than
+  /// their gate have none.
+  ///
+  /// - Parameter style: how they are made.
+  /// - Source: Tang et al. 2021, arXiv:2103.05861.
+  package func addingGates(_ style: GateStyle, seed: Seed) throws(GraphError) -> Graph {
+    let shapes = try shapes(batch: 1)
+    let places = gatePlaces(shapes)
+    var result = self
+    // From the last on, so that indices stay right.
+    for place in places.reversed() {
+      result.insertGate(
+        place, shapes, style, seed.derived(nodes[place.convolution].name))
+    }
+    return result
+  }
+
+  /// Where a gate may stand.
+  private struct GatePlace {
+    let convolution: Int
+    /// Behind which node, which computes what is gated.
+    let last: Int
+  }
+
+  private func gatePlaces(_ shapes: [[Int]]) -> [GatePlace] {
+    let readers = consumers
+    let given = Set(outputs.map(\.value) + inputs.map(\.value))
+    let shortcuts = shortcuts()
+    return nodes.indices.compactMap { index in
+      let node = nodes[index]
+      guard let conv = node.op as? Conv, conv.group == 1, constants[node.inputs[1]] != nil,
+        !given.contains(node.inputs[0]), !shortcuts.contains(index)
+      else { return nil }
+      var last = index
+      while let value = nodes[last].outputs.first, readers[value.index].count == 1,
+        let next = readers[value.index].first,
+        nodes[next].op is BatchNormalization || nodes[next].op is any ElementwiseOperator
+      {
+        last = next
+      }
+      let (features, input) = (shapes[nodes[last].outputs[0].index], shapes[node.inputs[0].index])
+      guard !given.contains(nodes[last].outputs[0]), features.count == input.count,
+        Mul.images(of: [features, Array(features.prefix(2)) + features.dropFirst(2).map { _ in 1 }])
+          != nil
+      else { return nil }
+      let macs = node.op.macs(
+        inputs: node.inputs.map { shapes[$0.index] }, outputs: node.outputs.map { shapes[$0.index] }
+      )
+      let hidden = Self.hiddenFeatures(input[1], features[1], GateStyle())
+      guard macs >= Self.worthwhile * hidden * (input[1] + features[1]) else { return nil }
+      return GatePlace(convolution: index, last: last)
+    }
+  }
+
+  /// Of the weights that make saliencies, as a share of what is usual: they differ hardly at first.
+  private static let smallDeviation: Float = 0.1
+
+  /// How many times a gate's multiply-accumulates a convolution costs that gets one.
+  private static let worthwhile = 8
+
+  /// Convolutions that lead around others to a residual sum.
+  private func shortcuts() -> Set<Int> {
+    let producers = producers
+    /// Convolutions on the longest way back to where a value has no single source, and the first of them.
+    func way(_ value: ValueID, to start: ValueID?) -> (
+      count: Int, convolutions: [Int], start: ValueID
+    ) {
+      var (value, found) = (value, [Int]())
+      while value != start, let index = producers[value.index],
+        !(nodes[index].op is Add), nodes[index].inputs.filter({ constants[$0] == nil }).count == 1
+      {
+        if nodes[index].op is Conv { found.append(index) }
+        value = nodes[index].inputs[0]
+      }
+      return (found.count, found, value)
+    }
+    var result: Set<Int> = []
+    for node in nodes where node.op is Add && node.inputs.allSatisfy({ constants[$0] == nil }) {
+      let ways = node.inputs.map { way($0, to: nil) }
+      guard ways[0].start == ways[1].start, ways[0].count != ways[1].count else { continue }
+      result.formUnion(ways[0].count < ways[1].count ? ways[0].convolutions : ways[1].convolutions)
+    }
+    return result
+  }
+
+  private static func hiddenFeatures(_ inputs: Int, _ outputs: Int, _ style: GateStyle) -> Int {
+    // As published: no squeeze with few channels.
+    if style.isPublished { return outputs < 80 ? outputs : outputs / 2 }
+    return max(8, inputs / 4)
+  }
+
+  private mutating func insertGate(
+    _ place: GatePlace, _ shapes: [[Int]], _ style: GateStyle, _ seed: Seed
+  ) {
+    let (convolution, last) = (nodes[place.convolution], nodes[place.last])
+    let (input, features) = (convolution.inputs[0], last.outputs[0])
+    let (inputs, channels) = (shapes[input.index][1], shapes[features.index][1])
+    let axes = shapes[features.index].count - 2
+    let block = style.isPublished ? 1 : max(1, style.block)
+    let units = (channels + block - 1) / block
+    let hidden = Self.hiddenFeatures(inputs, channels, style)
+    let name = "\(convolution.name)/gate"
+    let ones = [Int](repeating: 1, count: axes)
+    let window = Window(
+      kernel: ones, strides: ones,
+      padding: .explicit(begin: ones.map { _ in 0 }, end: ones.map { _ in 0 }))
+    var added: [Node] = []
+    func node(_ suffix: String, _ op: any Operator, _ inputs: [ValueID]) -> ValueID {
+      let output = addValue("\(name)/\(suffix)")
+      added.append(Node(name: "\(name)/\(suffix)", op: op, inputs: inputs, outputs: [output]))
+      return output
+    }
+    func weight(_ suffix: String, _ outputs: Int, _ inputs: Int, deviation: Float) -> ValueID {
+      var generator = seed.derived(suffix).generator()
+      let floats = (0..<outputs * inputs).map { _ -> Float in
+        let (a, b) = (max(generator.uniform(), 1e-7), generator.uniform())
+        return deviation * (-2 * log(a)).squareRoot() * cos(2 * .pi * b)
+      }
+      return addConstant(
+        "\(name)/\(suffix).weight", Tensor(shape: [outputs, inputs] + ones, floats: floats))
+    }
+    let mean = node("mean", GlobalAveragePool(), [input])
+    let inner = node(
+      "hidden", Conv(window: window),
+      [mean, weight("hidden", hidden, inputs, deviation: (2 / Float(inputs)).squareRoot())])
+    let bias = addConstant("\(name)/saliency.bias", Tensor(shape: [units], repeating: 1))
+    let outer = node(
+      "units", Conv(window: window),
+      [
+        node("active", Relu(), [inner]),
+        weight(
+          "units", units, hidden,
+          deviation: (style.isPublished ? 1 : Self.smallDeviation)
+            * (2 / Float(hidden)).squareRoot()),
+        bias,
+      ])
+    var decision = node(
+      "decision", ThresholdedRelu(alpha: 0), [node("saliency", Relu(), [outer])])
+    if block > 1 {
+      let indices = (0..<channels).map { $0 / block }
+      decision = node("channels", Gather(axis: 1, indices: indices), [decision])
+    }
+    // What was read under this name is the product now.
+    let whole = addValue("\(name)/features")
+    nodes[place.last].outputs[0] = whole
+    added.append(Node(name: name, op: Mul(), inputs: [whole, decision], outputs: [features]))
+    nodes.insert(contentsOf: added, at: place.last + 1)
+  }
+}

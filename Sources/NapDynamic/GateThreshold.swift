@@ -1,0 +1,118 @@
+package import NapGraph
+import NapOperators
+import NapTensor
+
+extension Graph {
+  /// Of its gates; 0 where it has none.
+  package var gateThreshold: Float {
+    nodes.lazy.compactMap { ($0.op as? ThresholdedRelu)?.alpha }.first ?? 0
+  }
+
+  /// The network with another threshold in all of its gates.
+  package func settingGates(threshold: Float) throws(GraphError) -> Graph {
+    var result = self
+    for gate in channelGates(try shapes(batch: 1)) {
+      result.nodes[gate.threshold].op = ThresholdedRelu(alpha: threshold)
+      result.nodes[gate.threshold].inputs = [gate.saliency]
+    }
+    return result
+  }
+
+  /// The network with one threshold for all of its gates that can be moved while it is trained, and where that is.
+  ///
+  /// - Parameter softness: see `MovingThreshold`.
+  package func lettingThresholdMove(softness: Float) throws(GraphError) -> (
+    graph: Graph, threshold: ValueID
+  ) {
+    var result = self
+    let threshold = result.addConstant("gates/threshold", Tensor(shape: [1], repeating: 0))
+    for gate in channelGates(try shapes(batch: 1)) {
+      result.nodes[gate.threshold].op = MovingThreshold(softness: softness)
+      result.nodes[gate.threshold].inputs = [gate.saliency, threshold]
+    }
+    return (result, threshold)
+  }
+
+  /// The network with the saliencies of all gates as outputs behind its own.
+  package func showingSaliencies() throws(GraphError) -> Graph {
+    let shapes = try shapes(batch: 1)
+    var result = self
+    result.outputs += channelGates(shapes).map { gate in
+      Port(
+        value: gate.saliency,
+        dimensions: [outputs.first?.dimensions.first ?? .dynamic("N")]
+          + shapes[gate.saliency.index].dropFirst().map { .fixed($0) })
+    }
+    return result
+  }
+
+  /// The network without the outputs that `showingSaliencies` has added.
+  package func hidingSaliencies(of original: Graph) -> Graph {
+    var result = self
+    result.outputs = Array(outputs.prefix(original.outputs.count))
+    return result
+  }
+}
+
+/// What the gates of a network say of some examples.
+package struct Saliencies: Sendable {
+  private let cost: GatedCost
+  /// By gate, `[examples, units]`.
+  private var values: [[Float]]
+  package private(set) var count = 0
+
+  package init(_ cost: GatedCost) {
+    self.cost = cost
+    values = cost.gates.map { _ in [] }
+  }
+
+  /// - Parameter said: dense, `[count, units, …]`, by gate.
+  package mutating func add(_ said: ArraySlice<UnsafePointer<Float>>, count: Int) {
+    for (index, pointer) in said.enumerated() {
+      values[index] += UnsafeBufferPointer(
+        start: pointer, count: count * cost.gates[index].unitCount)
+    }
+    self.count += count
+  }
+
+  /// The share of the channels that is open, by example and gate, were the threshold so.
+  package func open(threshold: Float) -> [[Double]] {
+    let shares = cost.gates.map(\.shares)
+    return (0..<count).map { n in
+      shares.indices.map { gate in
+        let (row, units) = (n * shares[gate].count, shares[gate])
+        return units.indices.reduce(0) {
+          $0 + (values[gate][row + $1] > threshold ? units[$1] : 0)
+        }
+      }
+    }
+  }
+
+  /// Multiply-accumulates of every example, were the threshold so.
+  package func macs(threshold: Float) -> [Double] {
+    open(threshold: threshold).map { cost.macs(open: $0) }
+  }
+
+  /// The threshold at which examples cost so much in the mean, as far as saliencies stay what they are.
+  package func threshold(for macs: Double) -> Float {
+    let all = values.joined()
+    var (low, high) = (Float(0), (all.max() ?? 1) + 1e-3)
+    for _ in 0..<30 {
+      let middle = 0.5 * (low + high)
+      let mean = self.macs(threshold: middle).reduce(0, +) / Double(max(1, count))
+      if mean > macs { low = middle } else { high = middle }
+    }
+    return high
+  }
+
+  /// How often every unit is open, by gate.
+  package func openness(threshold: Float) -> [[Double]] {
+    zip(cost.gates, values).map { gate, values in
+      var counts = [Int](repeating: 0, count: gate.unitCount)
+      for (index, value) in values.enumerated() where value > threshold {
+        counts[index % gate.unitCount] += 1
+      }
+      return counts.map { Double($0) / Double(max(1, count)) }
+    }
+  }
+}

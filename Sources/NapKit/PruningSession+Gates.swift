@@ -1,0 +1,148 @@
+import Foundation
+import NapData
+import NapDynamic
+import NapEngine
+import NapGraph
+import NapOperators
+import NapOutputs
+import NapPruning
+import NapReport
+import NapTensor
+import NapTraining
+
+// MARK: Dynamic pruning
+extension PruningSession {
+  /// Channels that nobody needs go for good; of the others, gates learn which each example needs, until
+  /// examples cost a share of the multiply-accumulates in the mean.
+  func pruneDynamically(_ style: GateStyle, keeping share: Double) throws -> PruningOutcome {
+    let whole = Double(try CostModel(original).macs)
+    let recipe = gateRecipe(length(epochs: Self.defaultEpochs))
+    let staying = settings.staticShare ?? Self.staticShare(share)
+    var outcome = PruningOutcome(state: State(graph: original))
+    var forecast: Forecast?
+    if staying < 1 {
+      (outcome, forecast) = try narrowed(.macs, keeping: staying, training: recipe)
+    }
+    let gated = try outcome.state.graph.addingGates(style, seed: seed.derived("gates"))
+    let cost = try GatedCost(gated)
+    guard !cost.gates.isEmpty else {
+      throw UsageError(
+        "the network has no convolution that a gate could decide about",
+        recovery: "leave --dynamic out")
+    }
+    guard cost.least <= share * whole else {
+      throw UsageError(
+        String(
+          format: "keeping %g of the macs is impossible: with every gate closed, %.4f are needed",
+          share, cost.least / whole),
+        recovery: "ask for less")
+    }
+    try progress(
+      WorkProgress(
+        stage: "gates",
+        message: String(
+          format:
+            "%d gates of %d units; %.1f %% of the original's MACs with all open, %.1f %% closed",
+          cost.gates.count, cost.gates.reduce(0) { $0 + $1.unitCount }, 100 * cost.most / whole,
+          100 * cost.least / whole)))
+    let trained = try foretelling(forecast).trainGates(
+      of: gated, cost, downTo: share * whole,
+      recipe: budget == nil ? recipe : gateRecipe(length(epochs: Self.defaultEpochs)))
+    outcome.state.graph = try fitted(trained, to: share * whole)
+    return outcome
+  }
+
+  /// What is left of the multiply-accumulates before gates come.
+  private static func staticShare(_ share: Double) -> Double { share.squareRoot() }
+
+  /// See `MovingThreshold`.
+  private static let softness: Float = 0.5
+
+  private func gateRecipe(_ length: TrainingLength) -> TrainingRecipe {
+    var recipe = recipe(length)
+    recipe.learningRate = settings.learningRate ?? 0.02
+    return recipe
+  }
+
+  /// A network with gates that have learned to decide.
+  private func trainGates(
+    of gated: Graph, _ cost: GatedCost, downTo target: Double, recipe: TrainingRecipe
+  ) throws -> Graph {
+    let (moving, threshold) = try gated.lettingThresholdMove(softness: Self.softness)
+    let shown = try moving.showingSaliencies()
+    func finished(_ run: TrainingRun, _ loss: GatePrices) throws -> Graph {
+      try run.parameters.graph.hidingSaliencies(of: gated).settingGates(threshold: loss.threshold)
+    }
+    return try journal.step("training gates", saving: TrainingRun.State.self) { loop in
+      let loss = GatePrices(cost, target: target)
+      let run = try TrainingRun(
+        shown, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
+        outputs: outputs, sideLoss: loss)
+      if let restored = loop.restored {
+        run.restore(restored)
+      } else {
+        try announce(run, stage: Self.tuning)
+      }
+      try WorkStopped.keeping({ Network((try? finished(run, loss)) ?? gated) }) {
+        while true {
+          run.parameters.pointer(threshold)[0] = loss.threshold
+          guard let report = try step(run) else { break }
+          try loop.end(run.state) {
+            var event = WorkProgress(report, of: run, stage: Self.tuning)
+            if report.endsEpoch {
+              event.message = String(
+                format: "epoch %d: threshold %.3f, %.1f %% of the MACs with everything open",
+                report.epoch + 1, Double(loss.threshold), 100 * loss.macs / cost.most)
+            }
+            try progress(event)
+          }
+        }
+      }
+      return try finished(run, loss)
+    }
+  }
+
+  /// A network whose gates have the threshold with which held-out examples cost what is wanted.
+  ///
+  /// Another threshold changes what later gates see, so it is looked for by turns.
+  func fitted(_ graph: Graph, to macs: Double) throws -> Graph {
+    try journal.step("fitting thresholds") {
+      var threshold = graph.gateThreshold
+      var result = graph
+      for turn in 0..<Self.fittingTurns {
+        result = try withFreshStatistics(
+          graph.settingGates(threshold: threshold), isCandidate: true)
+        let seen = try saliencies(of: result, on: validation)
+        let reached = seen.macs(threshold: threshold)
+        let mean = reached.reduce(0, +) / Double(max(1, reached.count))
+        try progress(
+          WorkProgress(
+            stage: "fitting thresholds", step: turn + 1, steps: Self.fittingTurns,
+            message: String(format: "threshold %.4f: %.4g MACs an example", threshold, mean)))
+        if abs(mean - macs) <= 0.001 * macs { break }
+        threshold = seen.threshold(for: macs)
+      }
+      return result
+    }
+  }
+
+  private static let fittingTurns = 8
+
+  /// What all gates of a network say of a data set.
+  func saliencies(of graph: Graph, on data: any Dataset) throws -> Saliencies {
+    let shown = try graph.showingSaliencies()
+    let batch = shown.batchSize(upTo: min(128, max(1, data.count)))
+    let plan = try Plan(shown, batch: batch)
+    var result = Saliencies(try GatedCost(graph))
+    let epoch = Loader(
+      dataset: data, preset: preset, batchSize: batch, shuffle: false, augment: false,
+      dropLast: false, seed: seed
+    ).epoch(0)
+    while let images = try epoch.next() {
+      plan.setInputs(images.inputs, count: images.count)
+      plan.forward()
+      result.add(plan.outputs[graph.outputs.count...], count: images.count)
+    }
+    return result
+  }
+}

@@ -1,0 +1,186 @@
+import NapDynamic
+import NapEngine
+import NapGraph
+import NapKernels
+import NapOperators
+import NapTensor
+import NapTestSupport
+import Testing
+
+@Suite struct GateTests {
+  @Test func gatesStandWhereTheyPay() throws {
+    let graph = try SmallNetwork.blocks().addingGates(GateStyle(), seed: Seed(1))
+    let gates = graph.channelGates(try graph.shapes(batch: 1))
+    // Neither the stem nor the shortcut has one.
+    #expect(gates.map { graph.nodes[$0.product].name } == "abcdef".map { "\($0)/gate" })
+    #expect(gates[0].unitCount == 3)
+    #expect(gates[0].shares == [0.4, 0.4, 0.2])
+  }
+
+  @Test func publishedGatesDecideAboutSingleChannels() throws {
+    let graph = try SmallNetwork.blocks().addingGates(GateStyle(isPublished: true), seed: Seed(1))
+    let gates = graph.channelGates(try graph.shapes(batch: 1))
+    #expect(gates.map(\.unitCount) == [20, 20, 24, 24, 16, 16])
+  }
+
+  @Test func costIsThatOfWhatIsOpen() throws {
+    let graph = try SmallNetwork.blocks().deciding()
+    let cost = try GatedCost(graph)
+    let shapes = try graph.shapes(batch: 1)
+    let macs = graph.macsByNode(shapes: shapes)
+    #expect(cost.most == Double(macs.reduce(0, +)))
+    func of(_ name: String) -> Double {
+      graph.nodes.indices.filter { graph.nodes[$0].name == name }.reduce(0) {
+        $0 + Double(macs[$1])
+      }
+    }
+    // Of `a` half is open: half of it, and of what reads it, which has a gate of its own.
+    var open = [0.5, 1, 1, 1, 1, 1]
+    #expect(abs(cost.most - cost.macs(open: open) - 0.5 * of("a") - 0.5 * of("b")) < 1e-6)
+    open[1] = 0.25
+    let left = 0.5 * of("a") + 0.125 * of("b")
+    #expect(abs(cost.most - cost.macs(open: open) - of("a") - of("b") + left) < 1e-6)
+    // Through the pool, which keeps zeros.
+    open = [1, 1, 1, 1, 0.5, 1]
+    #expect(abs(cost.most - cost.macs(open: open) - 0.5 * of("e") - 0.5 * of("f")) < 1e-6)
+  }
+
+  @Test func pricesAreDerivativesOfTheCost() throws {
+    let cost = try GatedCost(try SmallNetwork.blocks().deciding())
+    let open = [0.3, 0.7, 1, 0.5, 0.2, 0.9]
+    let prices = cost.prices(open: open)
+    for gate in open.indices {
+      var more = open
+      more[gate] += 1e-3
+      #expect(
+        abs((cost.macs(open: more) - cost.macs(open: open)) / 1e-3 - prices[gate])
+          < 1e-6 * cost.most)
+    }
+  }
+
+  @Test(arguments: [0.2, 0.5, 0.8]) func thresholdsMeetABudget(_ share: Double) throws {
+    let graph = try SmallNetwork.blocks().deciding()
+    let cost = try GatedCost(graph)
+    var random = Seed(8).generator()
+    let said = cost.gates.map { gate in (0..<400 * gate.unitCount).map { _ in random.uniform() } }
+    var seen = Saliencies(cost)
+    for start in stride(from: 0, to: 400, by: 100) {
+      let pointers = zip(said, cost.gates).map { numbers, gate in
+        UnsafePointer(copy(Array(numbers[start * gate.unitCount..<(start + 100) * gate.unitCount])))
+      }
+      seen.add(pointers[...], count: 100)
+      pointers.forEach { $0.deallocate() }
+    }
+    let target = cost.least + share * (cost.most - cost.least)
+    let macs = seen.macs(threshold: seen.threshold(for: target))
+    #expect(abs(macs.reduce(0, +) / 400 - target) < 0.002 * cost.most)
+  }
+
+  private func copy(_ numbers: [Float]) -> UnsafeMutablePointer<Float> {
+    let result = UnsafeMutablePointer<Float>.allocate(capacity: numbers.count)
+    result.initialize(from: numbers, count: numbers.count)
+    return result
+  }
+
+  /// Whatever the prices push at, a threshold follows the schedule, and the state says all.
+  @Test func pricesFollowTheirState() throws {
+    let graph = try SmallNetwork.blocks().deciding()
+    let cost = try GatedCost(graph)
+    var random = Seed(9).generator()
+    let said = cost.gates.map { gate in
+      copy((0..<64 * gate.unitCount).map { _ in random.uniform() })
+    }
+    let gradients = cost.gates.map { copy([Float](repeating: .nan, count: 64 * $0.unitCount)) }
+    defer { (said + gradients).forEach { $0.deallocate() } }
+    let losses = (0..<64).map { _ in Double(random.uniform()) }
+    let target = 0.5 * (cost.least + cost.most)
+    func step(_ prices: GatePrices, _ progress: Double) -> Double {
+      prices.loss(
+        at: progress, of: said.map { UnsafePointer($0) }[...], losses: losses,
+        gradients: gradients[...])
+    }
+    let (one, other) = (GatePrices(cost, target: target), GatePrices(cost, target: target))
+    for turn in 0..<100 { _ = step(one, 0.01 * Double(turn)) }
+    other.state = one.state
+    #expect(step(one, 1) == step(other, 1))
+    #expect(one.threshold == other.threshold && one.threshold > 0)
+    #expect(abs(one.macs - target) < 0.1 * target)
+    for (gate, pointer) in zip(cost.gates, gradients) {
+      #expect((0..<64 * gate.unitCount).allSatisfy { pointer[$0] >= 0 })
+    }
+  }
+
+  @Test func movingThresholdsHaveTheDerivativeOfWhatTheyCompute() {
+    func list(_ floats: [Float]) -> Tensor { Tensor(shape: [floats.count], floats: floats) }
+    let (x, threshold, ones) = (list([0.2, 0.45, 0.55, 1.5]), list([0.5]), list([1, 1, 1, 1]))
+    func slopes(_ op: MovingThreshold, _ x: Tensor, _ dy: Tensor) -> [Float] {
+      op.pullback([x, threshold], op.forward([x, threshold]), [dy])[0]?.floats ?? []
+    }
+    let hard = MovingThreshold(softness: 0)
+    #expect(hard.forward([x, threshold])[0].floats == [0, 0, 0.55, 1.5])
+    #expect(slopes(hard, x, ones) == [0, 0, 1, 1])
+    // Beside the threshold the jump is felt, in all as much as it is high.
+    let soft = MovingThreshold(softness: 0.5)
+    let gradient = slopes(soft, x, ones)
+    #expect(gradient[0] == 0 && gradient[1] > 0 && gradient[2] > 1 && gradient[3] == 1)
+    let points = list((0..<1000).map { 0.2 + 0.0006 * Float($0) })
+    let felt = slopes(soft, points, Tensor(shape: [1000], repeating: 1))
+    let own = slopes(hard, points, Tensor(shape: [1000], repeating: 1))
+    let jump = zip(felt, own).reduce(Float(0)) { $0 + ($1.0 - $1.1) * 0.0006 }
+    #expect(abs(jump - 0.5) < 0.01)
+  }
+
+  @Test(arguments: [[2, 20, 5, 7], [3, 5, 4], [1, 33, 3, 3]]) func channelsAreScaledInAllLayouts(
+    _ shape: [Int]
+  ) throws {
+    var n = SmallNetwork(seed: 5)
+    let (x, s) = (n.tensor(shape), n.tensor(Array(shape.prefix(2))))
+    let dy = n.tensor(shape)
+    let mul = Mul()
+    let scales = s.reshaped(to: Array(shape.prefix(2)) + shape.dropFirst(2).map { _ in 1 })
+    let y = mul.forward([x, scales])[0]
+    let gradients = mul.pullback([x, scales], [y], [dy])
+    let dense = Layout(dense: shape)
+    let layouts =
+      [dense] + (shape.count == 4 ? [Layout(eights: shape), Layout(blocked: shape, .float32)] : [])
+    for layout in layouts {
+      let kernel = try #require(ChannelScaling(layout))
+      func arranged(_ tensor: Tensor) throws -> AlignedBuffer {
+        try moved(tensor.floats, from: dense, to: layout)
+      }
+      let (a, b) = (try arranged(x), try arranged(dy))
+      let (result, dx) = (AlignedBuffer(bytes: layout.bytes), AlignedBuffer(bytes: layout.bytes))
+      var ds = [Float](repeating: 0, count: s.count)
+      s.floats.withUnsafeBufferPointer { s in
+        kernel.forward(a.floats, s.baseAddress!, into: result.floats)
+        ds.withUnsafeMutableBufferPointer {
+          kernel.backward(
+            a.floats, s.baseAddress!, outputGradient: b.floats, into: dx.floats,
+            scales: $0.baseAddress)
+        }
+      }
+      #expect(relativeDifference(try back(result, layout, dense), y.floats) < 1e-6)
+      #expect(relativeDifference(try back(dx, layout, dense), gradients[0]?.floats ?? []) < 1e-6)
+      #expect(relativeDifference(ds, gradients[1]?.floats ?? []) < 1e-5)
+    }
+  }
+
+  private func moved(_ numbers: [Float], from a: Layout, to b: Layout) throws -> AlignedBuffer {
+    let (source, result) = (AlignedBuffer(bytes: a.bytes), AlignedBuffer(bytes: b.bytes))
+    source.floats.update(from: numbers, count: numbers.count)
+    let kernel = try PreparedKernel.reorder(from: a, to: b)
+    kernel.bind(.source, to: source.floats)
+    kernel.bind(.destination, to: result.floats)
+    kernel.run()
+    return result
+  }
+
+  private func back(_ buffer: AlignedBuffer, _ layout: Layout, _ dense: Layout) throws -> [Float] {
+    let kernel = try PreparedKernel.reorder(from: layout, to: dense)
+    let result = AlignedBuffer(bytes: dense.bytes)
+    kernel.bind(.source, to: buffer.floats)
+    kernel.bind(.destination, to: result.floats)
+    kernel.run()
+    return Array(UnsafeBufferPointer(start: result.floats, count: dense.count))
+  }
+}
