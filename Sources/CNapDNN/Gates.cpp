@@ -68,7 +68,10 @@ void nap_gate_run(const nap_gate *g) {
   for (int64_t i = 0; i < g->n; ++i) {
     relu_of_product(g->inputs, g->hidden, g->means + i * g->inputs, g->w1, g->b1, hidden);
     relu_of_product(g->hidden, g->units, hidden, g->w2, g->b2, units);
-    for (int64_t u = 0; u < g->units; ++u) units[u] = units[u] <= g->threshold ? 0 : units[u];
+    for (int64_t u = 0; u < g->units; ++u) {
+      float m = units[u] > g->upper ? g->upper : units[u];
+      units[u] = m <= g->threshold ? 0 : m;
+    }
     for (int64_t o = 0; o < g->oc; ++o) g->gates[i * g->oc + o] = units[g->unit[o]];
   }
 }

@@ -75,6 +75,9 @@ extension Graph {
     }
   }
 
+  /// Where saliencies may grow, they do: thresholds follow, and others after those.
+  private static let largestSaliency: Float = 2
+
   /// Of the weights that make saliencies, as a share of what is usual: they differ hardly at first.
   private static let smallDeviation: Float = 0.1
 
@@ -158,7 +161,11 @@ extension Graph {
         bias,
       ])
     var decision = node(
-      "decision", ThresholdedRelu(alpha: 0), [node("saliency", Relu(), [outer])])
+      "decision", ThresholdedRelu(alpha: 0),
+      [
+        node(
+          "saliency", Clip(lower: 0, upper: style.isPublished ? 1000 : Self.largestSaliency), [outer])
+      ])
     if block > 1 {
       let indices = (0..<channels).map { $0 / block }
       decision = node("channels", Gather(axis: 1, indices: indices), [decision])

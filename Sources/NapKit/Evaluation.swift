@@ -66,6 +66,12 @@ public struct Evaluation: Sendable {
       var result = report(sum)
       result.measure = Measure(evaluator.outputs, isLabelled: true)
       result.metrics = evaluator.tasks.reports
+      if network.isDynamic {
+        result.dynamic = try DynamicMeasurement(
+          graph: own, data: data, preset: source.preset, outputs: evaluator.outputs,
+          whole: network.graph.dynamicWhole ?? Double(network.macs)
+        ).report(progress: progress)
+      }
       return result
     }
     let recognition = try OutputRecognition(

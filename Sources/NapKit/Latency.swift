@@ -31,7 +31,7 @@ public struct Latency: Sendable {
 
   private static func entries(of graph: Graph, _ batchSize: Int) throws -> [LatencyTable.Entry] {
     let shapes = try graph.shapes(batch: 1)
-    let plan = try Plan(graph, batch: graph.batchSize(batchSize))
+    let plan = try Plan(graph, batch: graph.batchSize(batchSize), rewrites: false)
     var seconds: [Int: Double] = [:]
     for step in plan.stepTimes(runs: 15) {
       if let node = step.node { seconds[node, default: 0] += step.seconds }

@@ -200,7 +200,9 @@ public struct Pruning: Sendable {
     let outcome: PruningOutcome
     do {
       outcome = try prune(session)
-      if outcome.curve.isEmpty { try session.keepResult(outcome.state) }
+      if outcome.curve.isEmpty {
+        try session.keepResult(outcome.state, macs: outcome.dynamic?.macs.mean)
+      }
     } catch var stopped as WorkStopped {
       stopped.lastGood.graph = ends.restore(restored.fold(stopped.lastGood.graph))
       throw stopped
@@ -245,6 +247,16 @@ public struct Pruning: Sendable {
     report.multiple = multiple
     report.outputs = try session.watch?.reports(of: smaller) ?? []
     if !outcome.state.functions.isEmpty { report.functions = outcome.state.functions }
+    if dynamic != nil {
+      let measured = try WorkStopped.keeping({ result }) {
+        try DynamicMeasurement(
+          graph: smaller, data: job.measure.data, preset: source.preset,
+          outputs: job.measure.outputs, whole: Double(network.macs)
+        ).report(beside: job.measure.original, progress: progress)
+      }
+      report.dynamic = measured
+      report.macsAfter = Int(measured.macs.mean * measured.whole)
+    }
     if granularity == .channels {
       report.latency = try latency(network, result, predictedBy: session.latencies)
       report.removals = outcome.state.removals.isEmpty ? nil : outcome.state.removals

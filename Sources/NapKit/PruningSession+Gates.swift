@@ -48,15 +48,66 @@ extension PruningSession {
     let trained = try foretelling(forecast).trainGates(
       of: gated, cost, downTo: share * whole,
       recipe: budget == nil ? recipe : gateRecipe(length(epochs: Self.defaultEpochs)))
-    outcome.state.graph = try fitted(trained, to: share * whole)
+    var result = try fitted(trained, to: share * whole)
+    result.noteGates(whole: whole, curve: try thresholds(of: result, around: share * whole))
+    outcome.state.graph = result
+    outcome.state.isVerified = try outcome.state.isVerified && skipsRightly(result)
+    outcome.dynamic = try DynamicMeasurement(
+      graph: result, data: validation, preset: preset, outputs: outputs, whole: whole
+    ).report(timing: false, progress: progress)
     return outcome
   }
+
+  /// Whether leaving out gives what multiplying by 0 gives, to 1e-5 of the largest, on some examples.
+  private func skipsRightly(_ graph: Graph) throws -> Bool {
+    let batch = graph.batchSize(upTo: min(32, max(1, validation.count)))
+    let epoch = Loader(
+      dataset: validation, preset: preset, batchSize: batch, shuffle: false, augment: false,
+      dropLast: false, seed: seed
+    ).epoch(0)
+    guard let images = try epoch.next() else { return false }
+    let said = try [true, false].map {
+      try Plan(graph, batch: batch, rewrites: $0).outputs(of: Examples(images, of: validation))
+    }
+    return zip(said[0], said[1]).allSatisfy { a, b in
+      let largest = b.reduce(0) { max($0, abs($1)) }
+      return zip(a, b).allSatisfy { abs($0 - $1) <= 1e-5 * max(largest, .leastNormalMagnitude) }
+    }
+  }
+
+  /// What held-out examples cost in the mean with several thresholds.
+  private func thresholds(of graph: Graph, around macs: Double) throws -> [(
+    threshold: Float, macs: Double
+  )] {
+    try journal.step("trying thresholds") {
+      let seen = try saliencies(of: graph, on: validation)
+      let wanted = Self.budgets.map { $0 * macs }
+      var tried = Set(wanted.map { seen.threshold(for: $0) })
+      tried.insert(graph.gateThreshold)
+      let curve = try tried.sorted().map { threshold in
+        let own = try saliencies(of: graph.settingGates(threshold: threshold), on: validation)
+          .macs(threshold: threshold)
+        return TriedThreshold(
+          threshold: threshold, macs: own.reduce(0, +) / Double(max(1, own.count)))
+      }
+      try progress(WorkProgress(stage: "fitting thresholds"))
+      return curve
+    }.map { ($0.threshold, $0.macs) }
+  }
+
+  private struct TriedThreshold: Codable {
+    var threshold: Float
+    var macs: Double
+  }
+
+  /// Shares of the budget for which thresholds are tried, too.
+  private static let budgets = [0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.35, 1.5]
 
   /// What is left of the multiply-accumulates before gates come.
   private static func staticShare(_ share: Double) -> Double { share.squareRoot() }
 
   /// See `MovingThreshold`.
-  private static let softness: Float = 0.5
+  private static let softness: Float = 1
 
   private func gateRecipe(_ length: TrainingLength) -> TrainingRecipe {
     var recipe = recipe(length)

@@ -28,18 +28,22 @@ extension PruningSession {
   }
 
   /// Keeps the result in the run directory, if there is one, measured on held-out images.
-  func keepResult(_ state: State) throws {
+  ///
+  /// - Parameter macs: the share of the multiply-accumulates that examples cost in the mean, where they differ.
+  func keepResult(_ state: State, macs: Double? = nil) throws {
     guard directory != nil else { return }
     let judge = try Judge(self)
     directory?.note(accuracyBefore: judge.baseline)
-    _ = try keep(state, accuracy: judge.verdict(on: state.graph).accuracy)
+    _ = try keep(state, macs: macs, accuracy: judge.verdict(on: state.graph).accuracy)
   }
 
   /// A point of the trade-off, with its network in the run directory if there is one.
-  fileprivate func keep(_ state: State, accuracy: Double) throws -> PruningReport.Point {
+  fileprivate func keep(_ state: State, macs: Double? = nil, accuracy: Double) throws
+    -> PruningReport.Point
+  {
     let (before, after) = (Network(original), finished(state.graph))
     var point = PruningReport.Point(
-      macs: Double(after.macs) / Double(max(1, before.macs)),
+      macs: macs ?? Double(after.macs) / Double(max(1, before.macs)),
       parameters: Double(after.nonzeroParameters) / Double(max(1, before.parameters)),
       accuracy: accuracy)
     point.measure = Measure(outputs, isLabelled: validation.isLabelled)

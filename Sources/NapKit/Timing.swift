@@ -38,10 +38,11 @@ public struct Timing: Sendable {
       scalar: precision.scalar, batch: graph.batchSize(batchSize))
     let optimizer = mode == .training ? NesterovSGD(plan, NesterovSGD.Options()) : nil
     let whole = wholePass(plan, optimizer)
-    let macs = graph.macsByNode(shapes: try graph.shapes(inputs: plan.inputShapes))
+    // Of what the plan has made of it.
+    let macs = plan.graph.macsByNode(shapes: try plan.graph.shapes(inputs: plan.inputShapes))
     var entries: [String: TimingReport.Entry] = [:]
     for step in plan.stepTimes(runs: 5) {
-      let node = step.node.map { graph.nodes[$0] }
+      let node = step.node.map { plan.graph.nodes[$0] }
       let key =
         "\(step.label) \(step.implementation) \(byNode ? "\(step.node ?? -1) \(step.layout)" : "")"
       var entry =

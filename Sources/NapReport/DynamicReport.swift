@@ -46,6 +46,8 @@ public struct DynamicReport: Codable, Sendable, Equatable {
   /// Of saliencies.
   public var threshold: Double
   public var examples: Int
+  /// What the cheapest and the dearest example costs, as shares of `whole`.
+  public var range: [Double] = []
   /// How many examples lie between twenty equal steps from the cheapest to the dearest.
   public var histogram: [Int] = []
   /// Tenths of the examples, the cheapest first.
@@ -67,12 +69,13 @@ public struct DynamicReport: Codable, Sendable, Equatable {
     self.threshold = threshold
     examples = macs.count
     guard let low = macs.min(), let high = macs.max() else { return }
+    range = [low / whole, high / whole]
     histogram = [Int](repeating: 0, count: 20)
     for value in macs { histogram[min(19, Int(20 * (value - low) / max(high - low, 1e-9)))] += 1 }
   }
 
   enum CodingKeys: String, CodingKey {
-    case whole, macs, least, most, threshold, examples, histogram, deciles, classes, difficulties,
+    case whole, macs, least, most, threshold, examples, range, histogram, deciles, classes, difficulties,
       milliseconds
     case millisecondsBefore = "milliseconds_before"
   }

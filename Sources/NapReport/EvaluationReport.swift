@@ -14,6 +14,9 @@ public struct EvaluationReport: Report, Sendable, Equatable {
   /// How far every output agrees with the teacher's.
   public var outputs: [OutputReport] = []
 
+  /// What examples cost where each decides which channels it needs.
+  public var dynamic: DynamicReport?
+
   public init(accuracy: Double, loss: Double, count: Int, imagesPerSecond: Double) {
     self.accuracy = accuracy
     self.loss = loss
@@ -22,7 +25,7 @@ public struct EvaluationReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case accuracy, loss, count, measure, metrics, outputs
+    case accuracy, loss, count, measure, metrics, outputs, dynamic
     case imagesPerSecond = "images_per_second"
   }
 }

@@ -178,6 +178,8 @@ public struct PruningReport: Report, Sendable, Equatable {
   public var latency: Latency?
   /// By round, where the criterion predicts losses.
   public var removals: [Removal]?
+  /// What examples cost where each decides which channels it needs; `macsAfter` is the mean then.
+  public var dynamic: DynamicReport?
   /// Axes on which channels could not go, and why.
   public var frozen: [ProfileReport.Frozen]?
   /// Of the files; `nil` for networks too large for one.
@@ -218,7 +220,7 @@ public struct PruningReport: Report, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case latency, removals, frozen, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure, metric, preparation
+    case latency, removals, dynamic, frozen, layers, curve, functions, seconds, verified, outputs, criterion, allocator, allocation, granularity, seed, goal, measure, metric, preparation
     case multiple = "round"
     case examples
     case goalValue = "goal_value"

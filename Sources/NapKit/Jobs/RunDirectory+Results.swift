@@ -77,6 +77,9 @@ extension RunDirectory {
     }
   }
 
+  /// The network whose gates take other thresholds, where there is one.
+  public var dynamicEntry: Entry? { entries.first { (try? network($0))?.isDynamic ?? false } }
+
   /// - Throws: `UsageError` when there is none of that number.
   public func entry(_ number: Int) throws -> Entry {
     guard let entry = entries.first(where: { $0.file == Self.file(number) }) else {

@@ -1,9 +1,10 @@
 package import NapGraph
+import NapTensor
 
 /// What decides for every example which channels are computed: a mean of every channel of `input`, two dense
 /// layers with ReLUs give a saliency of every unit of channels, and those below a threshold are closed.
 ///
-/// In files it is `GlobalAveragePool`, `Conv`, `Relu`, `Conv`, `Relu`, `ThresholdedRelu`, then `Gather` where
+/// In files it is `GlobalAveragePool`, `Conv`, `Relu`, `Conv`, `Clip` (or `Relu`), `ThresholdedRelu`, then `Gather` where
 /// a unit has several channels, and `Mul`: plain ONNX that every runtime computes, if at full price.
 ///
 /// - Source: Tang et al. 2021 (ManiDP), arXiv:2103.05861.
@@ -24,14 +25,15 @@ package struct ChannelGate: Sendable {
   package let (hidden, units): (Layer, Layer)
   /// The unit of every channel.
   package let unitOfChannel: [Int]
+  /// The largest saliency.
+  package let upper: Float
+  /// How many units there are.
+  package let unitCount: Int
 
   package struct Layer: Sendable {
     package let weight: ValueID
     package let bias: ValueID?
   }
-
-  /// How many units there are.
-  package var unitCount: Int { 1 + (unitOfChannel.max() ?? -1) }
 
   /// The share of the channels that each unit has.
   package var shares: [Double] {
@@ -78,10 +80,13 @@ private struct GatePlaces {
       value = graph.nodes[index].inputs[0]
       return (op, graph.nodes[index])
     }
+    /// A dense layer, written as a convolution of single positions.
     func layer() -> ChannelGate.Layer? {
-      guard let (_, node) = stepBack(Conv.self),
+      guard let (conv, node) = stepBack(Conv.self), conv.group == 1,
         shapes[value.index].dropFirst(2).allSatisfy({ $0 == 1 }),
-        node.inputs.dropFirst().allSatisfy({ graph.constants[$0] != nil })
+        shapes[node.outputs[0].index].dropFirst(2).allSatisfy({ $0 == 1 }),
+        let weight = graph.constants[node.inputs[1]], weight.shape.dropFirst(2).allSatisfy({ $0 == 1 }),
+        node.inputs.dropFirst(2).allSatisfy({ graph.constants[$0] != nil })
       else { return nil }
       return .init(weight: node.inputs[1], bias: node.inputs.count > 2 ? node.inputs[2] : nil)
     }
@@ -92,15 +97,17 @@ private struct GatePlaces {
       let threshold = nodes.last
     else { return nil }
     let saliency = value
-    guard stepBack(Relu.self) != nil, let units = layer(), stepBack(Relu.self) != nil,
+    let clip = stepBack(Clip.self)?.op
+    guard clip.map({ $0.lower == 0 }) ?? (stepBack(Relu.self) != nil), let units = layer(), stepBack(Relu.self) != nil,
       let hidden = layer(), stepBack(GlobalAveragePool.self) != nil
     else { return nil }
-    if let gather, gather.op.axis != 1 { return nil }
+    if let gather, gather.op.axis != 1 || gather.op.indexShape.count != 1 { return nil }
     let count = shapes[decision.index][1]
     return ChannelGate(
       product: index, threshold: threshold, nodes: nodes.reversed(), input: value,
       features: node.inputs[images], saliency: saliency, decision: decision,
       hidden: hidden, units: units,
-      unitOfChannel: gather?.op.indices.map { $0 < 0 ? $0 + count : $0 } ?? Array(0..<channels))
+      unitOfChannel: gather?.op.indices.map { $0 < 0 ? $0 + count : $0 } ?? Array(0..<channels),
+      upper: clip?.upper ?? .infinity, unitCount: count)
   }
 }

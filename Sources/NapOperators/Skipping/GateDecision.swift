@@ -10,6 +10,8 @@ package struct GateDecision: Lowerable {
   package static let name = "GateDecision"
 
   package var threshold: Float
+  /// The largest saliency.
+  package var upper: Float
   package var unitOfChannel: [Int]
   /// Whether the layers have biases.
   package var biases: [Bool]
@@ -53,7 +55,7 @@ package struct GateDecision: Lowerable {
     let units = values.count / max(1, n)
     let gates = (0..<n).flatMap { row in
       unitOfChannel.map { unit -> Float in
-        let value = Float(values[row * units + unit])
+        let value = min(upper, Float(values[row * units + unit]))
         return value <= threshold ? 0 : value
       }
     }
@@ -89,7 +91,7 @@ package struct GateDecision: Lowerable {
     }
     let gates = plan.define(node.outputs[0], Layout(dense: [n, unitOfChannel.count]))
     let scratch = plan.makeBuffer(Layout(dense: [sizes[0] + sizes[1]]))
-    let (threshold, units) = (threshold, unitOfChannel.map(Int32.init))
+    let (threshold, upper, units) = (threshold, upper, unitOfChannel.map(Int32.init))
     plan.run(
       "gate", touching: [means, gates, scratch] + weights + biases.compactMap { $0 },
       kernel: "gate",
@@ -98,7 +100,7 @@ package struct GateDecision: Lowerable {
       runGate(
         means: memory.floats(means), (n, inputs, sizes[0], sizes[1]), w1: memory.floats(weights[0]),
         b1: biases[0].map(memory.floats), w2: memory.floats(weights[1]),
-        b2: biases[1].map(memory.floats), threshold: threshold, unitOfChannel: units,
+        b2: biases[1].map(memory.floats), upper: upper, threshold: threshold, unitOfChannel: units,
         into: memory.floats(gates), scratch: memory.floats(scratch))
     }
     return {}

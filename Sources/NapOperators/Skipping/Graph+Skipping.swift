@@ -69,7 +69,7 @@ private struct SkippingRewriting {
     return Node(
       name: graph.nodes[gate.threshold].name,
       op: GateDecision(
-        threshold: threshold, unitOfChannel: gate.unitOfChannel,
+        threshold: threshold, upper: gate.upper, unitOfChannel: gate.unitOfChannel,
         biases: layers.map { $0.bias != nil }),
       inputs: [means[gate.input] ?? gate.input]
         + layers.flatMap { [$0.weight] + [$0.bias].compactMap { $0 } },

@@ -74,7 +74,7 @@ extension PruningReport: PagedReport {
             granularity == "channels"
               ? "Bars are multiply-accumulates that are left, layer by layer as they are computed; numbers are outputs x inputs."
               : "Bars are weights that are not zero.")))
-    sections += [removalSection, frozenSection].compactMap { $0 }
+    sections += [dynamic?.section, removalSection, frozenSection].compactMap { $0 }
     if let allocation { sections.append(allocation.section) }
     if !outputs.isEmpty {
       sections.append(
@@ -152,7 +152,13 @@ extension PruningReport: PagedReport {
     }
     switch goal {
     case "macs":
-      return share("multiply-accumulates", Double(macsAfter) / Double(max(1, macsBefore)))
+      let reached = Double(macsAfter) / Double(max(1, macsBefore))
+      guard let dynamic else { return share("multiply-accumulates", reached) }
+      return (
+        String(
+          format: "Asked for: %.1f %% of the multiply-accumulates in the mean. Reached: %.1f %%, on %d examples.",
+          100 * value, 100 * reached, dynamic.examples), reached <= 1.01 * value
+      )
     case "parameters":
       return share("parameters", Double(parametersAfter) / Double(max(1, parametersBefore)))
     case "latency":

@@ -6,7 +6,10 @@ extension EvaluationReport {
       format: "%@ %.2f %%, loss %.4f, %d examples, %.0f examples/s",
       measure.rawValue, accuracy, loss, count, imagesPerSecond)
     if metrics.count > 1 { return metrics.renderedAsText() + "\n\n" + measured }
-    return outputs.isEmpty ? measured : outputs.renderedAsText() + "\n\n" + measured
+    let parts = [
+      outputs.isEmpty ? nil : outputs.renderedAsText(), dynamic?.renderedAsText(), measured,
+    ]
+    return parts.compactMap { $0 }.joined(separator: "\n\n")
   }
 }
 
@@ -111,7 +114,9 @@ extension PruningReport {
         "Agreement with the original on \(outputs[0].examples) held-out examples:\n"
           + outputs.renderedAsText()
       ]
-    return ([table.rendered(), summary.rendered()] + agreement + [ending]).joined(separator: "\n\n")
+    let costs = dynamic.map { [$0.renderedAsText()] } ?? []
+    return ([table.rendered(), summary.rendered()] + costs + agreement + [ending])
+      .joined(separator: "\n\n")
   }
 
   /// What, before, after, and what is kept.

@@ -16,6 +16,8 @@ struct Pick: ParsableCommand {
         nap pick smaller.run
         nap pick smaller.run --macs 40% -o another.onnx
         nap pick smaller.run --point 3 -o another.onnx
+
+      Of nap prune --dynamic, other sizes are other thresholds of the same network.
       """)
 
   @Argument(help: ArgumentHelp("The run directory.", valueName: "run"), completion: .folder)
@@ -65,13 +67,15 @@ struct Pick: ParsableCommand {
       besides: destination, models: [], inputs: [directory.path])
     let entry =
       try point.map { try directory.entry($0) }
-      ?? directory.best(macs: macs?.value, parameters: params?.value)
+      ?? directory.best(macs: macs?.value, parameters: params?.value) ?? directory.dynamicEntry
     guard let entry else {
       throw OutputError(
         "no network of this run is that small",
         recovery: "nap pick \(directory.path) lists what there is")
     }
-    let network = try directory.network(entry)
+    // Of a network with gates there are as many as there are thresholds.
+    let found = try directory.network(entry)
+    let network = try macs.flatMap { try found.spending(macs: $0.value) } ?? found
     let keptProblem = try kept?.deliver(directory.kept(entry))
     try destination.deliver {
       try network.write(to: $0)
