@@ -124,7 +124,7 @@ let package = Package(
     // Tests mirror the sources.
     .target(
       name: "NapTestSupport",
-      dependencies: ["NapEngine", "NapGraph", "NapOperators", "NapTensor"],
+      dependencies: ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor"],
       path: "Tests/NapTestSupport",
       swiftSettings: strict),
     .target(
@@ -183,8 +183,8 @@ let package = Package(
     tests(
       "NapKitTests",
       [
-        "NapData", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators", "NapOutputs",
-        "NapPruning", "NapReport", "NapSearch", "NapTensor", "NapTestSupport", "NapTraining",
+        "NapData", "NapDynamic", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators",
+        "NapOutputs", "NapPruning", "NapReport", "NapSearch", "NapTensor", "NapTestSupport", "NapTraining",
         protobuf,
       ]),
     tests(

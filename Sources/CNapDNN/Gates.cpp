@@ -1,5 +1,5 @@
-// What decides which channels of a convolution are open, for one image at a time: a network so small
-// that waking a second thread would take longer.
+// What decides which channels of a convolution are open, for one image at a time: a network so
+// small that waking a second thread would take longer.
 #include "CNapDNN.h"
 #include "Clones.h"
 
@@ -9,22 +9,27 @@ namespace {
 
 constexpr int64_t kLanes = 8;
 
-// y = relu(x w + b), w [inputs, outputs]; NaN stays NaN. Some outputs at a time stay in registers.
+// Some neighbouring outputs of relu(x w + b), whose sums stay in registers; NaN stays NaN.
+template <int Some>
+__attribute__((always_inline)) inline void relu_of_some(
+    int64_t inputs, int64_t outputs, const float *x, const float *w, const float *b, float *y) {
+  float sum[Some] = {};
+  if (b)
+    for (int k = 0; k < Some; ++k) sum[k] = b[k];
+  for (int64_t i = 0; i < inputs; ++i)
+    for (int k = 0; k < Some; ++k) sum[k] += x[i] * w[i * outputs + k];
+  for (int k = 0; k < Some; ++k) y[k] = sum[k] < 0 ? 0 : sum[k];
+}
+
+// w is [inputs, outputs].
 NAP_CLONES void relu_of_product(
     int64_t inputs, int64_t outputs, const float *x, const float *w, const float *b, float *y) {
-  constexpr int64_t kSome = 16;
-  for (int64_t from = 0; from < outputs; from += kSome) {
-    float sum[kSome] = {};
-    int64_t some = std::min(kSome, outputs - from);
-    for (int64_t k = 0; b && k < some; ++k) sum[k] = b[from + k];
-    for (int64_t i = 0; i < inputs; ++i) {
-      const float *row = w + i * outputs + from;
-      if (some == kSome)
-        for (int64_t k = 0; k < kSome; ++k) sum[k] += x[i] * row[k];
-      else
-        for (int64_t k = 0; k < some; ++k) sum[k] += x[i] * row[k];
-    }
-    for (int64_t k = 0; k < some; ++k) y[from + k] = sum[k] < 0 ? 0 : sum[k];
+  for (int64_t k = 0, some; k < outputs; k += some) {
+    const float *bias = b ? b + k : nullptr;
+    some = outputs - k >= 32 ? 32 : outputs - k >= 8 ? 8 : 1;
+    if (some == 32) relu_of_some<32>(inputs, outputs, x, w + k, bias, y + k);
+    else if (some == 8) relu_of_some<8>(inputs, outputs, x, w + k, bias, y + k);
+    else relu_of_some<1>(inputs, outputs, x, w + k, bias, y + k);
   }
 }
 

@@ -55,6 +55,18 @@ NAP_INLINE void for_each_tap(
     }
 }
 
+// The largest of N channels side by side, which stay in a register while the window is looked at.
+template <int N, class T>
+NAP_INLINE void pool_pixel(
+    const nap_max_pool &p, const T *x, const Taps &d, const Taps &h, const Taps &w, T *y) {
+  numbers<N> most = -std::numeric_limits<float>::infinity(), one;
+  for_each_tap(p, x, d, h, w, [&](const T *from) __attribute__((always_inline)) {
+    load<N>(from, one);
+    take_larger(one, most);
+  });
+  store<N>(y, most);
+}
+
 template <class T>
 NAP_INLINE void pool_plane(const Pool &pool, const T *x, T *y) {
   const nap_max_pool &p = *pool.p;
@@ -63,16 +75,9 @@ NAP_INLINE void pool_plane(const Pool &pool, const T *x, T *y) {
     for (int64_t j = 0; j < p.out[1]; ++j)
       for (int64_t k = 0; k < p.out[2]; ++k) {
         const Taps &d = pool.taps[0][i], &h = pool.taps[1][j], &w = pool.taps[2][k];
-        // A vector of channels stays in a register while the window is looked at.
         int64_t c = 0;
-        for (; c + 16 <= p.inner; c += 16) {
-          lanes most = lowest, one;
-          for_each_tap(p, x + c, d, h, w, [&](const T *from) __attribute__((always_inline)) {
-            load(from, one);
-            take_larger(one, most);
-          });
-          store(y + c, most);
-        }
+        for (; c + 16 <= p.inner; c += 16) pool_pixel<16>(p, x + c, d, h, w, y + c);
+        for (; c + 8 <= p.inner; c += 8) pool_pixel<8>(p, x + c, d, h, w, y + c);
         for (; c < p.inner; ++c) {
           float most = lowest;
           for_each_tap(p, x + c, d, h, w, [&](const T *from) __attribute__((always_inline)) {

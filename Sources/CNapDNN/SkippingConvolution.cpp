@@ -2,9 +2,9 @@
 // from blocks of 8 input channels, of which only the open ones are touched.
 //
 // A tile of some positions times some blocks of outputs stays in registers, while one goes over
-// blocks of inputs and the kernel's positions (taps). An image is worked on in strips of rows, which
-// are copied once with zeros around them where windows reach beyond the image. Every output is
-// summed up in the same order, whatever tiles and threads it falls to.
+// blocks of inputs and the kernel's positions (taps). An image is worked on in strips of rows.
+// Where windows reach beyond it, strips are copied once, with zeros around. Every output is summed
+// up in the same order, whatever tiles and threads it falls to.
 #include "CNapDNN.h"
 #include "Clones.h"
 
@@ -31,8 +31,8 @@ constexpr int kBlocks = 3, kPositions[] = {0, 8, 6, 4};
 constexpr int64_t kNear = 16 << 10;
 // Positions of a strip, about.
 constexpr int64_t kStrip = 256;
-// Products of 8 from which on a second thread pays.
-constexpr int64_t kWorthThreads = 20000;
+// Products of 8 from which on it pays to wake a second thread.
+constexpr int64_t kWorthThreads = 30000;
 constexpr float kInfinity = __builtin_inff();
 
 NAP_INLINE lanes load(const float *p) {
@@ -53,7 +53,6 @@ NAP_INLINE lanes load_some(const float *p, int64_t count) {
 NAP_INLINE lanes kept(lanes x, masks where) { return (lanes)((masks)x & where); }
 
 NAP_INLINE bool any(masks m) { return __builtin_ia32_movmskps256((lanes)m) != 0; }
-NAP_INLINE bool all(masks m) { return __builtin_ia32_movmskps256((lanes)m) == 255; }
 
 // NaN stays NaN: such a number is neither below nor above another.
 NAP_INLINE lanes limited(lanes x, float lower, float upper) {
@@ -78,6 +77,7 @@ struct Sizes {
   bool inside;            // no window reaches beyond the image
   int64_t wide;           // columns of inputs that are needed
   bool line;              // windows are single positions, one after another
+  int64_t some;           // blocks of inputs whose weights tiles go over before others follow
 
   explicit Sizes(const nap_skipping &c)
       : c(c), in(blocks_of(c.ic)), out(blocks_of(c.oc)),
@@ -87,6 +87,7 @@ struct Sizes {
     strips = (c.oh + rows - 1) / rows;
     wide = reach(1, c.ow);
     inside = c.top == 0 && c.left == 0 && reach(0, c.oh) <= c.ih && wide <= c.iw;
+    some = std::max<int64_t>(1, kNear / (kBlocks * pair * int64_t(sizeof(float))));
     line = inside && wide == c.ow && c.iw == c.ow && reach(0, c.oh) == c.oh;
   }
 
@@ -112,10 +113,16 @@ Taps taps_of(const Sizes &s, int axis, int64_t from, int64_t to) {
   return {std::min(begin, end), end};
 }
 
+// What is multiplied: a tap's inputs, 8 channels of a block, and where their weights are.
+struct Step {
+  const float *x;
+  int64_t weights;
+};
+
+// Positions of a run, which is a row, or where tiles go over rows, all of a strip.
 struct Tile {
-  int64_t first, count;            // positions of its strip
-  int64_t at[kPositions[1]];       // where their windows begin
-  Taps down, across;
+  int64_t first, count;
+  int64_t at[kPositions[1]];  // where their windows begin
 };
 
 // Of a block of outputs.
@@ -128,25 +135,36 @@ struct Output {
   lanes sum;  // of y
 };
 
-// What tiles have in common: some blocks of outputs made from some blocks of inputs.
+// What tiles have in common: some blocks of outputs made by some steps.
 struct Group {
   const nap_skipping_job &job;
-  Output outputs[kBlocks];
-  const float *const *planes;      // of the inputs
-  const int64_t *blocks;
-  int64_t count, pair;
-  int64_t down, across, wide;      // numbers from tap to tap, taps in a row
-  bool first, last;                // of the blocks of inputs
   bool limit, limit_last;
-  float *sums;                     // between the first and the last, [positions, outputs, 8]
+  Output outputs[kBlocks];
+  float *sums;            // between the first and the last steps, [positions, outputs, 8]
+  int64_t position, at;   // where a run begins, and its windows
+  const Step *begin, *end;
+  bool first, last;       // whether these are an output's first steps, its last
+
+  explicit Group(const nap_skipping_job &job)
+      : job(job), limit(job.lower > -kInfinity || job.upper < kInfinity),
+        limit_last(job.last_lower > -kInfinity || job.last_upper < kInfinity) {}
 };
 
-NAP_INLINE lanes finished(const Group &g, const Output &o, lanes x, int64_t position) {
-  if (g.limit) x = limited(x, g.job.lower, g.job.upper);
-  x = kept(x * o.gates, o.open);
-  if (o.residual) x += load(o.residual + position * kLanes);
-  if (g.limit_last) x = limited(x, g.job.last_lower, g.job.last_upper);
-  return kept(x, o.channels);
+// Makes R neighbouring outputs of sums.
+template <int R>
+NAP_INLINE void finish(const Group &g, Output &o, lanes *y, int64_t position) {
+  if (g.limit)
+    for (int r = 0; r < R; ++r) y[r] = limited(y[r], g.job.lower, g.job.upper);
+  for (int r = 0; r < R; ++r) y[r] = kept(y[r] * o.gates, o.open);
+  if (o.residual)
+    for (int r = 0; r < R; ++r) y[r] += load(o.residual + (position + r) * kLanes);
+  if (g.limit_last)
+    for (int r = 0; r < R; ++r)
+      y[r] = kept(limited(y[r], g.job.last_lower, g.job.last_upper), o.channels);
+  lanes sum = o.sum;
+  for (int r = 0; r < R; ++r) sum += y[r];
+  o.sum = sum;
+  for (int r = 0; r < R; ++r) store(o.y + (position + r) * kLanes, y[r]);
 }
 
 // In the order in which they are written: compilers would load ahead, and not have the registers.
@@ -169,36 +187,37 @@ NAP_INLINE void add_product_now(lanes &sum, lanes x, lanes y) {
 template <int R, int N>
 void tile(Group &g, const Tile &t) {
   lanes sum[R][N];
-  float *sums = g.sums + t.first * N * kLanes;
+  int64_t position = g.position + t.first;
+  float *sums = g.sums + position * N * kLanes;
 #pragma clang loop unroll(full)
   for (int r = 0; r < R; ++r)
 #pragma clang loop unroll(full)
     for (int n = 0; n < N; ++n)
       sum[r][n] = g.first ? g.outputs[n].bias : load(sums + (r * N + n) * kLanes);
   int64_t at[R];
+  const float *weights[N];
 #pragma clang loop unroll(full)
-  for (int r = 0; r < R; ++r) at[r] = t.at[r];
-  for (int64_t j = 0; j < g.count; ++j) {
-    const float *weights[N];
+  for (int r = 0; r < R; ++r) at[r] = g.at + t.at[r];
 #pragma clang loop unroll(full)
-    for (int n = 0; n < N; ++n) weights[n] = g.outputs[n].weights + g.blocks[j] * g.pair;
-    for (int64_t y = t.down.begin; y < t.down.end; ++y)
-      for (int64_t x = t.across.begin; x < t.across.end; ++x) {
-        const float *from = g.planes[j] + y * g.down + x * g.across;
-        int64_t tap = (y * g.wide + x) * kLanes * kLanes;
+  for (int n = 0; n < N; ++n) weights[n] = g.outputs[n].weights;
+  for (const Step *step = g.begin; step != g.end; ++step) {
+    const float *from = step->x;
+    int64_t next = step->weights;
+    // Planes lie too far apart to be foreseen by the processor.
+    __builtin_prefetch(step[1].x + at[0]);
+    __builtin_prefetch(step[1].x + at[R - 1]);
 #pragma clang loop unroll(full)
-        for (int c = 0; c < kLanes; ++c) {
-          lanes w[N];
+    for (int c = 0; c < kLanes; ++c) {
+      lanes w[N];
 #pragma clang loop unroll(full)
-          for (int n = 0; n < N; ++n) w[n] = load_now(weights[n] + tap + c * kLanes);
+      for (int n = 0; n < N; ++n) w[n] = load_now(weights[n] + next + c * kLanes);
 #pragma clang loop unroll(full)
-          for (int r = 0; r < R; ++r) {
-            lanes x = repeat_now(from + at[r] + c);
+      for (int r = 0; r < R; ++r) {
+        lanes x = repeat_now(from + at[r] + c);
 #pragma clang loop unroll(full)
-            for (int n = 0; n < N; ++n) add_product_now(sum[r][n], x, w[n]);
-          }
-        }
+        for (int n = 0; n < N; ++n) add_product_now(sum[r][n], x, w[n]);
       }
+    }
   }
   if (!g.last) {
 #pragma clang loop unroll(full)
@@ -209,15 +228,10 @@ void tile(Group &g, const Tile &t) {
   }
 #pragma clang loop unroll(full)
   for (int n = 0; n < N; ++n) {
-    Output &o = g.outputs[n];
     lanes y[R];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < R; ++r) y[r] = finished(g, o, sum[r][n], t.first + r);
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; ++r) {
-      store(o.y + (t.first + r) * kLanes, y[r]);
-      o.sum += y[r];
-    }
+    for (int r = 0; r < R; ++r) y[r] = sum[r][n];
+    finish<R>(g, g.outputs[n], y, position);
   }
 }
 
@@ -241,7 +255,8 @@ struct Strip {
   std::vector<int64_t> in, out, closed;  // blocks: open ones, and of outputs the others
   std::vector<const float *> planes;     // of open inputs
   int64_t down;                          // numbers from row to row
-  std::vector<Tile> tiles[kBlocks + 1];
+  std::vector<Step> steps;               // of all blocks of inputs, some at a time; and one to end
+  std::vector<Tile> tiles[kBlocks + 1];  // of a run
   std::vector<Line> copies, sums;
 };
 
@@ -262,31 +277,41 @@ struct Skipping {
   Taken *taken;
   float *sums;     // of y, [n, blocks, strips, 8], where means are wanted
 
-  // Which blocks of inputs are open; whether one is in part only.
-  bool find_inputs(Strip &strip) const {
-    bool partly = false;
-    strip.in.clear();
-    for (int64_t b = 0; b < s.in; ++b) {
-      if (job.in_gates) {
-        auto open = gate(job.in_gates, s.c.ic, strip.image, b) != 0;
-        if (!any(open)) continue;
-        partly |= !all(open == channels_of(s.c.ic, b));
-      }
-      strip.in.push_back(b);
-    }
-    return partly;
-  }
-
   static lanes gate(const float *gates, int64_t channels, int64_t image, int64_t b) {
     return load_some(gates + image * channels + b * kLanes, channels - b * kLanes);
   }
 
-  void find_outputs(Strip &strip) const {
-    strip.out.clear(), strip.closed.clear();
-    for (int64_t b = 0; b < s.out; ++b) {
-      bool open = !job.out_gates || any(gate(job.out_gates, s.c.oc, strip.image, b) != 0);
-      (open ? strip.out : strip.closed).push_back(b);
+  static bool is_open(const float *gates, int64_t channels, int64_t image, int64_t b) {
+    return !gates || any(gate(gates, channels, image, b) != 0);
+  }
+
+  int64_t count_open(const float *gates, int64_t channels, int64_t image) const {
+    int64_t count = 0;
+    for (int64_t b = 0; b < blocks_of(channels); ++b) count += is_open(gates, channels, image, b);
+    return count;
+  }
+
+  // Of 8, that are not left out.
+  int64_t products() const {
+    int64_t pairs = 0;
+    for (int64_t i = 0; i < s.c.n; ++i)
+      pairs += count_open(job.in_gates, s.c.ic, i) * count_open(job.out_gates, s.c.oc, i);
+    return pairs * s.pair / kLanes * s.c.oh * s.c.ow;
+  }
+
+  // Which blocks are open; whether one of inputs is in part only.
+  bool find_open(Strip &strip) const {
+    bool partly = false;
+    strip.in.clear(), strip.out.clear(), strip.closed.clear();
+    for (int64_t b = 0; b < s.in; ++b) {
+      if (!is_open(job.in_gates, s.c.ic, strip.image, b)) continue;
+      strip.in.push_back(b);
+      masks zero = job.in_gates ? gate(job.in_gates, s.c.ic, strip.image, b) == 0 : masks(0);
+      partly |= any(zero & channels_of(s.c.ic, b));
     }
+    for (int64_t b = 0; b < s.out; ++b)
+      (is_open(job.out_gates, s.c.oc, strip.image, b) ? strip.out : strip.closed).push_back(b);
+    return partly;
   }
 
   // The rows of the open inputs that a strip needs, with zeros where there is no image.
@@ -313,51 +338,71 @@ struct Skipping {
         }
         const float *x = from + y * c.iw * kLanes;
         p = std::fill_n(p, left * kLanes, 0.f);
-        for (int64_t k = 0; k < middle; ++k, p += kLanes) store(p, kept(load(x + k * kLanes), open));
+        for (int64_t k = 0; k < middle; ++k, p += kLanes)
+          store(p, kept(load(x + k * kLanes), open));
         std::fill(p, next, 0.f);
       }
     }
   }
 
+  // Positions of a run: tiles of very narrow images go over rows.
+  int64_t run_of(const Strip &strip) const {
+    return s.line || s.c.ow < 3 ? strip.rows * s.c.ow : s.c.ow;
+  }
+
   void find_tiles(Strip &strip, int blocks) const {
     auto &c = s.c;
+    int64_t run = run_of(strip), count = (run + kPositions[blocks] - 1) / kPositions[blocks];
     auto &tiles = strip.tiles[blocks];
-    int64_t positions = strip.rows * c.ow, most = kPositions[blocks];
-    // Tiles of very narrow images go over rows.
-    bool over = s.line || c.ow < 3;
-    int64_t run = over ? positions : c.ow, count = (run + most - 1) / most;
-    for (int64_t begin = 0; begin < positions; begin += run)
-      for (int64_t k = 0; k < count; ++k) {
-        tiles.emplace_back();
-        auto &t = tiles.back();
-        t.first = begin + run * k / count;
-        t.count = begin + run * (k + 1) / count - t.first;
-        int64_t y = t.first / c.ow, x = t.first % c.ow, row = strip.row + y, column = x;
-        for (int64_t r = 0; r < t.count; ++r) {
-          t.at[r] = y * c.strides[0] * strip.down + x * c.strides[1] * kLanes;
-          if (++x == c.ow) x = 0, ++y;
-        }
-        int64_t last = t.first + t.count - 1;
-        t.down = taps_of(s, 0, row, strip.row + last / c.ow);
-        t.across = over ? taps_of(s, 1, 0, c.ow - 1) : taps_of(s, 1, column, column + t.count - 1);
+    tiles.resize(count);
+    int64_t y = 0, x = 0;
+    for (int64_t k = 0; k < count; ++k) {
+      auto &t = tiles[k];
+      t.first = run * k / count, t.count = run * (k + 1) / count - t.first;
+      for (int64_t r = 0; r < t.count; ++r) {
+        t.at[r] = y * c.strides[0] * strip.down + x * c.strides[1] * kLanes;
+        if (++x == c.ow) x = 0, ++y;
       }
+    }
+  }
+
+  // Kernel's rows come before blocks of inputs, so that a range of them can be left out.
+  void find_steps(Strip &strip) const {
+    auto &c = s.c;
+    int64_t inputs = strip.in.size();
+    Taps across = taps_of(s, 1, 0, c.ow - 1);
+    strip.steps.clear();
+    for (int64_t begin = 0; begin < inputs; begin += s.some)
+      for (int64_t y = 0; y < c.kernel[0]; ++y)
+        for (int64_t j = begin; j < std::min(begin + s.some, inputs); ++j)
+          for (int64_t x = across.begin; x < across.end; ++x)
+            strip.steps.push_back(
+                {strip.planes[j] + y * c.dilations[0] * strip.down + x * c.dilations[1] * kLanes,
+                 strip.in[j] * s.pair + (y * c.kernel[1] + x) * kLanes * kLanes});
+    strip.steps.push_back({job.x, 0});
   }
 
   void prepare(Strip &strip, int64_t image, int64_t index) const {
     auto &c = s.c;
     if (strip.image == image && strip.index == index) return;
+    int64_t row = index * s.rows, rows = std::min(s.rows, c.oh - row);
+    // Lines of the same length are the same tiles.
+    bool known = s.line && strip.image >= 0 && rows == strip.rows;
     strip.image = image, strip.index = index;
-    strip.row = index * s.rows, strip.rows = std::min(s.rows, c.oh - strip.row);
-    bool partly = find_inputs(strip);
-    find_outputs(strip);
+    strip.row = row, strip.rows = rows;
+    bool partly = find_open(strip);
     strip.planes.resize(strip.in.size());
-    for (auto &tiles : strip.tiles) tiles.clear();
-    if (partly || !s.inside) return copy(strip);
-    strip.down = c.iw * kLanes;
-    for (size_t j = 0; j < strip.in.size(); ++j) {
-      int64_t plane = image * s.in + strip.in[j];
-      strip.planes[j] = job.x + (plane * c.ih + strip.row * c.strides[0]) * c.iw * kLanes;
+    if (!known) for (auto &tiles : strip.tiles) tiles.clear();
+    if (partly || !s.inside) {
+      copy(strip);
+    } else {
+      strip.down = c.iw * kLanes;
+      for (size_t j = 0; j < strip.in.size(); ++j) {
+        int64_t plane = image * s.in + strip.in[j];
+        strip.planes[j] = job.x + (plane * c.ih + strip.row * c.strides[0]) * c.iw * kLanes;
+      }
     }
+    find_steps(strip);
   }
 
   Output output(const Strip &strip, int64_t b) const {
@@ -369,7 +414,7 @@ struct Skipping {
     if (job.bias) o.bias = load_some(job.bias + b * kLanes, c.oc - b * kLanes);
     o.gates = 1;
     if (job.out_gates) o.gates = gate(job.out_gates, c.oc, strip.image, b);
-    o.open = o.gates != 0;
+    o.open = o.channels & (o.gates != 0);
     if (job.residual) o.residual = job.residual + at;
     o.y = job.y + at;
     return o;
@@ -379,41 +424,40 @@ struct Skipping {
     if (job.means) store(sums + ((strip.image * s.out + b) * s.strips + strip.index) * kLanes, sum);
   }
 
-  Group group(const Strip &strip) const {
-    Group g{job, {}, nullptr, nullptr, 0, 0, 0, 0, 0, false, false, false, false, nullptr};
-    g.pair = s.pair;
-    g.down = s.c.dilations[0] * strip.down, g.across = s.c.dilations[1] * kLanes;
-    g.wide = s.c.kernel[1];
-    g.limit = job.lower > -kInfinity || job.upper < kInfinity;
-    g.limit_last = job.last_lower > -kInfinity || job.last_upper < kInfinity;
-    return g;
-  }
-
   void compute(Strip &strip, const int64_t *blocks, int count) const {
-    Group g = group(strip);
+    Group g(job);
     for (int n = 0; n < count; ++n) g.outputs[n] = output(strip, blocks[n]);
     if (strip.tiles[count].empty()) find_tiles(strip, count);
     g.sums = grown(strip.sums, strip.rows * s.c.ow * count * kLanes);
-    int64_t inputs = strip.in.size();
-    int64_t some = std::max<int64_t>(1, kNear / (count * s.pair * int64_t(sizeof(float))));
+    int64_t inputs = strip.in.size(), run = run_of(strip), tall = run / s.c.ow;
+    int64_t steps = inputs ? (strip.steps.size() - 1) / inputs / s.c.kernel[0] : 0;
     int64_t j = 0;
     do {
-      g.first = j == 0, g.last = j + some >= inputs;
-      g.planes = strip.planes.data() + j, g.blocks = strip.in.data() + j;
-      g.count = std::min(some, inputs - j);
-      for (auto &t : strip.tiles[count]) kTiles[count][t.count](g, t);
+      int64_t some = std::min(s.some, inputs - j);
+      g.first = j == 0, g.last = j + some == inputs;
+      const Step *begin = strip.steps.data() + j * steps * s.c.kernel[0];
+      for (int64_t row = 0; row < strip.rows; row += tall) {
+        Taps taps = taps_of(s, 0, strip.row + row, strip.row + row + tall - 1);
+        g.begin = begin + taps.begin * some * steps, g.end = begin + taps.end * some * steps;
+        g.position = row * s.c.ow, g.at = row * s.c.strides[0] * strip.down;
+        for (auto &t : strip.tiles[count]) kTiles[count][t.count](g, t);
+      }
       j += some;
     } while (j < inputs);
     for (int n = 0; n < count; ++n) add_sum(strip, blocks[n], g.outputs[n].sum);
   }
 
   void close(const Strip &strip, int64_t b) const {
-    Group g = group(strip);
+    Group g(job);
     Output o = output(strip, b);
-    for (int64_t p = 0; p < strip.rows * s.c.ow; ++p) {
-      lanes y = finished(g, o, 0, p);
-      store(o.y + p * kLanes, y);
-      o.sum += y;
+    int64_t positions = strip.rows * s.c.ow;
+    lanes y = 0;
+    if (o.residual)
+      for (int64_t p = 0; p < positions; ++p, y = 0) finish<1>(g, o, &y, p);
+    else {
+      finish<1>(g, o, &y, 0);
+      for (int64_t p = 1; p < positions; ++p) store(o.y + p * kLanes, y);
+      o.sum = y * float(positions);
     }
     add_sum(strip, b, o.sum);
   }
@@ -424,12 +468,10 @@ struct Skipping {
     int64_t closed = strip.closed.size(), open = strip.out.size();
     for (int64_t k = closed * slice / slices; k < closed * (slice + 1) / slices; ++k)
       close(strip, strip.closed[k]);
-    // Threes, and twos where a single one would be left.
-    int64_t end = open * (slice + 1) / slices;
-    for (int64_t k = open * slice / slices; k < end;) {
-      int count = int(end - k == 4 ? 2 : std::min<int64_t>(end - k, kBlocks));
-      compute(strip, strip.out.data() + k, count);
-      k += count;
+    int64_t groups = (open + kBlocks - 1) / kBlocks;
+    for (int64_t k = groups * slice / slices; k < groups * (slice + 1) / slices; ++k) {
+      int64_t begin = open * k / groups, end = open * (k + 1) / groups;
+      compute(strip, strip.out.data() + begin, int(end - begin));
     }
   }
 
@@ -451,11 +493,11 @@ struct Skipping {
     static thread_local std::vector<Line> found;
     int threads = nap_max_threads();
     int64_t units = s.c.n * s.strips;
-    bool alone = units * s.rows * s.c.ow * s.in * s.out * s.pair / kLanes < kWorthThreads;
+    bool alone = threads == 1 || products() < kWorthThreads;
     if (all.size() != size_t(threads)) all = std::vector<Taken>(threads);
     for (auto &t : all) t.items = 0;
     taken = all.data();
-    slices = alone || threads == 1 ? 1 : std::max<int64_t>(1, 4 * threads / units);
+    slices = alone ? 1 : std::max<int64_t>(1, 2 * threads / units);
     if (job.means) sums = grown(found, units * s.out * kLanes);
     if (alone) part(this, 0, 1);
     else nap_parallel(part, this);

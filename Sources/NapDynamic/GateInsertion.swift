@@ -112,7 +112,8 @@ extension Graph {
   private static func hiddenFeatures(_ inputs: Int, _ outputs: Int, _ style: GateStyle) -> Int {
     // As published: no squeeze with few channels.
     if style.isPublished { return outputs < 80 ? outputs : outputs / 2 }
-    return max(8, inputs / 4)
+    // More would cost time to read, if hardly any multiply-accumulates.
+    return min(64, max(8, inputs / 4))
   }
 
   private mutating func insertGate(

@@ -84,6 +84,11 @@ package final class Plan {
     checksNumbers: Bool = false, rewrites: Bool = true, tapsAreDense: Bool = false,
     gradientsOf wanted: [ValueID] = []
   ) throws {
+    guard scalar != .bfloat16 || canComputeBFloat16 else {
+      throw PlanError(
+        "this processor cannot compute with bfloat16",
+        recovery: "choose float32, or leave it to nap")
+    }
     let mayRewrite =
       rewrites && parameters == nil && mode == .inference && scalar == .float32 && !checksNumbers
     let graph = mayRewrite ? try Self.rewritten(graph, batch: batch, inputShapes) : graph
@@ -275,7 +280,8 @@ extension Plan {
 // MARK: Compilation
 extension Plan {
   /// The network as its operators want it to be computed.
-  private static func rewritten(_ graph: Graph, batch: Int, _ inputShapes: [[Int]]?) throws -> Graph {
+  private static func rewritten(_ graph: Graph, batch: Int, _ inputShapes: [[Int]]?) throws -> Graph
+  {
     var result = graph
     var asked: Set<ObjectIdentifier> = []
     for node in graph.nodes {

@@ -155,29 +155,37 @@ extension PruningSession {
 
   /// A network whose gates have the threshold with which held-out examples cost what is wanted.
   ///
-  /// Another threshold changes what later gates see, so it is looked for by turns.
+  /// Another threshold changes what later gates see, so it is looked for by turns: where what is foretold lies
+  /// outside of what is known, halfway.
   func fitted(_ graph: Graph, to macs: Double) throws -> Graph {
     try journal.step("fitting thresholds") {
       var threshold = graph.gateThreshold
-      var result = graph
-      for turn in 0..<Self.fittingTurns {
-        result = try withFreshStatistics(
+      var (low, high) = (Float(0), Float.infinity)
+      var best: (graph: Graph, distance: Double) = (graph, .infinity)
+      for turn in 1...Self.fittingTurns {
+        let candidate = try withFreshStatistics(
           graph.settingGates(threshold: threshold), isCandidate: true)
-        let seen = try saliencies(of: result, on: validation)
+        let seen = try saliencies(of: candidate, on: validation)
         let reached = seen.macs(threshold: threshold)
         let mean = reached.reduce(0, +) / Double(max(1, reached.count))
+        if abs(mean - macs) < best.distance { best = (candidate, abs(mean - macs)) }
         try progress(
           WorkProgress(
-            stage: "fitting thresholds", step: turn + 1, steps: Self.fittingTurns,
-            message: String(format: "threshold %.4f: %.4g MACs an example", threshold, mean)))
-        if abs(mean - macs) <= 0.001 * macs { break }
-        threshold = seen.threshold(for: macs)
+            stage: "fitting thresholds", step: turn, steps: Self.fittingTurns,
+            message: String(
+              format: "threshold %.6f: %.2f %% of the MACs that are wanted", threshold,
+              100 * mean / macs)))
+        if best.distance <= 0.001 * macs { break }
+        if mean > macs { low = max(low, threshold) } else { high = min(high, threshold) }
+        let foretold = seen.threshold(for: macs)
+        threshold =
+          low < foretold && foretold < high ? foretold : 0.5 * (low + min(high, 2 * low + 1))
       }
-      return result
+      return best.graph
     }
   }
 
-  private static let fittingTurns = 8
+  private static let fittingTurns = 12
 
   /// What all gates of a network say of a data set.
   func saliencies(of graph: Graph, on data: any Dataset) throws -> Saliencies {

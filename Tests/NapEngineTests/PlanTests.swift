@@ -137,8 +137,25 @@ import Testing
     #expect(plan.arenaBytes < lifetimes.reduce(0) { $0 + $1.bytes } / 2)
   }
 
+  /// With other blocks of channels than the processor's, oneDNN has plain loops alone.
+  @Test(arguments: [1, 8]) func convolutionsOfManyImagesHaveKernels(_ batch: Int) throws {
+    var network = SmallNetwork()
+    let x = network.input([16, 16, 16])
+    let y = network.apply(Relu(), network.conv(x, [32, 16, 3, 3], "a"), name: "relu")
+    network.output(network.conv(y, [16, 32, 1, 1], "b"), [16, 16, 16])
+    for step in try Plan(network.graph, batch: batch).stepTimes(runs: 1) {
+      #expect(!step.implementation.contains("ref"), "\(step.label): \(step.implementation)")
+    }
+  }
+
+  @Test(.enabled(if: !canComputeBFloat16)) func whatCannotBeComputedWithIsSaid() throws {
+    #expect(throws: PlanError.self) {
+      try Plan(SmallNetwork.residual.graph, scalar: .bfloat16, batch: 1)
+    }
+  }
+
   /// What is computed again is what had been computed.
-  @Test(arguments: [Scalar.float32, .bfloat16])
+  @Test(arguments: Scalar.computable)
   func savingMemoryChangesNothingElse(_ scalar: Scalar) throws {
     var network = SmallNetwork()
     let x = network.input([4, 16, 16])

@@ -1,5 +1,6 @@
 import Foundation
 import NapData
+import NapDynamic
 import NapGraph
 import NapKit
 import NapOperators
@@ -34,6 +35,20 @@ struct CrossCheckTests {
   @Test(arguments: Network.architectures.map(\.name))
   func architecturesComputeTheSame(_ name: String) throws {
     try compare(try #require(Network(architecture: name, imageShape: [3, 32, 32], classes: 10)))
+  }
+
+  /// What is closed is left out here, and multiplied by zero there.
+  @Test(arguments: [1, 8]) func gatedNetworksComputeTheSame(_ block: Int) throws {
+    let network = try #require(
+      Network(architecture: "resnet8", imageShape: [3, 32, 32], classes: 10))
+    var graph = try network.graph.addingGates(GateStyle(block: block), seed: Seed(3))
+    var random = Seed(4).generator()
+    for gate in graph.channelGates(try graph.shapes(batch: 1)) {
+      guard let weight = graph.constants[gate.units.weight] else { continue }
+      graph.constants[gate.units.weight] = Tensor(
+        shape: weight.shape, floats: weight.floats.map { _ in 2 * random.uniform() - 1 })
+    }
+    try compare(Network(graph.settingGates(threshold: 0.9)))
   }
 
   /// In opset 17, and 19 where an operator needs it.

@@ -1,4 +1,5 @@
 import Foundation
+import NapTestSupport
 import Testing
 
 /// The same job writes the same bytes every time, for each precision and number of threads.
@@ -13,7 +14,7 @@ import Testing
     ],
   ]
 
-  @Test(arguments: ["float32", "bfloat16"], [1, 2])
+  @Test(arguments: computablePrecisions, [1, 2])
   func jobsWriteTheSameBytes(_ precision: String, _ threads: Int) throws {
     let asked = ProcessInfo.processInfo.environment["NAP_RUNS"].flatMap(Int.init)
     let runs = asked ?? 2

@@ -10,5 +10,8 @@ package func maskedAdd(
   nap_add_mask(scalar.rawValue, count, a, b, mask, out)
 }
 
+/// Whether kernels can compute with bfloat16 at all: not where registers have room for 8 numbers only.
+package var canComputeBFloat16: Bool { nap_preferred_block() != 8 }
+
 /// Whether the processor multiplies bfloat16 in hardware.
 package var hasFastBFloat16: Bool { nap_dnn_has_bfloat16() != 0 }

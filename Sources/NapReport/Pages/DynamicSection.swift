@@ -4,11 +4,13 @@ extension DynamicReport {
   /// In a sentence or two.
   public var sentence: String {
     var text = String(
-      format: "An example costs %.1f %% of the MACs in the mean, %.1f %% in the median, at most %.1f %% in 95 of 100",
+      format:
+        "An example costs %.1f %% of the MACs in the mean, %.1f %% in the median, at most %.1f %% in 95 of 100",
       100 * macs.mean, 100 * macs.median, 100 * macs.percentile95)
     if let own = milliseconds {
       text += String(
-        format: "; alone it takes %.3f ms in the mean, %.3f in the median, at most %.3f in 95 of 100",
+        format:
+          "; alone it takes %.3f ms in the mean, %.3f in the median, at most %.3f in 95 of 100",
         own.mean, own.median, own.percentile95)
     }
     if let before = millisecondsBefore {
@@ -41,7 +43,8 @@ extension DynamicReport {
   /// What examples cost, and how that goes with what they are.
   var section: Page.Section {
     func table(_ title: String, _ groups: [Group]) -> String {
-      groups.isEmpty ? "" : Page.table([title, "examples", "MACs", "accuracy"], groups.map(Self.row))
+      groups.isEmpty
+        ? "" : Page.table([title, "examples", "MACs", "accuracy"], groups.map(Self.row))
     }
     let steps = Double(max(1, histogram.count))
     let (low, high) = (range.first ?? 0, range.last ?? 1)

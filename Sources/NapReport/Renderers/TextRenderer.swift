@@ -5,10 +5,10 @@ extension EvaluationReport {
     let measured = String(
       format: "%@ %.2f %%, loss %.4f, %d examples, %.0f examples/s",
       measure.rawValue, accuracy, loss, count, imagesPerSecond)
-    if metrics.count > 1 { return metrics.renderedAsText() + "\n\n" + measured }
-    let parts = [
-      outputs.isEmpty ? nil : outputs.renderedAsText(), dynamic?.renderedAsText(), measured,
-    ]
+    let details =
+      metrics.count > 1
+      ? metrics.renderedAsText() : outputs.isEmpty ? nil : outputs.renderedAsText()
+    let parts = [details, dynamic?.renderedAsText(), measured]
     return parts.compactMap { $0 }.joined(separator: "\n\n")
   }
 }

@@ -1,0 +1,101 @@
+import Foundation
+import NapData
+import NapDynamic
+import NapGraph
+import NapKit
+import NapReport
+import NapTestSupport
+import NapTraining
+import Testing
+
+/// Dynamic pruning from end to end, on generated images.
+@Suite(.serialized) struct DynamicTests {
+  private static let source = try? DataSource(path: "synthetic", preset: "synthetic")
+
+  private struct Pruned {
+    var original: Network
+    var network: Network
+    var report: PruningReport
+  }
+
+  /// By all tests together.
+  private static let pruned: Pruned? = {
+    guard let source else { return nil }
+    var training = Training(source: source)
+    training.epochs = 1
+    guard let original = try? training.run(training.network("resnet8")).network else { return nil }
+    var pruning = Pruning(source: source)
+    pruning.allowsChance = true
+    pruning.goal = .macs(0.5)
+    pruning.dynamic = Pruning.Dynamic()
+    pruning.epochs = 1
+    pruning.rounds = 1
+    pruning.curvatureImages = 128
+    guard let (network, report) = try? pruning.run(original) else { return nil }
+    return Pruned(original: original, network: network, report: report)
+  }()
+
+  @Test func theMeanMeetsTheBudget() throws {
+    let pruned = try #require(Self.pruned)
+    let dynamic = try #require(pruned.report.dynamic)
+    #expect(pruned.report.verified)
+    #expect(pruned.network.isDynamic && !pruned.original.isDynamic)
+    // On the test split, which it was not fitted to.
+    #expect(abs(dynamic.macs.mean - 0.5) < 0.02)
+    #expect(dynamic.least < 0.5 && dynamic.most > 0.5)
+    #expect(Double(pruned.report.macsAfter) == (dynamic.macs.mean * dynamic.whole).rounded(.down))
+    #expect(dynamic.histogram.reduce(0, +) == dynamic.examples)
+    for groups in [dynamic.deciles, dynamic.classes, dynamic.difficulties] {
+      #expect(groups.reduce(0) { $0 + $1.examples } == dynamic.examples)
+      let right = groups.reduce(0.0) { $0 + ($1.accuracy ?? 0) * Double($1.examples) }
+      #expect(abs(right / Double(dynamic.examples) - pruned.report.accuracyAfter) < 0.05)
+    }
+    #expect(dynamic.deciles.map(\.macs) == dynamic.deciles.map(\.macs).sorted())
+    #expect(try #require(dynamic.milliseconds).mean > 0)
+  }
+
+  @Test func aFileHoldsTheDynamicNetwork() throws {
+    let pruned = try #require(Self.pruned)
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "dynamic.onnx").path
+    try pruned.network.write(to: path)
+    let read = try Network(contentsOf: path)
+    let report = try Evaluation(source: try #require(Self.source)).run(read)
+    #expect(abs(report.accuracy - pruned.report.accuracyAfter) < 0.05)
+    #expect(
+      abs(try #require(report.dynamic).macs.mean - (pruned.report.dynamic?.macs.mean ?? 0)) < 1e-3)
+    #expect(report.renderedAsText().contains("of the MACs in the mean"))
+  }
+
+  @Test func otherBudgetsAreOtherThresholds() throws {
+    let pruned = try #require(Self.pruned)
+    let source = try #require(Self.source)
+    for share in [0.4, 0.6] {
+      let other = try #require(try pruned.network.spending(macs: share))
+      let dynamic = try #require(try Evaluation(source: source).run(other).dynamic)
+      #expect(abs(dynamic.macs.mean - share) < 0.05)
+    }
+    #expect(throws: UsageError.self) { try pruned.network.spending(macs: 0.01) }
+    #expect(try pruned.original.spending(macs: 0.5) == nil)
+  }
+
+  /// Fine-tuning, once more, of a network that has gates already.
+  @Test func aDynamicNetworkCanBeTrained() throws {
+    let pruned = try #require(Self.pruned)
+    var training = Training(source: try #require(Self.source))
+    training.seconds = 2
+    training.learningRate = 0.001
+    let (network, _) = try training.run(pruned.network)
+    #expect(network.isDynamic)
+  }
+
+  @Test func aPageSaysWhatExamplesCost() throws {
+    let report = try #require(Self.pruned).report
+    let page = RunDirectory.page(report, nil)
+    #expect(page.contains("What examples cost"))
+    let again = try JSONDecoder().decode(
+      PruningReport.self, from: Data(report.renderedAsJSON().utf8))
+    #expect(again.dynamic == report.dynamic)
+  }
+}
