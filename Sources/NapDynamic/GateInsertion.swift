@@ -7,7 +7,7 @@ package import NapTensor
 package struct GateStyle: Sendable, Hashable, Codable {
   /// Channels of a unit, which are open or closed together: what kernels compute at once.
   package var block = 8
-  /// The gates' forms and losses as they were published, not as we have found them to work better.
+  /// Single channels, no squeeze with few of them, saliencies that may grow, as they were published.
   package var isPublished = false
 
   package init(block: Int = 8, isPublished: Bool = false) {
@@ -87,12 +87,10 @@ extension Graph {
   /// Convolutions that lead around others to a residual sum.
   private func shortcuts() -> Set<Int> {
     let producers = producers
-    /// Convolutions on the longest way back to where a value has no single source, and the first of them.
-    func way(_ value: ValueID, to start: ValueID?) -> (
-      count: Int, convolutions: [Int], start: ValueID
-    ) {
+    /// Convolutions on the way back to where a value has no single source, and that place.
+    func way(_ value: ValueID) -> (count: Int, convolutions: [Int], start: ValueID) {
       var (value, found) = (value, [Int]())
-      while value != start, let index = producers[value.index],
+      while let index = producers[value.index],
         !(nodes[index].op is Add), nodes[index].inputs.filter({ constants[$0] == nil }).count == 1
       {
         if nodes[index].op is Conv { found.append(index) }
@@ -102,7 +100,7 @@ extension Graph {
     }
     var result: Set<Int> = []
     for node in nodes where node.op is Add && node.inputs.allSatisfy({ constants[$0] == nil }) {
-      let ways = node.inputs.map { way($0, to: nil) }
+      let ways = node.inputs.map { way($0) }
       guard ways[0].start == ways[1].start, ways[0].count != ways[1].count else { continue }
       result.formUnion(ways[0].count < ways[1].count ? ways[0].convolutions : ways[1].convolutions)
     }
@@ -165,7 +163,8 @@ extension Graph {
       "decision", ThresholdedRelu(alpha: 0),
       [
         node(
-          "saliency", Clip(lower: 0, upper: style.isPublished ? 1000 : Self.largestSaliency), [outer])
+          "saliency", Clip(lower: 0, upper: style.isPublished ? 1000 : Self.largestSaliency),
+          [outer])
       ])
     if block > 1 {
       let indices = (0..<channels).map { $0 / block }

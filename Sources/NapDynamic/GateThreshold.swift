@@ -3,9 +3,9 @@ import NapOperators
 import NapTensor
 
 extension Graph {
-  /// Of its gates; 0 where it has none.
+  /// Of its gates, the first of them where they differ; 0 where it has none.
   package var gateThreshold: Float {
-    nodes.lazy.compactMap { ($0.op as? ThresholdedRelu)?.alpha }.first ?? 0
+    (try? shapes(batch: 1)).flatMap { channelGates($0).first?.alpha } ?? 0
   }
 
   /// The network with another threshold in all of its gates.
@@ -75,21 +75,24 @@ package struct Saliencies: Sendable {
     self.count += count
   }
 
-  /// The share of the channels that is open, by example and gate, were the threshold so.
-  package func open(threshold: Float) -> [[Double]] {
+  /// The share of the channels that is open, by example and gate.
+  ///
+  /// - Parameter threshold: of all gates, were it so; `nil` for what each has.
+  package func open(threshold: Float? = nil) -> [[Double]] {
     let shares = cost.gates.map(\.shares)
+    let thresholds = cost.gates.map { threshold ?? $0.alpha }
     return (0..<count).map { n in
       shares.indices.map { gate in
         let (row, units) = (n * shares[gate].count, shares[gate])
         return units.indices.reduce(0) {
-          $0 + (values[gate][row + $1] > threshold ? units[$1] : 0)
+          $0 + (values[gate][row + $1] > thresholds[gate] ? units[$1] : 0)
         }
       }
     }
   }
 
-  /// Multiply-accumulates of every example, were the threshold so.
-  package func macs(threshold: Float) -> [Double] {
+  /// Multiply-accumulates of every example; `threshold` as of `open`.
+  package func macs(threshold: Float? = nil) -> [Double] {
     open(threshold: threshold).map { cost.macs(open: $0) }
   }
 
@@ -103,16 +106,5 @@ package struct Saliencies: Sendable {
       if mean > macs { low = middle } else { high = middle }
     }
     return high
-  }
-
-  /// How often every unit is open, by gate.
-  package func openness(threshold: Float) -> [[Double]] {
-    zip(cost.gates, values).map { gate, values in
-      var counts = [Int](repeating: 0, count: gate.unitCount)
-      for (index, value) in values.enumerated() where value > threshold {
-        counts[index % gate.unitCount] += 1
-      }
-      return counts.map { Double($0) / Double(max(1, count)) }
-    }
   }
 }

@@ -40,10 +40,13 @@ public struct Doctor: Sendable {
         "bfloat16",
         hasFastBFloat16
           ? "in hardware, so --precision auto trains in it"
-          : "emulated, so --precision auto trains in float32"),
+          : canComputeBFloat16
+            ? "emulated, so --precision auto trains in float32"
+            : "not computed with here: --precision auto trains in float32"),
       .init(
         "threads",
-        "\(threads) (" + (threads == standard.count ? "limited by \(standard.reason)" : "as asked") + ")"),
+        "\(threads) (" + (threads == standard.count ? "limited by \(standard.reason)" : "as asked")
+          + ")"),
     ]
     if let memory = Memory.least() {
       facts.append(
@@ -159,7 +162,7 @@ public struct Doctor: Sendable {
     var texts: [String] = []
     for (scalar, name, tolerance) in [
       (Scalar.float32, "float32", 1e-4), (.bfloat16, "bfloat16", 0.05),
-    ] {
+    ] where scalar == .float32 || canComputeBFloat16 {
       let plan = try Plan(graph, mode: .training, scalar: scalar, batch: batch)
       plan.inputs[0].update(from: x.floats, count: x.count)
       plan.prepare()
@@ -213,8 +216,11 @@ public struct Doctor: Sendable {
     }
     let all = try speed(.training, .float32)
     var text = String(
-      format: "ResNet-20: %.0f images/s trained in float32, %.0f in bfloat16, %.0f evaluated", all,
-      try speed(.training, .bfloat16), try speed(.inference, .float32))
+      format: "ResNet-20: %.0f images/s trained in float32, %.0f evaluated", all,
+      try speed(.inference, .float32))
+    if canComputeBFloat16 {
+      text += String(format: "; %.0f trained in bfloat16", try speed(.training, .bfloat16))
+    }
     let threads = Threads.count
     if threads > 1 {
       Threads.use(1)

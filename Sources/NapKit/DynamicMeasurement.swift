@@ -81,7 +81,7 @@ struct DynamicMeasurement {
       plan.forward()
       var saliencies = Saliencies(cost)
       saliencies.add(plan.outputs[own...], count: images.count)
-      let macs = saliencies.macs(threshold: graph.gateThreshold)
+      let macs = saliencies.macs()
       let losses =
         isLabelled
         ? Objective().losses(

@@ -45,6 +45,20 @@ import Testing
     #expect(abs(cost.most - cost.macs(open: open) - 0.5 * of("e") - 0.5 * of("f")) < 1e-6)
   }
 
+  /// As files of other programs may have them.
+  @Test func gatesMayHaveThresholdsOfTheirOwn() throws {
+    var graph = try SmallNetwork.blocks().deciding()
+    let gates = graph.channelGates(try graph.shapes(batch: 1))
+    graph.nodes[gates[1].threshold].op = ThresholdedRelu(alpha: 1e6)
+    let cost = try GatedCost(graph)
+    var seen = Saliencies(cost)
+    let said = cost.gates.map { copy([Float](repeating: 1, count: $0.unitCount)) }
+    defer { said.forEach { $0.deallocate() } }
+    seen.add(said.map { UnsafePointer($0) }[...], count: 1)
+    #expect(seen.open() == [[1, 0, 1, 1, 1, 1]])
+    #expect(graph.gateThreshold == gates[0].alpha)
+  }
+
   @Test func pricesAreDerivativesOfTheCost() throws {
     let cost = try GatedCost(try SmallNetwork.blocks().deciding())
     let open = [0.3, 0.7, 1, 0.5, 0.2, 0.9]

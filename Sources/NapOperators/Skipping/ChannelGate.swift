@@ -11,6 +11,8 @@ import NapTensor
 package struct ChannelGate: Sendable {
   /// Index of the `Mul` in the graph.
   package let product: Int
+  /// What saliencies are compared with; 0 while it is trained.
+  package let alpha: Float
   /// Index of the `ThresholdedRelu`, or the `MovingThreshold` while it is trained.
   package let threshold: Int
   /// Indices of all its nodes but the product.
@@ -85,7 +87,8 @@ private struct GatePlaces {
       guard let (conv, node) = stepBack(Conv.self), conv.group == 1,
         shapes[value.index].dropFirst(2).allSatisfy({ $0 == 1 }),
         shapes[node.outputs[0].index].dropFirst(2).allSatisfy({ $0 == 1 }),
-        let weight = graph.constants[node.inputs[1]], weight.shape.dropFirst(2).allSatisfy({ $0 == 1 }),
+        let weight = graph.constants[node.inputs[1]],
+        weight.shape.dropFirst(2).allSatisfy({ $0 == 1 }),
         node.inputs.dropFirst(2).allSatisfy({ graph.constants[$0] != nil })
       else { return nil }
       return .init(weight: node.inputs[1], bias: node.inputs.count > 2 ? node.inputs[2] : nil)
@@ -93,18 +96,21 @@ private struct GatePlaces {
     let channels = shapes[node.inputs[images].index][1]
     let gather = stepBack(Gather.self)
     let decision = value
-    guard stepBack(ThresholdedRelu.self) != nil || stepBack(MovingThreshold.self) != nil,
-      let threshold = nodes.last
-    else { return nil }
+    let alpha = stepBack(ThresholdedRelu.self)?.op.alpha
+    guard alpha != nil || stepBack(MovingThreshold.self) != nil, let threshold = nodes.last else {
+      return nil
+    }
     let saliency = value
     let clip = stepBack(Clip.self)?.op
-    guard clip.map({ $0.lower == 0 }) ?? (stepBack(Relu.self) != nil), let units = layer(), stepBack(Relu.self) != nil,
+    guard clip.map({ $0.lower == 0 }) ?? (stepBack(Relu.self) != nil), let units = layer(),
+      stepBack(Relu.self) != nil,
       let hidden = layer(), stepBack(GlobalAveragePool.self) != nil
     else { return nil }
     if let gather, gather.op.axis != 1 || gather.op.indexShape.count != 1 { return nil }
     let count = shapes[decision.index][1]
     return ChannelGate(
-      product: index, threshold: threshold, nodes: nodes.reversed(), input: value,
+      product: index, alpha: alpha ?? 0, threshold: threshold, nodes: nodes.reversed(),
+      input: value,
       features: node.inputs[images], saliency: saliency, decision: decision,
       hidden: hidden, units: units,
       unitOfChannel: gather?.op.indices.map { $0 < 0 ? $0 + count : $0 } ?? Array(0..<channels),
