@@ -55,7 +55,7 @@ __attribute__((always_inline)) inline void scale_group(
   }
 }
 
-// One channel whose pixels lie one after another, in four sums.
+// One channel whose pixels lie one after another, in several sums, as one would wait for itself.
 template <class T>
 __attribute__((always_inline)) inline float sum_line(int64_t n, const T *x, const T *dy) {
   constexpr int kSums = 16;

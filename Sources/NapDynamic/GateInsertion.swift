@@ -136,13 +136,9 @@ extension Graph {
       return output
     }
     func weight(_ suffix: String, _ outputs: Int, _ inputs: Int, deviation: Float) -> ValueID {
-      var generator = seed.derived(suffix).generator()
-      let floats = (0..<outputs * inputs).map { _ -> Float in
-        let (a, b) = (max(generator.uniform(), 1e-7), generator.uniform())
-        return deviation * (-2 * log(a)).squareRoot() * cos(2 * .pi * b)
-      }
-      return addConstant(
-        "\(name)/\(suffix).weight", Tensor(shape: [outputs, inputs] + ones, floats: floats))
+      addConstant(
+        "\(name)/\(suffix).weight",
+        seed.derived(suffix).normal([outputs, inputs] + ones, deviation: deviation))
     }
     let mean = node("mean", GlobalAveragePool(), [input])
     let inner = node(

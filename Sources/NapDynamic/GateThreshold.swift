@@ -96,14 +96,18 @@ package struct Saliencies: Sendable {
     open(threshold: threshold).map { cost.macs(open: $0) }
   }
 
+  /// The mean of `macs`; 0 without examples.
+  package func meanMACs(threshold: Float) -> Double {
+    macs(threshold: threshold).reduce(0, +) / Double(max(1, count))
+  }
+
   /// The threshold at which examples cost so much in the mean, as far as saliencies stay what they are.
   package func threshold(for macs: Double) -> Float {
     let all = values.joined()
     var (low, high) = (Float(0), (all.max() ?? 1) + 1e-3)
     for _ in 0..<30 {
       let middle = 0.5 * (low + high)
-      let mean = self.macs(threshold: middle).reduce(0, +) / Double(max(1, count))
-      if mean > macs { low = middle } else { high = middle }
+      if meanMACs(threshold: middle) > macs { low = middle } else { high = middle }
     }
     return high
   }

@@ -32,7 +32,7 @@ struct DynamicMeasurement {
 
   /// - Parameter original: the network without gates, to time beside it; `nil` for none.
   func report(
-    timing: Bool = true, beside original: Graph? = nil, progress: ProgressHandler
+    beside original: Graph? = nil, progress: ProgressHandler
   ) throws -> DynamicReport {
     let cost = try GatedCost(graph)
     let seen = try examples(cost, progress)
@@ -54,10 +54,7 @@ struct DynamicMeasurement {
         return own.isEmpty ? nil : group(name, own[...])
       }
     }
-    if timing {
-      let (own, before) = try times(original, progress)
-      (report.milliseconds, report.millisecondsBefore) = (own, before)
-    }
+    (report.milliseconds, report.millisecondsBefore) = try times(original, progress)
     return report
   }
 

@@ -201,7 +201,7 @@ public struct Pruning: Sendable {
     do {
       outcome = try prune(session)
       if outcome.curve.isEmpty {
-        try session.keepResult(outcome.state, macs: outcome.dynamic?.macs.mean)
+        try session.keepResult(outcome.state, macs: outcome.meanMACs)
       }
     } catch var stopped as WorkStopped {
       stopped.lastGood.graph = ends.restore(restored.fold(stopped.lastGood.graph))

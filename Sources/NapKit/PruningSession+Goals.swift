@@ -15,8 +15,8 @@ struct PruningOutcome {
   var curve: [PruningReport.Point] = []
   /// Where an allocator has decided on widths.
   var allocation: AllocationReport?
-  /// Of a network with gates: what it costs in the mean, by held-out examples.
-  var dynamic: DynamicReport?
+  /// Of a network with gates: the share of the multiply-accumulates that held-out examples cost in the mean.
+  var meanMACs: Double?
 }
 
 /// What single weights are thinned to.

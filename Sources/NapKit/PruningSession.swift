@@ -347,15 +347,17 @@ extension PruningSession {
   }
 
   /// Whether two networks give the same finite outputs, to 1e-5 of the largest, on some images.
-  private func agrees(_ a: Graph, _ b: Graph) throws -> Bool {
+  ///
+  /// - Parameter rewritingSecond: whether the second is computed as its operators want it, see `Plan.init`.
+  func agrees(_ a: Graph, _ b: Graph, rewritingSecond: Bool = true) throws -> Bool {
     let batch = a.batchSize(upTo: min(32, max(1, training.count)))
     let loader = Loader(
       dataset: training, preset: preset, batchSize: batch, shuffle: false, augment: false,
       dropLast: false,
       seed: seed)
     guard let images = try loader.epoch(0).next() else { return false }
-    let results = try [a, b].map { graph in
-      let plan = try Plan(graph, batch: batch)
+    let results = try [(a, true), (b, rewritingSecond)].map { graph, rewrites in
+      let plan = try Plan(graph, batch: batch, rewrites: rewrites)
       return plan.outputs(of: Examples(images, of: training))
     }
     return zip(results[0], results[1]).allSatisfy { a, b in

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A named source of randomness: numbers depend on the name, never on the order of draws elsewhere.
 package struct Seed: Sendable, Hashable {
   package let value: UInt64
@@ -19,6 +21,16 @@ package struct Seed: Sendable, Hashable {
   }
 
   package func generator() -> SplitMix64 { SplitMix64(state: value) }
+
+  /// A tensor of normal numbers around 0.
+  package func normal(_ shape: [Int], deviation: Float) -> Tensor {
+    var generator = generator()
+    let floats = (0..<shape.product).map { _ -> Float in
+      let (a, b) = (max(generator.uniform(), 1e-7), generator.uniform())
+      return deviation * (-2 * log(a)).squareRoot() * cos(2 * .pi * b)
+    }
+    return Tensor(shape: shape, floats: floats)
+  }
 }
 
 /// The SplitMix64 generator: small, fast, good enough for shuffling, augmentation and sampling.

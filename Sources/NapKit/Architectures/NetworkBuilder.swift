@@ -82,12 +82,7 @@ public struct NetworkBuilder: Sendable {
   }
 
   private func normal(_ shape: [Int], deviation: Float, _ name: String) -> Tensor {
-    var generator = seed.derived(name).generator()
-    let floats = (0..<shape.product).map { _ -> Float in
-      let (a, b) = (max(generator.uniform(), 1e-7), generator.uniform())
-      return deviation * (-2 * log(a)).squareRoot() * cos(2 * .pi * b)
-    }
-    return Tensor(shape: shape, floats: floats)
+    seed.derived(name).normal(shape, deviation: deviation)
   }
 
   /// A convolution without bias, padded to keep the size at stride 1.

@@ -10,8 +10,6 @@ package struct GatedLayers: Sendable {
     package var output: Int?
     /// Of its inputs.
     package var input: Int?
-    /// Indices of what lies between it and the product with its gate, in order.
-    package var followers: [Int] = []
   }
 
   package let gates: [ChannelGate]
@@ -29,18 +27,15 @@ package struct GatedLayers: Sendable {
     // From what is multiplied back to the convolution that alone it depends on.
     for (index, gate) in gates.enumerated() {
       var value = gate.features
-      var followers: [Int] = []
       while let place = producers[value.index], uses[value.index].count == 1,
         !outputs.contains(value)
       {
         let node = graph.nodes[place]
         if let conv = node.op as? Conv, conv.group == 1 {
           layers[place, default: Layer(node: place)].output = index
-          layers[place]?.followers = followers.reversed()
           break
         }
         guard node.op is BatchNormalization || node.op is any ElementwiseOperator else { break }
-        followers.append(place)
         value = node.inputs[0]
       }
     }

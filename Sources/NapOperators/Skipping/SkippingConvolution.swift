@@ -16,7 +16,8 @@ package struct SkippingConvolution: Lowerable {
 
   package var window: Window
   package var operands: [Operand]
-  package var (range, last): (Limits, Limits)
+  package var range: Limits
+  package var last: Limits
 
   package struct Limits: Codable, Sendable {
     package var lower = -Float.infinity
@@ -27,28 +28,6 @@ package struct SkippingConvolution: Lowerable {
     func then(_ next: Limits) -> Limits {
       Limits(lower: next.limited(lower), upper: next.limited(upper))
     }
-  }
-
-  private enum CodingKeys: CodingKey { case window, operands, range, last }
-
-  package init(window: Window, operands: [Operand], range: Limits, last: Limits) {
-    (self.window, self.operands, self.range, self.last) = (window, operands, range, last)
-  }
-
-  package init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    window = try values.decode(Window.self, forKey: .window)
-    operands = try values.decode([Operand].self, forKey: .operands)
-    range = try values.decode(Limits.self, forKey: .range)
-    last = try values.decode(Limits.self, forKey: .last)
-  }
-
-  package func encode(to encoder: any Encoder) throws {
-    var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(window, forKey: .window)
-    try values.encode(operands, forKey: .operands)
-    try values.encode(range, forKey: .range)
-    try values.encode(last, forKey: .last)
   }
 
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
