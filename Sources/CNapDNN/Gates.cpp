@@ -9,27 +9,27 @@ namespace {
 
 constexpr int64_t kLanes = 8;
 
-// Some neighbouring outputs of relu(x w + b), whose sums stay in registers; NaN stays NaN.
+// Some neighbouring outputs of max(lower, x w + b), whose sums stay in registers; NaN stays NaN.
 template <int Some>
-__attribute__((always_inline)) inline void relu_of_some(
-    int64_t inputs, int64_t outputs, const float *x, const float *w, const float *b, float *y) {
+__attribute__((always_inline)) inline void limited_some(
+    int64_t inputs, int64_t outputs, float lower, const float *x, const float *w, const float *b, float *y) {
   float sum[Some] = {};
   if (b)
     for (int k = 0; k < Some; ++k) sum[k] = b[k];
   for (int64_t i = 0; i < inputs; ++i)
     for (int k = 0; k < Some; ++k) sum[k] += x[i] * w[i * outputs + k];
-  for (int k = 0; k < Some; ++k) y[k] = sum[k] < 0 ? 0 : sum[k];
+  for (int k = 0; k < Some; ++k) y[k] = sum[k] < lower ? lower : sum[k];
 }
 
 // w is [inputs, outputs].
-NAP_CLONES void relu_of_product(
-    int64_t inputs, int64_t outputs, const float *x, const float *w, const float *b, float *y) {
+NAP_CLONES void limited_product(
+    int64_t inputs, int64_t outputs, float lower, const float *x, const float *w, const float *b, float *y) {
   for (int64_t k = 0, some; k < outputs; k += some) {
     const float *bias = b ? b + k : nullptr;
     some = outputs - k >= 32 ? 32 : outputs - k >= 8 ? 8 : 1;
-    if (some == 32) relu_of_some<32>(inputs, outputs, x, w + k, bias, y + k);
-    else if (some == 8) relu_of_some<8>(inputs, outputs, x, w + k, bias, y + k);
-    else relu_of_some<1>(inputs, outputs, x, w + k, bias, y + k);
+    if (some == 32) limited_some<32>(inputs, outputs, lower, x, w + k, bias, y + k);
+    else if (some == 8) limited_some<8>(inputs, outputs, lower, x, w + k, bias, y + k);
+    else limited_some<1>(inputs, outputs, lower, x, w + k, bias, y + k);
   }
 }
 
@@ -71,11 +71,11 @@ extern "C" {
 void nap_gate_run(const nap_gate *g) {
   float *hidden = g->scratch, *units = hidden + g->hidden;
   for (int64_t i = 0; i < g->n; ++i) {
-    relu_of_product(g->inputs, g->hidden, g->means + i * g->inputs, g->w1, g->b1, hidden);
-    relu_of_product(g->hidden, g->units, hidden, g->w2, g->b2, units);
+    limited_product(g->inputs, g->hidden, 0, g->means + i * g->inputs, g->w1, g->b1, hidden);
+    limited_product(g->hidden, g->units, g->lower, hidden, g->w2, g->b2, units);
     for (int64_t u = 0; u < g->units; ++u) {
       float m = units[u] > g->upper ? g->upper : units[u];
-      units[u] = m <= g->threshold ? 0 : m;
+      units[u] = m > g->threshold ? (g->scales ? m : 1) : 0;
     }
     for (int64_t o = 0; o < g->oc; ++o) g->gates[i * g->oc + o] = units[g->unit[o]];
   }

@@ -7,13 +7,8 @@ package import NapTensor
 package struct GateStyle: Sendable, Hashable, Codable {
   /// Channels of a unit, which are open or closed together: what kernels compute at once.
   package var block = 8
-  /// Single channels, no squeeze with few of them, saliencies that may grow, as they were published.
-  package var isPublished = false
 
-  package init(block: Int = 8, isPublished: Bool = false) {
-    self.block = block
-    self.isPublished = isPublished
-  }
+  package init(block: Int = 8) { self.block = block }
 }
 
 extension Graph {
@@ -69,17 +64,17 @@ extension Graph {
       let macs = node.op.macs(
         inputs: node.inputs.map { shapes[$0.index] }, outputs: node.outputs.map { shapes[$0.index] }
       )
-      let hidden = Self.hiddenFeatures(input[1], features[1], GateStyle())
+      let hidden = Self.hiddenFeatures(input[1])
       guard macs >= Self.worthwhile * hidden * (input[1] + features[1]) else { return nil }
       return GatePlace(convolution: index, last: last)
     }
   }
 
-  /// Where saliencies may grow, they do: thresholds follow, and others after those.
-  private static let largestSaliency: Float = 2
+  /// Of all units: they are open but for 12 of 100 draws, see `DrawnDecision`.
+  private static let firstSaliency = 2 * DrawnDecision.temperature
 
   /// Of the weights that make saliencies, as a share of what is usual: they differ hardly at first.
-  private static let smallDeviation: Float = 0.1
+  private static let smallDeviation = 0.3 * DrawnDecision.temperature
 
   /// How many times a gate's multiply-accumulates a convolution costs that gets one.
   private static let worthwhile = 8
@@ -107,12 +102,8 @@ extension Graph {
     return result
   }
 
-  private static func hiddenFeatures(_ inputs: Int, _ outputs: Int, _ style: GateStyle) -> Int {
-    // As published: no squeeze with few channels.
-    if style.isPublished { return outputs < 80 ? outputs : outputs / 2 }
-    // More would cost time to read, if hardly any multiply-accumulates.
-    return min(64, max(8, inputs / 4))
-  }
+  /// More would cost time to read, if hardly any multiply-accumulates.
+  private static func hiddenFeatures(_ inputs: Int) -> Int { min(64, max(8, inputs / 4)) }
 
   private mutating func insertGate(
     _ place: GatePlace, _ shapes: [[Int]], _ style: GateStyle, _ seed: Seed
@@ -121,9 +112,9 @@ extension Graph {
     let (input, features) = (convolution.inputs[0], last.outputs[0])
     let (inputs, channels) = (shapes[input.index][1], shapes[features.index][1])
     let axes = shapes[features.index].count - 2
-    let block = style.isPublished ? 1 : max(1, style.block)
+    let block = max(1, style.block)
     let units = (channels + block - 1) / block
-    let hidden = Self.hiddenFeatures(inputs, channels, style)
+    let hidden = Self.hiddenFeatures(inputs)
     let name = "\(convolution.name)/gate"
     let ones = [Int](repeating: 1, count: axes)
     let window = Window(
@@ -141,27 +132,28 @@ extension Graph {
         seed.derived(suffix).normal([outputs, inputs] + ones, deviation: deviation))
     }
     let mean = node("mean", GlobalAveragePool(), [input])
-    let inner = node(
+    var inner = node(
       "hidden", Conv(window: window),
       [mean, weight("hidden", hidden, inputs, deviation: (2 / Float(inputs)).squareRoot())])
-    let bias = addConstant("\(name)/saliency.bias", Tensor(shape: [units], repeating: 1))
+    // Means of channels differ little from image to image: this is what differs.
+    let parameters = [("scale", 1), ("shift", 0), ("mean", 0), ("variance", 1)].map {
+      addConstant("\(name)/normalization.\($0)", Tensor(shape: [hidden], repeating: $1))
+    }
+    inner = node("normalization", BatchNormalization(), [inner] + parameters)
+    let bias = addConstant(
+      "\(name)/units.bias", Tensor(shape: [units], repeating: Self.firstSaliency))
     let outer = node(
       "units", Conv(window: window),
       [
         node("active", Relu(), [inner]),
         weight(
           "units", units, hidden,
-          deviation: (style.isPublished ? 1 : Self.smallDeviation)
-            * (2 / Float(hidden)).squareRoot()),
+          deviation: Self.smallDeviation * (2 / Float(hidden)).squareRoot()),
         bias,
       ])
-    var decision = node(
-      "decision", ThresholdedRelu(alpha: 0),
-      [
-        node(
-          "saliency", Clip(lower: 0, upper: style.isPublished ? 1000 : Self.largestSaliency),
-          [outer])
-      ])
+    let threshold = addConstant("\(name)/threshold", Tensor(shape: [1], repeating: 0))
+    let isOpen = node("decision", Greater(), [outer, threshold])
+    var decision = node("number", Cast(to: .float32), [isOpen])
     if block > 1 {
       let indices = (0..<channels).map { $0 / block }
       decision = node("channels", Gather(axis: 1, indices: indices), [decision])

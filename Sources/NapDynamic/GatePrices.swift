@@ -2,13 +2,13 @@ package import Foundation
 import NapOperators
 import NapTraining
 
-/// What open channels cost while gates are trained: a price on every saliency, by what its channels cost in
-/// multiply-accumulates, higher for easy examples. The threshold follows a schedule: such that the mean cost of
-/// examples falls to a budget.
+/// What open channels cost while gates are trained: a price on the probability that each unit is open, by what its
+/// channels cost in multiply-accumulates, higher for easy examples. How high it is follows from what examples cost:
+/// it rises while that is more than a schedule wants, which falls to a budget.
 ///
-/// As published but for three things: prices are multiply-accumulates, not one for all; there is one threshold for
-/// all layers, which the budget decides, not a share of every layer; and the weight of an example is taken as given:
-/// where it has a gradient, as published, being wrong about easy examples is rewarded.
+/// As published but for three things: prices are multiply-accumulates, not one for all; the budget decides how high
+/// they are, where ManiDP closes a share of every layer; and the weight of an example is taken as given: where it has a
+/// gradient, as published, being wrong about easy examples is rewarded.
 ///
 /// - Source: Tang et al. 2021, arXiv:2103.05861.
 package final class GatePrices: SideLoss {
@@ -18,7 +18,10 @@ package final class GatePrices: SideLoss {
   private var memory = Memory()
 
   private struct Memory: Codable {
-    var threshold = 0.0
+    /// What everything open costs, in nats.
+    var price = 0.0
+    var steps = 0
+    var progress = 0.0
     /// Of the batches so far, the last ones most: of multiply-accumulates, and of the other losses.
     var macs: Double?
     var loss: Double?
@@ -41,21 +44,28 @@ package final class GatePrices: SideLoss {
     }
   }
 
-  /// Of the saliencies, for the next step.
-  package var threshold: Float { Float(memory.threshold) }
+  /// For the next step, see `DrawnDecision`.
+  package var draw: (step: Float, noise: Float) {
+    let left = 1 - memory.progress
+    return (Float(memory.steps), Float(min(1, left / Self.fading)))
+  }
   /// Mean multiply-accumulates lately.
   package var macs: Double { memory.macs ?? start }
+  /// What everything open costs, in nats.
+  package var price: Double { memory.price }
 
-  /// What all saliencies together cost when they are 1, in nats.
-  private static let weight = 0.3
-  /// The parts of the training in which the cost falls.
-  private static let falling = (begin: 0.1, end: 0.65)
+  /// The part of the training at whose end the cost has fallen.
+  private static let falling = 0.3
+  /// The part at the end in which noise fades.
+  private static let fading = 0.3
   /// What is kept of older means when a batch comes.
   private static let kept = 0.9
+  /// By how much the price rises in a step, and how much higher it is at once, for what examples cost too much, as a
+  /// share of everything open.
+  private static let (growth, pressure) = (0.03, 5.0)
 
   private func wanted(at progress: Double) -> Double {
-    let (begin, end) = Self.falling
-    let part = min(max((progress - begin) / (end - begin), 0), 1)
+    let part = min(max(progress / Self.falling, 0), 1)
     return target + (start - target) * 0.5 * (1 + cos(.pi * part))
   }
 
@@ -66,34 +76,35 @@ package final class GatePrices: SideLoss {
     let count = losses.count
     var seen = Saliencies(cost)
     seen.add(said, count: count)
-    let open = seen.open(threshold: threshold)
-    memory.macs = Self.mean(
-      memory.macs, open.reduce(0) { $0 + cost.macs(open: $1) } / Double(count))
+    let hard = seen.meanMACs(threshold: 0)
+    memory.macs = Self.mean(memory.macs, hard)
     let usual = Self.mean(memory.loss, losses.reduce(0, +) / Double(count))
     memory.loss = usual
+    let open = seen.probabilities()
     // Of an example that is harder than most, nothing is asked.
-    let ease = losses.map { max(0, 1 - $0 / max(usual, .leastNormalMagnitude)) }
+    let ease = losses.map {
+      max(0, 1 - $0 / max(usual, .leastNormalMagnitude))
+    }
     let sum = max(ease.reduce(0, +), 1e-9)
+    let expected = open.reduce(0) { $0 + cost.macs(open: $1) } / Double(count)
+    let over = ((hard + expected) / 2 - wanted(at: progress)) / start
+    memory.price = max(0, memory.price + Self.growth * over)
+    memory.steps += 1
+    memory.progress = progress
+    let price = max(0, memory.price + Self.pressure * over)
     let shares = cost.gates.map(\.shares)
-    var total = 0.0
     for n in 0..<count {
       let prices = cost.prices(open: open[n])
-      let factor = Self.weight * ease[n] / sum / start
+      let factor = price * ease[n] / sum / start
       for (g, (said, gradient)) in zip(said, gradients).enumerated() {
         let units = shares[g].count
         for u in 0..<units {
-          let price = factor * prices[g] * shares[g][u]
-          let saliency = said[n * units + u]
-          total += price * Double(saliency)
-          gradient[n * units + u] = saliency > 0 ? Float(price) : 0
+          let slope = Double(DrawnDecision.slope(said[n * units + u]))
+          gradient[n * units + u] = Float(factor * prices[g] * shares[g][u] * slope)
         }
       }
     }
-    let next = wanted(at: progress)
-    memory.threshold =
-      next < start
-      ? Self.kept * memory.threshold + (1 - Self.kept) * Double(seen.threshold(for: next)) : 0
-    return total
+    return price * expected / start
   }
 
   private static func mean(_ old: Double?, _ new: Double) -> Double {

@@ -1,6 +1,6 @@
 package import NapGraph
 import NapOperators
-import NapTensor
+package import NapTensor
 
 extension Graph {
   /// Of its gates, the first of them where they differ; 0 where it has none.
@@ -12,25 +12,29 @@ extension Graph {
   package func settingGates(threshold: Float) throws(GraphError) -> Graph {
     var result = self
     for gate in channelGates(try shapes(batch: 1)) {
-      result.nodes[gate.threshold].op = ThresholdedRelu(alpha: threshold)
-      result.nodes[gate.threshold].inputs = [gate.saliency]
+      if gate.scales {
+        result.nodes[gate.threshold].op = ThresholdedRelu(alpha: threshold)
+        result.nodes[gate.threshold].inputs = [gate.saliency]
+      } else {
+        let alpha = result.addConstant(
+          "\(nodes[gate.product].name)/threshold", Tensor(shape: [1], repeating: threshold))
+        result.nodes[gate.threshold].op = Greater()
+        result.nodes[gate.threshold].inputs = [gate.saliency, alpha]
+      }
     }
     return result
   }
 
-  /// The network with one threshold for all of its gates that can be moved while it is trained, and where that is.
-  ///
-  /// - Parameter softness: see `MovingThreshold`.
-  package func lettingThresholdMove(softness: Float) throws(GraphError) -> (
-    graph: Graph, threshold: ValueID
-  ) {
+  /// The network whose gates decide with noise, and where that is said, see `DrawnDecision`.
+  package func drawingDecisions(seed: Seed) throws(GraphError) -> (graph: Graph, draw: ValueID) {
     var result = self
-    let threshold = result.addConstant("gates/threshold", Tensor(shape: [1], repeating: 0))
+    let draw = result.addConstant("gates/draw", Tensor(shape: [2], floats: [0, 0]))
     for gate in channelGates(try shapes(batch: 1)) {
-      result.nodes[gate.threshold].op = MovingThreshold(softness: softness)
-      result.nodes[gate.threshold].inputs = [gate.saliency, threshold]
+      result.nodes[gate.threshold].op = DrawnDecision(
+        seed: seed.derived(nodes[gate.product].name))
+      result.nodes[gate.threshold].inputs = [gate.saliency, draw]
     }
-    return (result, threshold)
+    return (result, draw)
   }
 
   /// The network with the saliencies of all gates as outputs behind its own.
@@ -91,6 +95,19 @@ package struct Saliencies: Sendable {
     }
   }
 
+  /// The share of the channels that is open in the mean of many draws, by example and gate, see `DrawnDecision`.
+  package func probabilities() -> [[Double]] {
+    let shares = cost.gates.map(\.shares)
+    return (0..<count).map { n in
+      shares.indices.map { gate in
+        let (row, units) = (n * shares[gate].count, shares[gate])
+        return units.indices.reduce(0) {
+          $0 + units[$1] * Double(DrawnDecision.probability(values[gate][row + $1]))
+        }
+      }
+    }
+  }
+
   /// Multiply-accumulates of every example; `threshold` as of `open`.
   package func macs(threshold: Float? = nil) -> [Double] {
     open(threshold: threshold).map { cost.macs(open: $0) }
@@ -104,7 +121,7 @@ package struct Saliencies: Sendable {
   /// The threshold at which examples cost so much in the mean, as far as saliencies stay what they are.
   package func threshold(for macs: Double) -> Float {
     let all = values.joined()
-    var (low, high) = (Float(0), (all.max() ?? 1) + 1e-3)
+    var (low, high) = ((all.min() ?? 0) - 1e-3, (all.max() ?? 1) + 1e-3)
     for _ in 0..<30 {
       let middle = 0.5 * (low + high)
       if meanMACs(threshold: middle) > macs { low = middle } else { high = middle }

@@ -89,19 +89,18 @@ extension PruningSession {
   private static let budgets = [0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.35, 1.5]
 
   /// What is left of the multiply-accumulates before gates come.
-  private static func staticShare(_ share: Double) -> Double { share.squareRoot() }
-
-  /// See `MovingThreshold`.
-  private static let softness: Float = 1
+  ///
+  /// Gates can close next to nothing that all images need.
+  private static func staticShare(_ share: Double) -> Double { pow(share, 0.75) }
 
   /// A network with gates that have learned to decide.
   private func trainGates(
     of gated: Graph, _ cost: GatedCost, downTo target: Double, recipe: TrainingRecipe
   ) throws -> Graph {
-    let (moving, threshold) = try gated.lettingThresholdMove(softness: Self.softness)
-    let shown = try moving.showingSaliencies()
+    let (drawing, draw) = try gated.drawingDecisions(seed: seed.derived("decisions"))
+    let shown = try drawing.showingSaliencies()
     func finished(_ run: TrainingRun, _ loss: GatePrices) throws -> Graph {
-      try run.parameters.graph.hidingSaliencies(of: gated).settingGates(threshold: loss.threshold)
+      try run.parameters.graph.hidingSaliencies(of: gated).settingGates(threshold: 0)
     }
     return try journal.step("training gates", saving: TrainingRun.State.self) { loop in
       let loss = GatePrices(cost, target: target)
@@ -115,14 +114,16 @@ extension PruningSession {
       }
       try WorkStopped.keeping({ Network((try? finished(run, loss)) ?? gated) }) {
         while true {
-          run.parameters.pointer(threshold)[0] = loss.threshold
+          let (number, noise) = loss.draw
+          run.parameters.pointer(draw)[0] = number
+          run.parameters.pointer(draw)[1] = noise
           guard let report = try step(run) else { break }
           try loop.end(run.state) {
             var event = WorkProgress(report, of: run, stage: Self.tuning)
             if report.endsEpoch {
               event.message = String(
-                format: "epoch %d: threshold %.3f, %.1f %% of the MACs with everything open",
-                report.epoch + 1, Double(loss.threshold), 100 * loss.macs / cost.most)
+                format: "epoch %d: %.1f %% of the MACs with everything open, at a price of %.3f",
+                report.epoch + 1, 100 * loss.macs / cost.most, loss.price)
             }
             try progress(event)
           }
@@ -139,7 +140,7 @@ extension PruningSession {
   func fitted(_ graph: Graph, to macs: Double) throws -> Graph {
     try journal.step("fitting thresholds") {
       var threshold = graph.gateThreshold
-      var (low, high) = (Float(0), Float.infinity)
+      var (low, high) = (-Float.infinity, Float.infinity)
       var best: (graph: Graph, distance: Double) = (graph, .infinity)
       for turn in 1...Self.fittingTurns {
         let candidate = try withFreshStatistics(
@@ -156,8 +157,13 @@ extension PruningSession {
         if best.distance <= 0.001 * macs { break }
         if mean > macs { low = max(low, threshold) } else { high = min(high, threshold) }
         let foretold = seen.threshold(for: macs)
-        threshold =
-          low < foretold && foretold < high ? foretold : 0.5 * (low + min(high, 2 * low + 1))
+        if low < foretold, foretold < high {
+          threshold = foretold
+        } else if low.isFinite, high.isFinite {
+          threshold = 0.5 * (low + high)
+        } else {
+          threshold += mean > macs ? 0.1 : -0.1
+        }
       }
       return best.graph
     }

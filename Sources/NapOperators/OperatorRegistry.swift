@@ -29,6 +29,7 @@ package let allOperators: [any Operator.Type] = [
   Gemm.self,
   GlobalAveragePool.self,
   GlobalMaxPool.self,
+  Greater.self,
   GroupNormalization.self,
   HardSigmoid.self,
   HardSwish.self,

@@ -17,8 +17,8 @@ import Testing
     #expect(gates[0].shares == [0.4, 0.4, 0.2])
   }
 
-  @Test func publishedGatesDecideAboutSingleChannels() throws {
-    let graph = try SmallNetwork.blocks().addingGates(GateStyle(isPublished: true), seed: Seed(1))
+  @Test func gatesDecideAboutSingleChannels() throws {
+    let graph = try SmallNetwork.blocks().addingGates(GateStyle(block: 1), seed: Seed(1))
     let gates = graph.channelGates(try graph.shapes(batch: 1))
     #expect(gates.map(\.unitCount) == [20, 20, 24, 24, 16, 16])
   }
@@ -49,7 +49,7 @@ import Testing
   @Test func gatesMayHaveThresholdsOfTheirOwn() throws {
     var graph = try SmallNetwork.blocks().deciding()
     let gates = graph.channelGates(try graph.shapes(batch: 1))
-    graph.nodes[gates[1].threshold].op = ThresholdedRelu(alpha: 1e6)
+    graph.constants[graph.nodes[gates[1].threshold].inputs[1]] = Tensor(shape: [1], floats: [1e6])
     let cost = try GatedCost(graph)
     var seen = Saliencies(cost)
     let said = cost.gates.map { copy([Float](repeating: 1, count: $0.unitCount)) }
@@ -96,7 +96,7 @@ import Testing
     return result
   }
 
-  /// Whatever the prices push at, a threshold follows the schedule, and the state says all.
+  /// Prices rise while examples cost more than the schedule wants, weigh easy ones, and the state says all.
   @Test func pricesFollowTheirState() throws {
     let graph = try SmallNetwork.blocks().deciding()
     let cost = try GatedCost(graph)
@@ -106,42 +106,92 @@ import Testing
     }
     let gradients = cost.gates.map { copy([Float](repeating: .nan, count: 64 * $0.unitCount)) }
     defer { (said + gradients).forEach { $0.deallocate() } }
-    let losses = (0..<64).map { _ in Double(random.uniform()) }
-    let target = 0.5 * (cost.least + cost.most)
+    let losses = (0..<64).map { $0 % 2 == 0 ? 0.1 : 2 }
     func step(_ prices: GatePrices, _ progress: Double) -> Double {
       prices.loss(
         at: progress, of: said.map { UnsafePointer($0) }[...], losses: losses,
         gradients: gradients[...])
     }
-    let (one, other) = (GatePrices(cost, target: target), GatePrices(cost, target: target))
+    func prices() -> GatePrices { GatePrices(cost, target: 0.5 * (cost.least + cost.most)) }
+    let (one, other) = (prices(), prices())
+    #expect(one.draw.noise == 1)
+    // All is open, and at first may be.
+    #expect(step(one, 0) == 0)
     for turn in 0..<100 { _ = step(one, 0.01 * Double(turn)) }
+    #expect(one.price > 0 && one.draw.step == 101 && one.draw.noise < 0.1)
     other.state = one.state
-    #expect(step(one, 1) == step(other, 1))
-    #expect(one.threshold == other.threshold && one.threshold > 0)
-    #expect(abs(one.macs - target) < 0.1 * target)
+    #expect(step(one, 1) == step(other, 1) && one.price == other.price)
     for (gate, pointer) in zip(cost.gates, gradients) {
-      #expect((0..<64 * gate.unitCount).allSatisfy { pointer[$0] >= 0 })
+      let units = gate.unitCount
+      #expect(
+        (0..<64 * units).allSatisfy { $0 / units % 2 == 0 ? pointer[$0] > 0 : pointer[$0] == 0 })
     }
   }
 
-  @Test func movingThresholdsHaveTheDerivativeOfWhatTheyCompute() {
-    func list(_ floats: [Float]) -> Tensor { Tensor(shape: [floats.count], floats: floats) }
-    let (x, threshold, ones) = (list([0.2, 0.45, 0.55, 1.5]), list([0.5]), list([1, 1, 1, 1]))
-    func slopes(_ op: MovingThreshold, _ x: Tensor, _ dy: Tensor) -> [Float] {
-      op.pullback([x, threshold], op.forward([x, threshold]), [dy])[0]?.floats ?? []
+  /// The gradients are those of the loss that is given, with the weights of the examples held.
+  @Test func pricesHaveTheirGradients() throws {
+    let cost = try GatedCost(try SmallNetwork.blocks().deciding())
+    var random = Seed(9).generator()
+    let said = cost.gates.map { gate in
+      copy((0..<2 * gate.unitCount).map { _ in 0.4 * random.uniform() - 0.1 })
     }
-    let hard = MovingThreshold(softness: 0)
-    #expect(hard.forward([x, threshold])[0].floats == [0, 0, 0.55, 1.5])
-    #expect(slopes(hard, x, ones) == [0, 0, 1, 1])
-    // Beside the threshold the jump is felt, in all as much as it is high.
-    let soft = MovingThreshold(softness: 0.5)
-    let gradient = slopes(soft, x, ones)
-    #expect(gradient[0] == 0 && gradient[1] > 0 && gradient[2] > 1 && gradient[3] == 1)
-    let points = list((0..<1000).map { 0.2 + 0.0006 * Float($0) })
-    let felt = slopes(soft, points, Tensor(shape: [1000], repeating: 1))
-    let own = slopes(hard, points, Tensor(shape: [1000], repeating: 1))
-    let jump = zip(felt, own).reduce(Float(0)) { $0 + ($1.0 - $1.1) * 0.0006 }
-    #expect(abs(jump - 0.5) < 0.01)
+    let gradients = cost.gates.map { copy([Float](repeating: .nan, count: 2 * $0.unitCount)) }
+    defer { (said + gradients).forEach { $0.deallocate() } }
+    let start = GatePrices(cost, target: cost.least)
+    func expected() -> Double {
+      var seen = Saliencies(cost)
+      seen.add(said.map { UnsafePointer($0) }[...], count: 2)
+      return seen.probabilities().reduce(0) { $0 + cost.macs(open: $1) } / 2
+    }
+    func loss() -> Double {
+      start.loss(
+        at: 1, of: said.map { UnsafePointer($0) }[...], losses: [0.5, 0.5],
+        gradients: gradients[...])
+    }
+    for _ in 0..<20 { _ = loss() }
+    // Both count alike where the usual loss is higher than theirs.
+    _ = start.loss(
+      at: 1, of: said.map { UnsafePointer($0) }[...], losses: [5, 5], gradients: gradients[...])
+    let price = loss() / expected()
+    let before = gradients.map { $0[1] }
+    for gate in cost.gates.indices {
+      let value = said[gate][1]
+      said[gate][1] = value + 1e-3
+      let more = expected()
+      said[gate][1] = value - 1e-3
+      let less = expected()
+      said[gate][1] = value
+      #expect(abs(price * (more - less) / 2e-3 / Double(before[gate]) - 1) < 0.02)
+    }
+  }
+
+  @Test func decisionsAreDrawnByTheirProbability() throws {
+    let x = Tensor(shape: [6], floats: [-0.3, -0.05, 0, 0.05, 0.2, 1])
+    let op = DrawnDecision(seed: Seed(5))
+    func drawn(_ step: Float, _ noise: Float) -> [Float] {
+      op.forward([x, Tensor(shape: [2], floats: [step, noise])])[0].floats
+    }
+    #expect(drawn(1, 0) == [0, 0, 0, 1, 1, 1])
+    #expect(drawn(7, 1) == drawn(7, 1))
+    let many = (0..<4000).map { drawn(Float($0), 1) }
+    for k in 0..<6 {
+      let share = many.reduce(0) { $0 + $1[k] } / 4000
+      #expect(abs(share - DrawnDecision.probability(x.floats[k])) < 0.03)
+    }
+    // Gates of one network draw for themselves.
+    let other = DrawnDecision(seed: Seed(6))
+    #expect(
+      (0..<100).contains {
+        drawn(Float($0), 1)
+          != other.forward([x, Tensor(shape: [2], floats: [Float($0), 1])])[0].floats
+      })
+    let draw = Tensor(shape: [2], floats: [3, 1])
+    let slopes = op.pullback([x, draw], op.forward([x, draw]), [Tensor(shape: [6], repeating: 2)])
+    for (k, value) in x.floats.enumerated() {
+      let difference =
+        (DrawnDecision.probability(value + 1e-3) - DrawnDecision.probability(value - 1e-3)) / 2e-3
+      #expect(abs((slopes[0]?.floats[k] ?? 0) - 2 * difference) < 1e-2)
+    }
   }
 
   @Test(arguments: [[2, 20, 5, 7], [3, 5, 4], [1, 33, 3, 3]]) func channelsAreScaledInAllLayouts(

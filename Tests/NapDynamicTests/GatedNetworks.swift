@@ -42,15 +42,28 @@ extension SmallNetwork {
 
 extension Graph {
   /// Gates that differ from example to example, with about half of the channels open.
-  func deciding(_ style: GateStyle = GateStyle()) throws -> Graph {
+  ///
+  /// - Parameter scaling: as other programs may write them: open channels are multiplied by their saliency.
+  func deciding(_ style: GateStyle = GateStyle(), scaling: Bool = false) throws -> Graph {
     var result = try addingGates(style, seed: Seed(3))
     var random = Seed(4).generator()
-    for gate in result.channelGates(try result.shapes(batch: 1)) {
+    let gates = result.channelGates(try result.shapes(batch: 1))
+    for gate in gates {
       guard let weight = result.constants[gate.units.weight] else { continue }
       result.constants[gate.units.weight] = Tensor(
         shape: weight.shape, floats: weight.floats.map { _ in 2 * random.uniform() - 1 })
     }
-    return try result.settingGates(threshold: 0.9)
+    guard scaling else { return try result.settingGates(threshold: 0.2) }
+    for gate in gates.reversed() {
+      let limited = result.addValue("\(result.nodes[gate.product].name)/saliency")
+      result.nodes[gate.threshold].op = ThresholdedRelu(alpha: 0.2)
+      result.nodes[gate.threshold].inputs = [limited]
+      result.nodes.insert(
+        Node(
+          name: result.name(of: limited), op: Clip(lower: 0, upper: 2), inputs: [gate.saliency],
+          outputs: [limited]), at: gate.threshold)
+    }
+    return result
   }
 
   func input(_ count: Int) -> Tensor {

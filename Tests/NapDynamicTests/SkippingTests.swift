@@ -30,18 +30,32 @@ import Testing
     return graph.outputs.flatMap { values[$0.value]?.floats ?? [] }
   }
 
+  /// What channels are multiplied by.
+  private func decisions(_ graph: Graph, _ x: Tensor) throws -> [Float] {
+    var shown = graph
+    shown.outputs = graph.channelGates(try graph.shapes(batch: 1)).map {
+      Graph.Port(value: $0.decision, dimensions: [])
+    }
+    return specified(shown, x)
+  }
+
   @Test(arguments: [1, 8, 16], [1, 5]) func closedChannelsAreLeftOutAndNothingElseChanges(
     _ block: Int, _ batch: Int
   ) throws {
-    let graph = try SmallNetwork.blocks().deciding(GateStyle(block: block))
+    let graph = try SmallNetwork.blocks().deciding(GateStyle(block: block), scaling: batch == 5)
     let x = graph.input(batch)
+    let open = try decisions(graph, x)
+    #expect(open.contains { $0 > 0 } && open.contains(0))
+    #expect((batch == 5) == open.contains { $0 != 0 && $0 != 1 })
     let skipped = try outputs(graph, x, rewrites: true)
     #expect(relativeDifference(skipped, specified(graph, x)) < 1e-5)
     #expect(relativeDifference(skipped, try outputs(graph, x, rewrites: false)) < 1e-5)
   }
 
-  @Test func operatorsOfTheRewrittenNetworkAreWhatTheySpecify() throws {
-    let graph = try SmallNetwork.blocks().deciding()
+  @Test(arguments: [false, true]) func operatorsOfTheRewrittenNetworkAreWhatTheySpecify(
+    _ scaling: Bool
+  ) throws {
+    let graph = try SmallNetwork.blocks().deciding(scaling: scaling)
     let rewritten = try #require(graph.skippingClosedChannels(try graph.shapes(batch: 3)))
     #expect(rewritten.nodes.contains { $0.op is SkippingConvolution })
     #expect(rewritten.nodes.contains { $0.op is GateDecision })
@@ -73,8 +87,8 @@ import Testing
     #expect(kernels.count { $0 == "gate" } >= 5)
   }
 
-  @Test func gatesAreFoundAgainInAFile() throws {
-    let graph = try SmallNetwork.blocks().deciding()
+  @Test(arguments: [false, true]) func gatesAreFoundAgainInAFile(_ scaling: Bool) throws {
+    let graph = try SmallNetwork.blocks().deciding(scaling: scaling)
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
     let path = folder.appending(path: "gated.onnx").path

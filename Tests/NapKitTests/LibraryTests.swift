@@ -41,6 +41,28 @@ import Testing
     #expect(smaller.inputs.map(\.name) == ["a", "b"] && smaller.outputs.map(\.name) == ["y"])
   }
 
+  /// What `gate` is inside, a program can write itself.
+  @Test func ownCriteriaSeeHowTheLossChanges() throws {
+    struct OwnGate: ChannelCriterion {
+      static let name = "own-gate"
+      static let usesLossSlopes = true
+      func score(of channel: Channel) -> Double {
+        let slopes = channel.lossSlopes
+        return 0.5 * slopes.reduce(0) { $0 + $1 * $1 } / Double(max(1, slopes.count))
+      }
+    }
+    let source = DataSource(try examples(400), test: try examples(100))
+    var pruning = Pruning(source: source)
+    (pruning.goal, pruning.epochs, pruning.multiple) = (.macs(0.5), 0, 1)
+    pruning.allowsChance = true
+    pruning.criterion = "gate"
+    let expected = try pruning.run(network()).0
+    pruning.setCriterion(OwnGate.self)
+    let own = try pruning.run(network()).0
+    #expect(own.parameter("hidden.weight") == expected.parameter("hidden.weight"))
+    #expect(own.layers.map(\.weightShape) != network().layers.map(\.weightShape))
+  }
+
   @Test func examplesThatDoNotFitAreNamed() throws {
     struct Broken: ExampleSource {
       let count = 100

@@ -80,6 +80,14 @@ extension OperatorSample {
   private static let choices = [
     OperatorSample("apart", Max(), [.random([2, 3], in: 0...1), .random([3], in: -1 ... -0.1)]),
     OperatorSample("apart", Min(), [.random([2, 3], in: 0...1), .random([3], in: -1 ... -0.1)]),
+    OperatorSample(
+      "a scalar", Greater(),
+      [.random([2, 3, 4], awayFrom: [0.25]), Tensor(shape: [], floats: [0.25])],
+      constantInputs: [1]),
+    OperatorSample(
+      "the left is broadcast", Greater(),
+      [Tensor(shape: [1, 3, 1], repeating: 0.25), .random([2, 3, 4], awayFrom: [0.25])]),
+    OperatorSample("integers", Greater(), [Tensor([2, -3, 7]), Tensor([1, 5, 7])]),
     OperatorSample("integers", Max(), [Tensor([2, -3]), Tensor([1, 5])]),
     OperatorSample(
       "one slope a channel", PRelu(),

@@ -265,14 +265,14 @@ void nap_skipping_weights(const nap_skipping *c, const float *w, float *packed);
 void nap_skipping_run(const nap_skipping *c, const nap_skipping_job *job);
 
 // The gates of a convolution's channels, by a small network of the means of others:
-// m = min(upper, relu(w2 relu(w1 means + b1) + b2)) for every unit, and 0 where m is not above the
-// threshold.
-// NaN stays NaN.
+// m = w2 relu(w1 means + b1) + b2 for every unit, limited to [lower, upper]; 0 where m is not above the
+// threshold, and where it is NaN, and elsewhere m where the gate scales, 1 where not.
 typedef struct {
   int64_t n, inputs, hidden, units, oc;
   const float *w1, *b1;  // [inputs, hidden], [hidden] or NULL
   const float *w2, *b2;  // [hidden, units], [units] or NULL
-  float upper, threshold;
+  float lower, upper, threshold;
+  int32_t scales;
   const int32_t *unit;   // [oc], the unit that each channel belongs to
   const float *means;    // [n, inputs]
   float *gates;          // [n, oc]

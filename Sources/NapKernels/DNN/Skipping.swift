@@ -71,22 +71,24 @@ package struct SkippingKernel: Sendable {
   }
 }
 
-/// Runs a gate on some examples: `min(upper, relu(w2 relu(w1 means + b1) + b2))` of every unit, and 0 where that is
-/// not above the threshold.
+/// Runs a gate on some examples: `w2 relu(w1 means + b1) + b2` of every unit, limited to a range; then 0 where that is not
+/// above the threshold, and 1 or what it is elsewhere.
 ///
 /// - Shapes: dense; `means [n, inputs]`, `w1 [inputs, hidden]`, `w2 [hidden, units]`, `gates [n, channels]`;
 ///   `scratch [hidden + units]`.
 package func runGate(
   means: UnsafePointer<Float>, _ shape: (n: Int, inputs: Int, hidden: Int, units: Int),
   w1: UnsafePointer<Float>, b1: UnsafePointer<Float>?, w2: UnsafePointer<Float>,
-  b2: UnsafePointer<Float>?, upper: Float, threshold: Float, unitOfChannel: [Int32],
-  into gates: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+  b2: UnsafePointer<Float>?, range: ClosedRange<Float>, threshold: Float, scales: Bool,
+  unitOfChannel: [Int32], into gates: UnsafeMutablePointer<Float>,
+  scratch: UnsafeMutablePointer<Float>
 ) {
   unitOfChannel.withUnsafeBufferPointer { unit in
     var gate = nap_gate(
       n: Int64(shape.n), inputs: Int64(shape.inputs), hidden: Int64(shape.hidden),
       units: Int64(shape.units), oc: Int64(unit.count), w1: w1, b1: b1, w2: w2, b2: b2,
-      upper: upper, threshold: threshold, unit: unit.baseAddress, means: means, gates: gates, scratch: scratch)
+      lower: range.lowerBound, upper: range.upperBound, threshold: threshold,
+      scales: scales ? 1 : 0, unit: unit.baseAddress, means: means, gates: gates, scratch: scratch)
     nap_gate_run(&gate)
   }
 }

@@ -1,3 +1,4 @@
+import NapCurvature
 import NapGraph
 import NapKernels
 import NapPruning
@@ -9,6 +10,8 @@ public protocol ChannelCriterion: Sendable {
   static var name: String { get }
   /// Whether the remaining weights make up for what is removed, by the curvature; more accurate, and slower.
   static var compensates: Bool { get }
+  /// Whether it looks at `Channel.lossSlopes`, which take a pass over some images.
+  static var usesLossSlopes: Bool { get }
 
   init()
 
@@ -18,6 +21,7 @@ public protocol ChannelCriterion: Sendable {
 
 extension ChannelCriterion {
   public static var compensates: Bool { false }
+  public static var usesLossSlopes: Bool { false }
 }
 
 /// A channel, or several that stand and fall together, such as those of a residual stream.
@@ -56,6 +60,14 @@ public struct Channel {
       return columns.map { column in (0..<weights.rows).map { weights[$0, column] } }
     }
   }
+
+  /// How the loss changes with a factor on the channel, in nats, for each of some training examples: `Σ x ∂L/∂x`, with `x`
+  /// what its readers see. `L` is that of a class which the network itself draws, so that no labels are needed: the
+  /// mean is about 0, and half of the mean square is what closing the channel costs. Empty where
+  /// `ChannelCriterion.usesLossSlopes` is false.
+  ///
+  /// - Source: Molchanov et al. 2019, arXiv:1906.10771.
+  public var lossSlopes: [Double] { model.gates(of: unit) }
 }
 
 /// A program's criterion, as the ranking takes it.
@@ -64,7 +76,9 @@ struct AdaptedCriterion<Base: ChannelCriterion>: Criterion {
   static var summary: String { "a criterion of the program's own" }
   static var scoresWeights: Bool { false }
   static var compensates: Bool { Base.compensates }
-  static var evidence: Set<Evidence> { Base.compensates ? [.factors] : [] }
+  static var evidence: Set<Evidence> {
+    Set((Base.compensates ? [.factors] : []) + (Base.usesLossSlopes ? [.gradients(.model)] : []))
+  }
 
   private let base = Base()
 

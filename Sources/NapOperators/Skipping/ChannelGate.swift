@@ -2,10 +2,11 @@ package import NapGraph
 import NapTensor
 
 /// What decides for every example which channels are computed: a mean of every channel of `input`, two dense
-/// layers with ReLUs give a saliency of every unit of channels, and those below a threshold are closed.
+/// layers with a ReLU between give a saliency of every unit of channels, and those not above a threshold are closed.
 ///
-/// In files it is `GlobalAveragePool`, `Conv`, `Relu`, `Conv`, `Clip` (or `Relu`), `ThresholdedRelu`, then `Gather` where
-/// a unit has several channels, and `Mul`: plain ONNX that every runtime computes, if at full price.
+/// In files it is `GlobalAveragePool`, `Conv`, `BatchNormalization` (or none), `Relu`, `Conv`, `Greater`, `Cast`, then `Gather`
+/// where a unit has several channels, and `Mul`: plain ONNX that every runtime computes, if at full price. Where open
+/// channels are multiplied by their saliency, as published, it is `Clip` (or `Relu`) and `ThresholdedRelu` for `Greater` and `Cast`.
 ///
 /// - Source: Tang et al. 2021 (ManiDP), arXiv:2103.05861.
 package struct ChannelGate: Sendable {
@@ -13,8 +14,10 @@ package struct ChannelGate: Sendable {
   package let product: Int
   /// What saliencies are compared with; 0 while it is trained.
   package let alpha: Float
-  /// Index of the `ThresholdedRelu`, or the `MovingThreshold` while it is trained.
+  /// Index of the `Greater` or `ThresholdedRelu`, or what stands for it while it is trained.
   package let threshold: Int
+  /// Whether open channels are multiplied by their saliency, not by 1.
+  package let scales: Bool
   /// Indices of all its nodes but the product.
   package let nodes: [Int]
   /// What is averaged: images `[n, channels, …]`.
@@ -23,18 +26,20 @@ package struct ChannelGate: Sendable {
   package let features: ValueID
   /// Before the threshold, `[n, units, 1, …]`, and after it.
   package let (saliency, decision): (ValueID, ValueID)
-  /// Weights and biases of the two layers; `nil` where a layer has none.
+  /// The two layers.
   package let (hidden, units): (Layer, Layer)
   /// The unit of every channel.
   package let unitOfChannel: [Int]
-  /// The largest saliency.
-  package let upper: Float
+  /// Saliencies are limited to this.
+  package let range: ClosedRange<Float>
   /// How many units there are.
   package let unitCount: Int
 
   package struct Layer: Sendable {
     package let weight: ValueID
     package let bias: ValueID?
+    /// Index of what follows, or `nil`.
+    package let normalization: Int?
   }
 
   /// The share of the channels that each unit has.
@@ -84,6 +89,7 @@ private struct GatePlaces {
     }
     /// A dense layer, written as a convolution of single positions.
     func layer() -> ChannelGate.Layer? {
+      let normalization = stepBack(BatchNormalization.self) == nil ? nil : nodes.last
       guard let (conv, node) = stepBack(Conv.self), conv.group == 1,
         shapes[value.index].dropFirst(2).allSatisfy({ $0 == 1 }),
         shapes[node.outputs[0].index].dropFirst(2).allSatisfy({ $0 == 1 }),
@@ -91,29 +97,57 @@ private struct GatePlaces {
         weight.shape.dropFirst(2).allSatisfy({ $0 == 1 }),
         node.inputs.dropFirst(2).allSatisfy({ graph.constants[$0] != nil })
       else { return nil }
-      return .init(weight: node.inputs[1], bias: node.inputs.count > 2 ? node.inputs[2] : nil)
+      return .init(
+        weight: node.inputs[1], bias: node.inputs.count > 2 ? node.inputs[2] : nil,
+        normalization: normalization)
     }
     let channels = shapes[node.inputs[images].index][1]
     let gather = stepBack(Gather.self)
     let decision = value
-    let alpha = stepBack(ThresholdedRelu.self)?.op.alpha
-    guard alpha != nil || stepBack(MovingThreshold.self) != nil, let threshold = nodes.last else {
+    guard let (alpha, scales) = threshold(&value, &nodes), let threshold = nodes.last else {
       return nil
     }
     let saliency = value
-    let clip = stepBack(Clip.self)?.op
-    guard clip.map({ $0.lower == 0 }) ?? (stepBack(Relu.self) != nil), let units = layer(),
-      stepBack(Relu.self) != nil,
+    var range = -Float.infinity...Float.infinity
+    if scales {
+      let clip = stepBack(Clip.self)?.op
+      guard clip.map({ $0.lower == 0 }) ?? (stepBack(Relu.self) != nil) else { return nil }
+      range = 0...(clip?.upper ?? .infinity)
+    }
+    guard let units = layer(), stepBack(Relu.self) != nil,
       let hidden = layer(), stepBack(GlobalAveragePool.self) != nil
     else { return nil }
     if let gather, gather.op.axis != 1 || gather.op.indexShape.count != 1 { return nil }
     let count = shapes[decision.index][1]
     return ChannelGate(
-      product: index, alpha: alpha ?? 0, threshold: threshold, nodes: nodes.reversed(),
+      product: index, alpha: alpha, threshold: threshold, scales: scales, nodes: nodes.reversed(),
       input: value,
       features: node.inputs[images], saliency: saliency, decision: decision,
       hidden: hidden, units: units,
       unitOfChannel: gather?.op.indices.map { $0 < 0 ? $0 + count : $0 } ?? Array(0..<channels),
-      upper: clip?.upper ?? .infinity, unitCount: count)
+      range: range, unitCount: count)
+  }
+
+  /// What decides, back from `value`, which then is what it reads.
+  private func threshold(_ value: inout ValueID, _ nodes: inout [Int]) -> (
+    alpha: Float, scales: Bool
+  )? {
+    while let index = producers[value.index] {
+      let node = graph.nodes[index]
+      nodes.append(index)
+      value = node.inputs[0]
+      switch node.op {
+      case is Cast: continue
+      case let op as ThresholdedRelu: return (op.alpha, true)
+      case is DrawnDecision: return (0, false)
+      case is Greater:
+        guard let alpha = graph.constants[node.inputs[1]], alpha.count == 1, alpha.isFloat else {
+          return nil
+        }
+        return (alpha.floats[0], false)
+      default: return nil
+      }
+    }
+    return nil
   }
 }

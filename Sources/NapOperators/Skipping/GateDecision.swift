@@ -10,8 +10,10 @@ package struct GateDecision: Lowerable {
   package static let name = "GateDecision"
 
   package var threshold: Float
-  /// The largest saliency.
-  package var upper: Float
+  /// Saliencies are limited to this.
+  package var range: ClosedRange<Float>
+  /// Whether open channels have their saliency, not 1.
+  package var scales: Bool
   package var unitOfChannel: [Int]
   /// Whether the layers have biases.
   package var biases: [Bool]
@@ -42,21 +44,21 @@ package struct GateDecision: Lowerable {
       (0..<positions).reduce(0.0) { $0 + Double(inputs[0].floats[row * positions + $1]) }
         / Double(positions)
     }
-    for (weight, bias) in layers(inputs) {
+    for (layer, (weight, bias)) in layers(inputs).enumerated() {
       let (outputs, size) = (weight.shape[0], weight.shape[1])
       values = (0..<n * outputs).map { index in
         let (row, o) = index.quotientAndRemainder(dividingBy: outputs)
         let sum = (0..<size).reduce(Double(bias?.floats[o] ?? 0)) {
           $0 + Double(weight.floats[o * size + $1]) * values[row * size + $1]
         }
-        return sum < 0 ? 0 : sum
+        return layer == 0 && sum < 0 ? 0 : sum
       }
     }
     let units = values.count / max(1, n)
     let gates = (0..<n).flatMap { row in
       unitOfChannel.map { unit -> Float in
-        let value = min(upper, Float(values[row * units + unit]))
-        return value <= threshold ? 0 : value
+        let value = min(max(Float(values[row * units + unit]), range.lowerBound), range.upperBound)
+        return value > threshold ? (scales ? value : 1) : 0
       }
     }
     return [Tensor(shape: [n, unitOfChannel.count], floats: gates)]
@@ -91,7 +93,7 @@ package struct GateDecision: Lowerable {
     }
     let gates = plan.define(node.outputs[0], Layout(dense: [n, unitOfChannel.count]))
     let scratch = plan.makeBuffer(Layout(dense: [sizes[0] + sizes[1]]))
-    let (threshold, upper, units) = (threshold, upper, unitOfChannel.map(Int32.init))
+    let units = unitOfChannel.map(Int32.init)
     plan.run(
       "gate", touching: [means, gates, scratch] + weights + biases.compactMap { $0 },
       kernel: "gate",
@@ -100,8 +102,8 @@ package struct GateDecision: Lowerable {
       runGate(
         means: memory.floats(means), (n, inputs, sizes[0], sizes[1]), w1: memory.floats(weights[0]),
         b1: biases[0].map(memory.floats), w2: memory.floats(weights[1]),
-        b2: biases[1].map(memory.floats), upper: upper, threshold: threshold, unitOfChannel: units,
-        into: memory.floats(gates), scratch: memory.floats(scratch))
+        b2: biases[1].map(memory.floats), range: range, threshold: threshold, scales: scales,
+        unitOfChannel: units, into: memory.floats(gates), scratch: memory.floats(scratch))
     }
     return {}
   }

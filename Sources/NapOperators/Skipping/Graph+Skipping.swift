@@ -9,6 +9,12 @@ extension ThresholdedRelu: RewritingOperator {
   }
 }
 
+extension Greater: RewritingOperator {
+  package static func rewritten(_ graph: Graph, shapes: [[Int]]) -> Graph? {
+    ThresholdedRelu.rewritten(graph, shapes: shapes)
+  }
+}
+
 extension Graph {
   /// The network in which what gates close is left out, not multiplied by 0.
   ///
@@ -63,17 +69,27 @@ private struct SkippingRewriting {
     return output.withoutDeadNodes()
   }
 
-  private func node(of gate: ChannelGate, _ decision: ValueID) -> Node {
-    let threshold = (graph.nodes[gate.threshold].op as? ThresholdedRelu)?.alpha ?? 0
-    let layers = [gate.hidden, gate.units]
+  private mutating func node(of gate: ChannelGate, _ decision: ValueID) -> Node {
+    let layers = [gate.hidden, gate.units].map { parameters(of: $0) }
     return Node(
       name: graph.nodes[gate.threshold].name,
       op: GateDecision(
-        threshold: threshold, upper: gate.upper, unitOfChannel: gate.unitOfChannel,
-        biases: layers.map { $0.bias != nil }),
+        threshold: gate.alpha, range: gate.range, scales: gate.scales,
+        unitOfChannel: gate.unitOfChannel, biases: layers.map { $0.bias != nil }),
       inputs: [means[gate.input] ?? gate.input]
         + layers.flatMap { [$0.weight] + [$0.bias].compactMap { $0 } },
       outputs: [decision])
+  }
+
+  /// A layer of a gate, with what follows.
+  private mutating func parameters(of layer: ChannelGate.Layer) -> (
+    weight: ValueID, bias: ValueID?
+  ) {
+    guard let index = layer.normalization, let weight = graph.constants[layer.weight],
+      let (w, b) = folded(weight, layer.bias.flatMap { graph.constants[$0] }, into: index)
+    else { return (layer.weight, layer.bias) }
+    let name = graph.nodes[index].name
+    return (output.addConstant("\(name)/weight", w), output.addConstant("\(name)/bias", b))
   }
 
   /// What follows a node, where nobody else reads it.
