@@ -119,15 +119,15 @@ def gated(model, share, seed=0):
         w1 = constant("w1", rng.standard_normal((hidden, inputs, 1, 1)).astype(np.float32))
         w2 = constant("w2", np.zeros((units, hidden, 1, 1), np.float32))
         b2 = constant("b2", closers[value].astype(np.float32))
-        bounds = constant("lower", np.float32(0).reshape(())), constant("upper", np.float32(2).reshape(()))
+        least = constant("threshold", np.array([threshold], np.float32))
         where = constant("unit", np.arange(channels, dtype=np.int64) // BLOCK)
         made = [
             helper.make_node("GlobalAveragePool", [conv.input[0]], [f"{name}.mean"]),
             helper.make_node("Conv", [f"{name}.mean", w1], [f"{name}.hidden"], kernel_shape=[1, 1]),
             helper.make_node("Relu", [f"{name}.hidden"], [f"{name}.active"]),
             helper.make_node("Conv", [f"{name}.active", w2, b2], [f"{name}.units"], kernel_shape=[1, 1]),
-            helper.make_node("Clip", [f"{name}.units", *bounds], [f"{name}.saliency"]),
-            helper.make_node("ThresholdedRelu", [f"{name}.saliency"], [f"{name}.decision"], alpha=threshold),
+            helper.make_node("Greater", [f"{name}.units", least], [f"{name}.open"]),
+            helper.make_node("Cast", [f"{name}.open"], [f"{name}.decision"], to=TensorProto.FLOAT),
             helper.make_node("Gather", [f"{name}.decision", where], [f"{name}.channels"], axis=1),
             helper.make_node("Mul", [f"{name}.features", f"{name}.channels"], [value]),
         ]

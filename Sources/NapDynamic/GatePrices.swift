@@ -15,6 +15,7 @@ package final class GatePrices: SideLoss {
   private let cost: GatedCost
   private let start: Double
   private let target: Double
+  private let similarity: GateSimilarity?
   private var memory = Memory()
 
   private struct Memory: Codable {
@@ -30,8 +31,9 @@ package final class GatePrices: SideLoss {
   /// - Parameters:
   ///   - cost: of the network that is trained.
   ///   - target: mean multiply-accumulates of an example at the end.
-  package init(_ cost: GatedCost, target: Double) {
-    (self.cost, self.target) = (cost, target)
+  ///   - similarity: where the network shows means behind its saliencies.
+  package init(_ cost: GatedCost, target: Double, similarity: GateSimilarity? = nil) {
+    (self.cost, self.target, self.similarity) = (cost, target, similarity)
     start = cost.most
   }
 
@@ -75,7 +77,7 @@ package final class GatePrices: SideLoss {
   ) -> Double {
     let count = losses.count
     var seen = Saliencies(cost)
-    seen.add(said, count: count)
+    seen.add(said.prefix(cost.gates.count), count: count)
     let hard = seen.meanMACs(threshold: 0)
     memory.macs = Self.mean(memory.macs, hard)
     let usual = Self.mean(memory.loss, losses.reduce(0, +) / Double(count))
@@ -96,7 +98,7 @@ package final class GatePrices: SideLoss {
     for n in 0..<count {
       let prices = cost.prices(open: open[n])
       let factor = price * ease[n] / sum / start
-      for (g, (said, gradient)) in zip(said, gradients).enumerated() {
+      for (g, (said, gradient)) in zip(said, gradients).prefix(shares.count).enumerated() {
         let units = shares[g].count
         for u in 0..<units {
           let slope = Double(DrawnDecision.slope(said[n * units + u]))
@@ -104,7 +106,17 @@ package final class GatePrices: SideLoss {
         }
       }
     }
-    return price * expected / start
+    var unlike = 0.0
+    if let similarity {
+      for (g, gate) in cost.gates.enumerated() {
+        let own = (said.startIndex + g, said.startIndex + cost.gates.count + g)
+        let other = (gradients.startIndex + g, gradients.startIndex + cost.gates.count + g)
+        unlike += similarity.loss(
+          said[own.0], units: gate.unitCount, said[own.1], channels: gate.unitOfChannel.count,
+          count: count, gradients: (gradients[other.0], gradients[other.1]))
+      }
+    }
+    return price * expected / start + unlike
   }
 
   private static func mean(_ old: Double?, _ new: Double) -> Double {

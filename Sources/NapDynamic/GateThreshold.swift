@@ -38,23 +38,54 @@ extension Graph {
   }
 
   /// The network with the saliencies of all gates as outputs behind its own.
-  package func showingSaliencies() throws(GraphError) -> Graph {
+  ///
+  /// - Parameter withMeans: whether the means of what gates multiply follow, `[n, channels, 1, …]`.
+  package func showingSaliencies(withMeans: Bool = false) throws(GraphError) -> Graph {
     let shapes = try shapes(batch: 1)
+    let gates = channelGates(shapes)
     var result = self
-    result.outputs += channelGates(shapes).map { gate in
-      Port(
-        value: gate.saliency,
-        dimensions: [outputs.first?.dimensions.first ?? .dynamic("N")]
-          + shapes[gate.saliency.index].dropFirst().map { .fixed($0) })
+    func show(_ value: ValueID, _ sizes: some Sequence<Int>) {
+      result.outputs.append(
+        Port(
+          value: value,
+          dimensions: [outputs.first?.dimensions.first ?? .dynamic("N")]
+            + sizes.map { .fixed($0) }))
+    }
+    for gate in gates { show(gate.saliency, shapes[gate.saliency.index].dropFirst()) }
+    guard withMeans else { return result }
+    for gate in gates {
+      let name = "\(nodes[gate.product].name)/features.mean"
+      let mean = result.addNode(name, GlobalAveragePool(), [gate.features])[0]
+      let features = shapes[gate.features.index]
+      show(mean, [features[1]] + features.dropFirst(2).map { _ in 1 })
     }
     return result
+  }
+
+  /// The network without some gates: what they multiply stays as it is.
+  ///
+  /// - Parameter isIdle: by gate.
+  package func removingGates(_ isIdle: [Bool]) throws(GraphError) -> Graph {
+    var result = self
+    for (gate, isIdle) in zip(channelGates(try shapes(batch: 1)), isIdle) where isIdle {
+      let product = nodes[gate.product].outputs[0]
+      for node in result.nodes.indices {
+        result.nodes[node].inputs = result.nodes[node].inputs.map {
+          $0 == product ? gate.features : $0
+        }
+      }
+      for port in result.outputs.indices where result.outputs[port].value == product {
+        result.outputs[port].value = gate.features
+      }
+    }
+    return result.withoutDeadNodes()
   }
 
   /// The network without the outputs that `showingSaliencies` has added.
   package func hidingSaliencies(of original: Graph) -> Graph {
     var result = self
     result.outputs = Array(outputs.prefix(original.outputs.count))
-    return result
+    return result.withoutDeadNodes()
   }
 }
 
@@ -105,6 +136,13 @@ package struct Saliencies: Sendable {
           $0 + units[$1] * Double(DrawnDecision.probability(values[gate][row + $1]))
         }
       }
+    }
+  }
+
+  /// By gate, whether all channels of all examples were open, and multiplied by 1.
+  package var areIdle: [Bool] {
+    zip(cost.gates, values).map { gate, values in
+      !gate.scales && !values.isEmpty && values.allSatisfy { $0 > gate.alpha }
     }
   }
 

@@ -2,13 +2,13 @@ import Foundation
 import NapData
 import NapTensor
 
-/// The images that the filters of a layer answer most to, side by side, cluster after cluster.
+/// Images side by side, group after group: those that the filters of a layer answer most to, say.
 struct ContactSheet {
-  /// `[filters, channels, height, width]`.
+  /// `[images, channels, height, width]`.
   let images: Tensor
-  /// Filters in groups, in the order in which they are shown.
+  /// Images in groups, in the order in which they are shown.
   let groups: [[Int]]
-  /// Filters in red frames.
+  /// Images in red frames.
   let marked: Set<Int>
 
   /// Pixels of a tile; small images are enlarged by whole factors.

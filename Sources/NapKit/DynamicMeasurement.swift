@@ -30,9 +30,12 @@ struct DynamicMeasurement {
 
   private var isLabelled: Bool { data.isLabelled && outputs.isClassifier }
 
-  /// - Parameter original: the network without gates, to time beside it; `nil` for none.
+  /// - Parameters:
+  ///   - original: the network without gates, to time beside it; `nil` for none.
+  ///   - keep: keeps a picture (PNG) of the examples that cost least and most, and says under which name.
   func report(
-    beside original: Graph? = nil, progress: ProgressHandler
+    beside original: Graph? = nil, keep: (Data) -> String? = { _ in nil },
+    progress: ProgressHandler
   ) throws -> DynamicReport {
     let cost = try GatedCost(graph)
     let seen = try examples(cost, progress)
@@ -54,6 +57,7 @@ struct DynamicMeasurement {
         return own.isEmpty ? nil : group(name, own[...])
       }
     }
+    report.sheet = try contactSheet(seen.map(\.macs)).flatMap(keep)
     (report.milliseconds, report.millisecondsBefore) = try times(original, progress)
     return report
   }
@@ -64,6 +68,27 @@ struct DynamicMeasurement {
       name: name, examples: seen.count,
       macs: seen.reduce(0) { $0 + $1.macs } / count / whole,
       accuracy: isLabelled ? 100 * Double(seen.count { $0.isRight }) / count : nil)
+  }
+
+  /// Images of the cheapest and of the dearest on a sheet.
+  private static let pictures = 48
+
+  /// - Parameter macs: of every example.
+  private func contactSheet(_ macs: [Double]) throws -> Data? {
+    guard data.inputs[0].shape.count == 3 else { return nil }
+    let order = macs.indices.sorted { (macs[$0], $0) < (macs[$1], $1) }
+    let each = min(Self.pictures, order.count / 2)
+    let chosen = Array(order.prefix(each) + order.suffix(each).reversed())
+    var images: [Float] = []
+    let epoch = loader(16, of: Subset(data, indices: chosen)).epoch(0)
+    while let batch = try epoch.next() {
+      images += UnsafeBufferPointer(
+        start: batch.inputs[0], count: batch.count * data.inputs[0].count)
+    }
+    return ContactSheet(
+      images: Tensor(shape: [chosen.count] + data.inputs[0].shape, floats: images),
+      groups: [Array(0..<each), Array(each..<chosen.count)], marked: []
+    ).encoded()
   }
 
   private func examples(_ cost: GatedCost, _ progress: ProgressHandler) throws -> [Seen] {
@@ -100,9 +125,9 @@ struct DynamicMeasurement {
     return result
   }
 
-  private func loader(_ batch: Int) -> Loader {
+  private func loader(_ batch: Int, of some: (any Dataset)? = nil) -> Loader {
     Loader(
-      dataset: data, preset: preset, batchSize: batch, shuffle: false, augment: false,
+      dataset: some ?? data, preset: preset, batchSize: batch, shuffle: false, augment: false,
       dropLast: false, seed: Seed(0))
   }
 

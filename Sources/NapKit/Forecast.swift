@@ -13,6 +13,8 @@ final class Forecast {
   private var secondsPerImage: Double
   /// Where the rate of a training is measured from, and where it is.
   private var base: (images: Int, elapsed: Double)?
+  /// Seconds of rounds since then.
+  private var secondsInRounds = 0.0
   private var last = 0
   /// Seconds of measuring the result.
   private let ending: Double
@@ -42,18 +44,19 @@ final class Forecast {
   /// - Parameter left: rounds that are still to come.
   func endRound(taking seconds: Double, left: Int) {
     (roundSeconds, roundsLeft, roundBegan) = (seconds, left, nil)
+    secondsInRounds += seconds
   }
 
   /// Takes in how far a training has come.
   func note(images: Int) {
     if let base, images >= last {
       imagesLeft -= Double(images - last)
-      let seconds = journal.elapsed - base.elapsed
+      let seconds = journal.elapsed - base.elapsed - secondsInRounds
       if seconds > Self.enough { secondsPerImage = seconds / Double(images - base.images) }
     } else {
       // Of a training that goes on, what was done before.
       imagesLeft -= Double(images)
-      base = (images, journal.elapsed)
+      (base, secondsInRounds) = ((images, journal.elapsed), 0)
     }
     last = images
   }

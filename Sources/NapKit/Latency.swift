@@ -79,10 +79,24 @@ extension Latency {
   private static let longest = 1e8
   private static let header = "node,inputs,outputs,milliseconds"
 
+  /// Names of nodes may have ends of lines in them, of several kinds: `\u{a}`.
+  private static func escaped(_ name: String) -> String {
+    name.unicodeScalars.map { scalar in
+      scalar == "\\" || Character(scalar).isNewline
+        ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
+    }.joined()
+  }
+
+  private static func unescaped(_ text: String) -> String {
+    text.replacing(/\\u\{([0-9a-f]{1,6})\}/) { match in
+      UInt32(match.1, radix: 16).flatMap(Unicode.Scalar.init).map { String($0) } ?? String(match.0)
+    }
+  }
+
   /// The table as CSV: one line for every node and size.
   public var csv: String {
     let lines = table.entries.map {
-      "\($0.node),\($0.inputs),\($0.outputs),\(String(format: "%.6f", $0.nanoseconds / 1e6))"
+      "\(Self.escaped($0.node)),\($0.inputs),\($0.outputs),\(String(format: "%.6f", $0.nanoseconds / 1e6))"
     }
     return ([Self.header] + lines).joined(separator: "\n") + "\n"
   }
@@ -112,7 +126,7 @@ extension Latency {
         throw UsageError(
           "line \(number + 1) of '\(path)' is not of the form \(Self.header)", recovery: nil)
       }
-      let node = fields[..<(fields.count - 3)].joined(separator: ",")
+      let node = Self.unescaped(fields[..<(fields.count - 3)].joined(separator: ","))
       entries.append(
         LatencyTable.Entry(node: node, inputs: inputs, outputs: outputs, nanoseconds: 1e6 * time))
     }

@@ -71,9 +71,11 @@ public struct Pruning: Sendable {
     public var block: Int
     /// What is left of the multiply-accumulates when gates come, in `0...1`; `nil` leaves it to nap.
     public var staticShare: Double?
+    /// How much it counts that gates judge images alike that look alike, at least 0; 1 where it was published.
+    public var similarity: Double
 
-    public init(block: Int = 8, staticShare: Double? = nil) {
-      (self.block, self.staticShare) = (block, staticShare)
+    public init(block: Int = 8, staticShare: Double? = nil, similarity: Double = 0) {
+      (self.block, self.staticShare, self.similarity) = (block, staticShare, similarity)
     }
   }
 
@@ -252,7 +254,10 @@ public struct Pruning: Sendable {
         try DynamicMeasurement(
           graph: smaller, data: job.measure.data, preset: source.preset,
           outputs: job.measure.outputs, whole: Double(network.macs)
-        ).report(beside: job.measure.original, progress: progress)
+        ).report(
+          beside: job.measure.original,
+          keep: { session.directory?.keep(picture: $0, RunDirectory.Name.examples) },
+          progress: progress)
       }
       report.dynamic = measured
       report.macsAfter = Int(measured.macs.mean * measured.whole)
@@ -322,6 +327,7 @@ public struct Pruning: Sendable {
   }
 
   var staticShare: Double? { dynamic?.staticShare }
+  var gateSimilarity: Double { dynamic?.similarity ?? 0 }
 
   var rounding: Rounding {
     switch multiple {

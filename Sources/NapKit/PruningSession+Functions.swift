@@ -83,7 +83,7 @@ extension PruningSession {
           groups: clusters.sorted { (-$0.count, $0[0]) < (-$1.count, $1[0]) }
             .map { $0.filter { !marked.contains($0) } + $0.filter(marked.contains) } + [others],
           marked: marked)
-        report.sheet = sheet.encoded().flatMap { directory.keep(picture: $0, "\(round)-\(node)") }
+        report.sheet = sheet.encoded().flatMap { directory.keep(picture: $0, "functions-\(round)-\(node)") }
       }
       return report
     }

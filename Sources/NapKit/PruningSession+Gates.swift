@@ -49,6 +49,8 @@ extension PruningSession {
       of: gated, cost, downTo: share * whole,
       recipe: budget == nil ? recipe : self.recipe(length(epochs: Self.defaultEpochs)))
     var result = try fitted(trained, to: share * whole)
+    // What every image needs, needs no gate.
+    result = try result.removingGates(saliencies(of: result, on: validation).areIdle)
     let curve = try thresholds(of: result, around: share * whole)
     let threshold = result.gateThreshold
     outcome.meanMACs = curve.first { $0.threshold == threshold }.map { $0.macs / whole }
@@ -98,12 +100,13 @@ extension PruningSession {
     of gated: Graph, _ cost: GatedCost, downTo target: Double, recipe: TrainingRecipe
   ) throws -> Graph {
     let (drawing, draw) = try gated.drawingDecisions(seed: seed.derived("decisions"))
-    let shown = try drawing.showingSaliencies()
+    let similarity = settings.gateSimilarity > 0 ? GateSimilarity(weight: settings.gateSimilarity) : nil
+    let shown = try drawing.showingSaliencies(withMeans: similarity != nil)
     func finished(_ run: TrainingRun, _ loss: GatePrices) throws -> Graph {
       try run.parameters.graph.hidingSaliencies(of: gated).settingGates(threshold: 0)
     }
     return try journal.step("training gates", saving: TrainingRun.State.self) { loop in
-      let loss = GatePrices(cost, target: target)
+      let loss = GatePrices(cost, target: target, similarity: similarity)
       let run = try TrainingRun(
         shown, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
         outputs: outputs, sideLoss: loss)

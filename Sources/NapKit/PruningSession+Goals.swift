@@ -92,18 +92,31 @@ extension PruningSession {
   /// Weights go gradually while the network is trained, over the first part of the run; or in some
   /// rounds without training.
   func pruneWeights(_ goal: Thinning) throws -> PruningOutcome {
-    var state = State(graph: original)
     let length = length(epochs: Self.sparseEpochs)
-    var levels = try levels(to: goal)
-    guard !length.isEmpty else {
-      for (round, level) in levels.enumerated() {
-        state = try part(round + 1, of: levels.count).thin(state, to: level, round: round + 1)
-      }
-      return PruningOutcome(state: state)
+    let (levels, recipe) = (try levels(to: goal), sparseRecipe(length))
+    let forecast = try forecast(
+      rounds: levels.count, training: recipe, share: 1, isTried: false)
+    guard length.isEmpty else {
+      return try foretelling(forecast).thinGradually(levels, recipe, forecast)
     }
-    let recipe = sparseRecipe(length)
-    return PruningOutcome(
-      state: try journal.step("training", saving: GradualTraining.self) { loop in
+    var state = State(graph: original)
+    for (round, level) in levels.enumerated() {
+      forecast?.beginRound(left: levels.count - round)
+      let seconds = try journal.timed {
+        state = try part(round + 1, of: levels.count, forecast).thin(
+          state, to: level, round: round + 1)
+      }
+      forecast?.endRound(taking: seconds, left: levels.count - round - 1)
+    }
+    return PruningOutcome(state: state)
+  }
+
+  private func thinGradually(
+    _ levels: [Thinning], _ recipe: TrainingRecipe, _ forecast: Forecast?
+  ) throws -> PruningOutcome {
+    PruningOutcome(
+      state: try journal.step(Self.thinning, saving: GradualTraining.self) { loop in
+        var (state, levels) = (State(graph: original), levels)
         let run = try TrainingRun(
           original, data: trainable, preset: preset, recipe: recipe, teacher: teacher,
           outputs: outputs)
@@ -116,7 +129,7 @@ extension PruningSession {
           take(state, into: run)
           run.restore(restored.run)
         } else {
-          try announce(run, stage: "training")
+          try announce(run, stage: Self.thinning)
         }
         try WorkStopped.keeping({ Network(best?.found.graph ?? run.parameters.graph) }) {
           while true {
@@ -124,13 +137,15 @@ extension PruningSession {
             if round < levels.count, run.progress >= share {
               round += 1
               state.graph = run.parameters.graph
+              forecast?.beginRound(left: levels.count - round + 1)
               let seconds = try journal.timed {
                 state = try thin(
                   state, to: levels[round - 1], round: round, refreshingStatistics: false)
               }
+              forecast?.endRound(taking: seconds, left: levels.count - round)
               take(state, into: run)
               if round == levels.count { best = try Best(state.graph, watch) }
-              try progress(WorkProgress(stage: "training", message: levels[round - 1].description))
+              try progress(WorkProgress(stage: Self.thinning, message: levels[round - 1].description))
               if let budget, round == 1 {
                 levels = [levels[0]] + levels.dropFirst().spread(over: budget.affordable(seconds))
               }
@@ -141,7 +156,7 @@ extension PruningSession {
               GradualTraining(
                 run: run.state, state: state, levels: levels, round: round, best: best?.found)
             ) {
-              try progress(WorkProgress(report, of: run, stage: "training"))
+              try progress(WorkProgress(report, of: run, stage: Self.thinning))
             }
           }
           try best?.consider(run)

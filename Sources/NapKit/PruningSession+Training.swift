@@ -146,16 +146,20 @@ extension PruningSession {
 
   /// How long a job takes that cuts in rounds and is trained for epochs; `nil` where its time is given.
   ///
-  /// - Parameter share: of the network that is left to train.
-  func forecast(rounds: Int, training recipe: TrainingRecipe, share: Double) throws -> Forecast? {
+  /// - Parameters:
+  ///   - share: of the network that is left to train.
+  ///   - isTried: whether several trainings are tried; `nil` for what `recovered` does.
+  func forecast(
+    rounds: Int, training recipe: TrainingRecipe, share: Double, isTried: Bool? = nil
+  ) throws -> Forecast? {
     guard budget == nil else { return nil }
     let each = measuring.seconds / Double(max(1, measuring.examples))
     let collecting = criterion.evidence.isEmpty ? 0 : Double(curvatureImages)
     // A forward pass of the teacher, and three times as much of what is trained.
     let step = recipe.epochs > 0 ? try secondsPerTrainedImage(recipe) : 0
-    // See `recovered`.
     let isTried =
-      !outputs.isClassifier || !folded(original).parameterRoles.values.contains(.statistic)
+      isTried
+      ?? (!outputs.isClassifier || !folded(original).parameterRoles.values.contains(.statistic))
     let images = Double(recipe.epochs * trainable.count) * (isTried ? 1.4 : 1)
     let forecast = Forecast(
       of: journal, rounds: rounds, roundSeconds: Budget.collectingFactor * each * collecting,

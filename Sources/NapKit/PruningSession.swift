@@ -72,7 +72,9 @@ struct PruningSession {
     let (progress, budget) = (progress, budget)
     result.progress = { event in
       var event = event
-      if event.stage == Self.tuning, event.steps > 0 { forecast?.note(images: event.images) }
+      if [Self.tuning, Self.thinning].contains(event.stage), event.steps > 0 {
+        forecast?.note(images: event.images)
+      }
       event.jobSecondsLeft = budget?.jobLeft ?? forecast?.left
       try progress(event)
     }
@@ -81,6 +83,8 @@ struct PruningSession {
 
   /// The stage in which pruned networks are trained.
   static let tuning = "fine-tuning"
+  /// The stage in which single weights go while the network is trained.
+  static let thinning = "training"
 
   /// What fine-tuning imitates.
   var teacher: Graph { imitated ?? original }

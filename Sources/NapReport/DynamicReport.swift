@@ -55,6 +55,8 @@ public struct DynamicReport: Codable, Sendable, Equatable {
   public var classes: [Group] = []
   /// Fifths of the examples by the loss, the easiest first.
   public var difficulties: [Group] = []
+  /// A picture of the examples that cost least and of those that cost most, in the directory of the run.
+  public var sheet: String?
   /// Of one example at a time.
   public var milliseconds: Spread?
   /// Of the network without gates.
@@ -76,7 +78,7 @@ public struct DynamicReport: Codable, Sendable, Equatable {
 
   enum CodingKeys: String, CodingKey {
     case whole, macs, least, most, threshold, examples, range, histogram, deciles, classes, difficulties,
-      milliseconds
+      sheet, milliseconds
     case millisecondsBefore = "milliseconds_before"
   }
 }

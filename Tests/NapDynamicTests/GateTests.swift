@@ -59,6 +59,34 @@ import Testing
     #expect(graph.gateThreshold == gates[0].alpha)
   }
 
+  /// Gates that are always open go, and nothing else changes; others stay.
+  @Test func idleGatesGo() throws {
+    var graph = try SmallNetwork.blocks().deciding()
+    let gates = graph.channelGates(try graph.shapes(batch: 1))
+    for index in [1, 4] {
+      graph.constants[graph.nodes[gates[index].threshold].inputs[1]] = Tensor(
+        shape: [1], floats: [-1e6])
+    }
+    let cost = try GatedCost(graph)
+    var seen = Saliencies(cost)
+    #expect(seen.areIdle == gates.map { _ in false })
+    let said = cost.gates.map { copy([Float](repeating: 0, count: $0.unitCount)) }
+    defer { said.forEach { $0.deallocate() } }
+    seen.add(said.map { UnsafePointer($0) }[...], count: 1)
+    #expect(seen.areIdle == [false, true, false, false, true, false])
+    let smaller = try graph.removingGates(seen.areIdle)
+    let left = smaller.channelGates(try smaller.shapes(batch: 1))
+    #expect(left.map { smaller.nodes[$0.product].name } == "acdf".map { "\($0)/gate" })
+    let x = graph.input(3)
+    let results = try [graph, smaller].map { graph in
+      let plan = try Plan(graph, batch: 3)
+      plan.inputs[0].update(from: x.floats, count: x.count)
+      plan.forward()
+      return Array(UnsafeBufferPointer(start: plan.outputs[0], count: plan.outputShapes[0].product))
+    }
+    #expect(relativeDifference(results[0], results[1]) < 1e-6)
+  }
+
   @Test func pricesAreDerivativesOfTheCost() throws {
     let cost = try GatedCost(try SmallNetwork.blocks().deciding())
     let open = [0.3, 0.7, 1, 0.5, 0.2, 0.9]
@@ -163,6 +191,44 @@ import Testing
       said[gate][1] = value
       #expect(abs(price * (more - less) / 2e-3 / Double(before[gate]) - 1) < 0.02)
     }
+  }
+
+  @Test func similarityHasItsGradients() {
+    let (count, units, channels) = (5, 3, 4)
+    var random = Seed(12).generator()
+    let saliencies = copy((0..<count * units).map { _ in 0.4 * random.uniform() - 0.2 })
+    let means = copy((0..<count * channels).map { _ in random.uniform() })
+    let gradients = (copy([Float](repeating: 0, count: count * units)), copy([Float](repeating: 9, count: count * channels)))
+    defer { [saliencies, means, gradients.0, gradients.1].forEach { $0.deallocate() } }
+    func loss() -> Double {
+      GateSimilarity(weight: 3).loss(
+        saliencies, units: units, means, channels: channels, count: count, gradients: gradients)
+    }
+    func differences(_ values: UnsafeMutablePointer<Float>, _ count: Int) -> [Float] {
+      (0..<count).map { k in
+        let value = values[k]
+        values[k] = value + 2e-3
+        let more = loss()
+        values[k] = value - 2e-3
+        let less = loss()
+        values[k] = value
+        return Float((more - less) / 4e-3)
+      }
+    }
+    let expected = (differences(saliencies, count * units), differences(means, count * channels))
+    // It adds to what prices have written, and writes what nobody else does.
+    for k in 0..<count * units { gradients.0[k] = 1 }
+    _ = loss()
+    let found = (0..<count * units).map { gradients.0[$0] - 1 }
+    #expect(relativeDifference(found, expected.0) < 1e-2)
+    #expect(
+      relativeDifference((0..<count * channels).map { gradients.1[$0] }, expected.1) < 1e-2)
+    // Nothing is lost where they agree.
+    for n in 0..<count {
+      for k in 0..<units { saliencies[n * units + k] = 0 }
+      for k in 0..<channels { means[n * channels + k] = 2 }
+    }
+    #expect(loss() < 1e-9)
   }
 
   @Test func decisionsAreDrawnByTheirProbability() throws {

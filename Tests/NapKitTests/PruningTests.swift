@@ -224,6 +224,21 @@ import Testing
     let latency = try #require(try pruning.run(network).report.latency)
     let (before, after) = (latency.predictedBefore, latency.predictedAfter)
     #expect(try #require(after) <= 0.7 * #require(before))
+    // A node may be called anything.
+    for name in ["two\nlines", "a\r\nb,c", "\u{2028}", "back\\slash", "\\u{a}"] {
+      var odd = network
+      let index = try #require(odd.graph.nodes.firstIndex { $0.op is any AffineOperator })
+      for entry in table.table.entries.indices
+      where table.table.entries[entry].node == network.graph.nodes[index].name {
+        table.table.entries[entry].node = name
+      }
+      odd.graph.nodes[index].name = name
+      try table.csv.write(toFile: path, atomically: true, encoding: .utf8)
+      #expect(try Latency(contentsOf: path, for: odd).csv == table.csv)
+      for entry in table.table.entries.indices where table.table.entries[entry].node == name {
+        table.table.entries[entry].node = network.graph.nodes[index].name
+      }
+    }
     try "node,time\n".write(toFile: path, atomically: true, encoding: .utf8)
     #expect(throws: UsageError.self) { try Latency(contentsOf: path, for: network) }
   }

@@ -1,3 +1,4 @@
+import Foundation
 import NapKernels
 import NapTensor
 import NapTraining
@@ -178,5 +179,23 @@ import Testing
     let curvature = KroneckerCurvature([group], outputsAreRows: true)
     #expect(curvature.preconditioner() == nil)
     #expect(curvature.preconditioner(mask: [true, true, false, false]) == nil)
+  }
+
+  @Test func statesAreReadWithCare() throws {
+    let curvature = KroneckerCurvature(
+      [.init(inputs: BlockDiagonalMatrix(definite(3, seed: 1)), outputs: definite(2, seed: 2))],
+      outputsAreRows: true, kernel: 1)
+    let original = try #require(KroneckerPreconditioner(curvature))
+    let text = String(decoding: try JSONEncoder().encode(original.state), as: UTF8.self)
+    func read(_ text: String) throws -> KroneckerPreconditioner {
+      KroneckerPreconditioner(
+        try JSONDecoder().decode(KroneckerPreconditioner.State.self, from: Data(text.utf8)))
+    }
+    let gradient = matrix(2, 3, seed: 3)
+    #expect(applied(try read(text), to: [gradient]) == applied(original, to: [gradient]))
+    for (part, other) in [("\"count\":3", "\"count\":4"), ("\"count\":3", "\"count\":-3"), ("\"first\":0", "\"first\":1")] {
+      #expect(text.contains(part))
+      #expect(throws: DecodingError.self) { try read(text.replacingOccurrences(of: part, with: other)) }
+    }
   }
 }

@@ -106,8 +106,10 @@ public final class RunDirectory {
     static let page = "report.html"
     static let unfinished = "unfinished.onnx"
     static let kept = ".kept.json"
+    /// A picture.
+    static let examples = "examples"
     static func isPicture(_ name: String) -> Bool {
-      name.hasPrefix("functions-") && name.hasSuffix(".png")
+      name == "\(examples).png" || name.hasPrefix("functions-") && name.hasSuffix(".png")
     }
     static func isOurs(_ name: String) -> Bool {
       [
@@ -209,8 +211,8 @@ public final class RunDirectory {
   }
 
   /// Keeps a PNG file; returns its name, `nil` where it cannot be written.
-  func keep(picture: Data, _ number: String) -> String? {
-    let name = "functions-\(number).png"
+  func keep(picture: Data, _ title: String) -> String? {
+    let name = "\(title).png"
     do {
       try AtomicFile.write(picture, to: "\(path)/\(name)")
       return name

@@ -41,7 +41,9 @@ extension DynamicReport {
   }
 
   /// What examples cost, and how that goes with what they are.
-  var section: Page.Section {
+  ///
+  /// - Parameter pictures: files of the run directory in Base64, by name.
+  func section(_ pictures: [String: String]) -> Page.Section {
     func table(_ title: String, _ groups: [Group]) -> String {
       groups.isEmpty
         ? "" : Page.table([title, "examples", "MACs", "accuracy"], groups.map(Self.row))
@@ -54,10 +56,15 @@ extension DynamicReport {
     let plot = Plot(
       xTitle: "share of the MACs", yTitle: "examples", series: [Plot.Series(points: bars)],
       yRange: 0...0)
+    let sheet = sheet.flatMap { pictures[$0] }.map {
+      "<figure><img alt=\"The cheapest and the dearest images\" src=\"data:image/png;base64,\($0)\">"
+        + "<figcaption>The images that cost least, and, behind the gap, those that cost most.</figcaption></figure>"
+    }
     return Page.Section(
       title: "What examples cost",
       content: Page.paragraph(sentence)
         + Page.figure(plot, "How many examples cost how much: twenty equal steps.")
+        + (sheet ?? "")
         + table("cheapest …", deciles) + table("easiest …", difficulties) + table("class", classes)
         + Page.paragraph(
           "Tenths of the examples by what they cost and fifths by their loss; names say how many of the examples have come up to there."

@@ -74,7 +74,7 @@ extension PruningReport: PagedReport {
             granularity == "channels"
               ? "Bars are multiply-accumulates that are left, layer by layer as they are computed; numbers are outputs x inputs."
               : "Bars are weights that are not zero.")))
-    sections += [dynamic?.section, removalSection, frozenSection].compactMap { $0 }
+    sections += [dynamic?.section(facts.pictures), removalSection, frozenSection].compactMap { $0 }
     if let allocation { sections.append(allocation.section) }
     if !outputs.isEmpty {
       sections.append(

@@ -136,8 +136,19 @@ package final class KroneckerPreconditioner: Preconditioner {
     }
 
     init(from decoder: any Decoder) throws {
-      let blocks = try decoder.singleValueContainer().decode([Block].self)
-      size = blocks.reduce(0) { $0 + $1.count }
+      let container = try decoder.singleValueContainer()
+      let blocks = try container.decode([Block].self)
+      var end = 0
+      for block in blocks {
+        guard block.first == end, (1...1 << 20).contains(block.count),
+          block.elements.count == 4 * block.count * block.count
+        else {
+          throw DecodingError.dataCorruptedError(
+            in: container, debugDescription: "blocks that are no block-diagonal matrix")
+        }
+        end += block.count
+      }
+      size = end
       self.blocks = blocks.map { block in
         let buffer = AlignedBuffer(bytes: block.elements.count)
         block.elements.copyBytes(

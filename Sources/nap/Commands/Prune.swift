@@ -63,9 +63,15 @@ struct Prune: ComputingCommand {
 
   @Option(
     help: ArgumentHelp(
-      "With --dynamic, what is left of the multiply-accumulates for good, before gates decide (default: the root of --macs).",
+      "With --dynamic, what is left of the multiply-accumulates for good, before gates decide (default: a little more than --macs, such as 0.5 for 0.4).",
       valueName: "share"))
   var staticMacs: Share?
+
+  @Option(
+    help: ArgumentHelp(
+      "With --dynamic, how much it counts that gates judge images alike that look alike to the layer; 1 as published.",
+      valueName: "weight"))
+  var gateSimilarity = Pruning.Dynamic().similarity
 
   @Option(help: ArgumentHelp("Keep at most this share of the parameters.", valueName: "share"))
   var params: Share?
@@ -237,6 +243,12 @@ struct Prune: ComputingCommand {
     }
     if !dynamic, staticMacs != nil { throw ValidationError("--static-macs is for --dynamic") }
     try staticMacs?.check("--static-macs", allowsWhole: true)
+    if !dynamic, gateSimilarity != 0 {
+      throw ValidationError("--gate-similarity is for --dynamic")
+    }
+    guard (0...1000).contains(gateSimilarity) else {
+      throw ValidationError("--gate-similarity must lie between 0 and 1000")
+    }
     guard [1, 8, 16].contains(gateBlock) else {
       throw ValidationError("--gate-block \(gateBlock) is none of 1, 8 and 16")
     }
@@ -287,7 +299,8 @@ struct Prune: ComputingCommand {
     pruning.granularity = granularity
     pruning.goal = goal
     if dynamic {
-      pruning.dynamic = Pruning.Dynamic(block: gateBlock, staticShare: staticMacs?.value)
+      pruning.dynamic = Pruning.Dynamic(
+        block: gateBlock, staticShare: staticMacs?.value, similarity: gateSimilarity)
     }
     pruning.epochs = epochs
     pruning.multiple = round
