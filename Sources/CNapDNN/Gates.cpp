@@ -75,7 +75,8 @@ void nap_gate_run(const nap_gate *g) {
     limited_product(g->hidden, g->units, g->lower, hidden, g->w2, g->b2, units);
     for (int64_t u = 0; u < g->units; ++u) {
       float m = units[u] > g->upper ? g->upper : units[u];
-      units[u] = m > g->threshold ? (g->scales ? m : 1) : 0;
+      bool is_nan = g->scales && m != m;
+      units[u] = m > g->threshold || is_nan ? (g->scales ? m : 1) : 0;
     }
     for (int64_t o = 0; o < g->oc; ++o) g->gates[i * g->oc + o] = units[g->unit[o]];
   }

@@ -12,8 +12,8 @@ package struct GateStyle: Sendable, Hashable, Codable {
 }
 
 extension Graph {
-  /// The network with gates on the outputs of its convolutions, which change next to nothing at first: every
-  /// saliency is about 1, and none is too small.
+  /// The network with gates on the outputs of its convolutions, which change nothing at first: every saliency is
+  /// above the threshold.
   ///
   /// A gate stands behind what follows a convolution alone: its normalization and its activation, before a
   /// residual sum. The first layers, shortcuts, grouped convolutions and those that cost hardly more than

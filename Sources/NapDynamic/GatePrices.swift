@@ -76,6 +76,10 @@ package final class GatePrices: SideLoss {
     gradients: ArraySlice<UnsafeMutablePointer<Float>>
   ) -> Double {
     let count = losses.count
+    guard losses.allSatisfy(\.isFinite), areFinite(said, count) else {
+      // The step will not be made: nothing of it may be remembered.
+      return .nan
+    }
     var seen = Saliencies(cost)
     seen.add(said.prefix(cost.gates.count), count: count)
     let hard = seen.meanMACs(threshold: 0)
@@ -117,6 +121,12 @@ package final class GatePrices: SideLoss {
       }
     }
     return price * expected / start + unlike
+  }
+
+  private func areFinite(_ said: ArraySlice<UnsafePointer<Float>>, _ count: Int) -> Bool {
+    zip(said, cost.gates).allSatisfy { said, gate in
+      UnsafeBufferPointer(start: said, count: count * gate.unitCount).allSatisfy(\.isFinite)
+    }
   }
 
   private static func mean(_ old: Double?, _ new: Double) -> Double {

@@ -17,7 +17,8 @@ package struct GateSimilarity {
   ///   - means: `[count, channels]`, of what the gate multiplies.
   package func loss(
     _ saliencies: UnsafePointer<Float>, units: Int, _ means: UnsafePointer<Float>, channels: Int,
-    count: Int, gradients: (saliencies: UnsafeMutablePointer<Float>, means: UnsafeMutablePointer<Float>)
+    count: Int,
+    gradients: (saliencies: UnsafeMutablePointer<Float>, means: UnsafeMutablePointer<Float>)
   ) -> Double {
     let probabilities = (0..<count * units).map { DrawnDecision.probability(saliencies[$0]) }
     let said = Directions(probabilities, count: count, size: units)
@@ -44,9 +45,9 @@ package struct GateSimilarity {
     init(_ rows: [Float], count: Int, size: Int) {
       (self.count, self.size) = (count, size)
       let lengths = (0..<count).map { n in
-        max(1e-6, rows[n * size..<(n + 1) * size].reduce(0) { $0 + $1 * $1 }.squareRoot())
+        rows[n * size..<(n + 1) * size].reduce(0) { $0 + $1 * $1 }.squareRoot()
       }
-      self.rows = rows.enumerated().map { $1 / lengths[$0 / size] }
+      self.rows = rows.enumerated().map { lengths[$0 / size] > 1e-6 ? $1 / lengths[$0 / size] : 0 }
       self.lengths = lengths
     }
 
@@ -66,7 +67,10 @@ package struct GateSimilarity {
       for n in 0..<count {
         let range = n * size..<(n + 1) * size
         let along = range.reduce(Float(0)) { $0 + result[$1] * rows[$1] }
-        for k in range { result[k] = 2 * (result[k] - along * rows[k]) / lengths[n] }
+        // What points nowhere is turned nowhere.
+        for k in range {
+          result[k] = lengths[n] <= 1e-6 ? 0 : 2 * (result[k] - along * rows[k]) / lengths[n]
+        }
       }
       return result
     }

@@ -62,20 +62,19 @@ extension Graph {
     return result
   }
 
-  /// The network without some gates: what they multiply stays as it is.
+  /// The network without some gates, but for those whose product is an output: what they multiply stays as it is.
   ///
   /// - Parameter isIdle: by gate.
   package func removingGates(_ isIdle: [Bool]) throws(GraphError) -> Graph {
     var result = self
+    let given = Set(outputs.map(\.value))
     for (gate, isIdle) in zip(channelGates(try shapes(batch: 1)), isIdle) where isIdle {
       let product = nodes[gate.product].outputs[0]
+      guard !given.contains(product) else { continue }
       for node in result.nodes.indices {
         result.nodes[node].inputs = result.nodes[node].inputs.map {
           $0 == product ? gate.features : $0
         }
-      }
-      for port in result.outputs.indices where result.outputs[port].value == product {
-        result.outputs[port].value = gate.features
       }
     }
     return result.withoutDeadNodes()

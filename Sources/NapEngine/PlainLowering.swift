@@ -69,7 +69,9 @@ package enum PlainLowering {
   }
 
   private static func write(_ tensor: Tensor, to pointer: UnsafeMutablePointer<Float>) {
-    tensor.floats.withUnsafeBufferPointer { source in
+    // Plans compute in floats alone.
+    let floats = tensor.isFloat ? tensor.floats : tensor.integers.map(Float.init)
+    floats.withUnsafeBufferPointer { source in
       if let base = source.baseAddress { pointer.update(from: base, count: source.count) }
     }
   }

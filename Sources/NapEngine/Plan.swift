@@ -314,7 +314,7 @@ extension Plan {
   }
 
   /// Gradients must reach every value that depends on a trained parameter (training), on the
-  /// output of an affine node (curvature) or on a value whose gradient is wanted.
+  /// output of an affine node (curvature) or on a value whose gradient is wanted; whole numbers have none.
   private static func markDifferentiable(_ nodes: [PlanNode], _ builder: PlanBuilder) {
     guard builder.mode != .inference else { return }
     for node in nodes {
@@ -325,7 +325,10 @@ extension Plan {
         case .inference, .gradients: false
         }
       if begins || node.inputs.contains(where: builder.needsGradient) {
-        node.outputs.forEach(builder.setNeedsGradient)
+        for (index, output) in node.outputs.enumerated()
+        where node.op.elementType(ofOutput: index) == .float32 {
+          builder.setNeedsGradient(output)
+        }
       }
     }
   }

@@ -1,4 +1,4 @@
-import NapTensor
+package import NapTensor
 
 extension Graph {
   /// Checks what every graph must satisfy: one producer a value, topological order, shapes that
@@ -25,7 +25,8 @@ extension Graph {
           "node '\(node.name)' (\(node.op.name)) reads '\(name(of: value))', which holds whole numbers; "
             + (isInput
               ? "only Gather and Cast to float may read such an input"
-              : "export the network without what follows its ArgMax or TopK"))
+              : "only Cast to float may read such numbers: export the network without what follows")
+        )
       }
       for (index, value) in node.inputs.enumerated()
       where !integers.contains(value) && !node.op.readsFloats(ofInput: index) {
@@ -36,7 +37,18 @@ extension Graph {
     _ = try shapes(batch: 2)
   }
 
-  /// Values that hold whole numbers: inputs, computed ones, and constants.
+  /// What a value holds.
+  package func elementType(of value: ValueID) -> ElementType {
+    if let constant = constants[value] { return constant.elementType }
+    if let input = inputs.first(where: { $0.value == value }) { return input.elementType }
+    for node in nodes {
+      guard let index = node.outputs.firstIndex(of: value) else { continue }
+      return node.op.elementType(ofOutput: index)
+    }
+    return .float32
+  }
+
+  /// Values that hold whole numbers, or truth: inputs, computed ones, and constants.
   package var integerValues: Set<ValueID> {
     var result = Set(constants.filter { !$0.value.isFloat }.keys)
     result.formUnion(inputs.filter { $0.elementType != .float32 }.map(\.value))

@@ -80,3 +80,27 @@ struct ContactSheet {
     }
   }
 }
+
+extension Tensor {
+  /// Images as people see them, `[images, channels, height, width]` of red, green and blue, of images as a network
+  /// takes them.
+  func pictures(of preset: Preset) -> Tensor {
+    guard shape.count == 4 else { return self }
+    let isLast = preset.layout == .nhwc
+    let channels = isLast ? shape[3] : shape[1]
+    guard isLast || preset.channels == .bgr && channels == 3 else { return self }
+    let (height, width) = isLast ? (shape[1], shape[2]) : (shape[2], shape[3])
+    let positions = height * width
+    var result = [Float](repeating: 0, count: count)
+    for n in 0..<shape[0] {
+      for c in 0..<channels {
+        let own = preset.channels == .bgr && channels == 3 ? 2 - c : c
+        for p in 0..<positions {
+          let place = isLast ? p * channels + own : own * positions + p
+          result[(n * channels + c) * positions + p] = floats[n * channels * positions + place]
+        }
+      }
+    }
+    return Tensor(shape: [shape[0], channels, height, width], floats: result)
+  }
+}

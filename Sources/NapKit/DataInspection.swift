@@ -130,7 +130,8 @@ public struct DataInspection: Sendable {
     let groups = (0..<kinds).map { kind in
       Array(labels.indices.filter { labels[$0] == kind }.prefix(each))
     }
-    return ContactSheet(images: images, groups: groups, marked: []).encoded()
+    return ContactSheet(images: images.pictures(of: source.preset), groups: groups, marked: [])
+      .encoded()
   }
 }
 

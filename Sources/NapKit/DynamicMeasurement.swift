@@ -34,7 +34,7 @@ struct DynamicMeasurement {
   ///   - original: the network without gates, to time beside it; `nil` for none.
   ///   - keep: keeps a picture (PNG) of the examples that cost least and most, and says under which name.
   func report(
-    beside original: Graph? = nil, keep: (Data) -> String? = { _ in nil },
+    beside original: Graph? = nil, keep: ((Data) -> String?)? = nil,
     progress: ProgressHandler
   ) throws -> DynamicReport {
     let cost = try GatedCost(graph)
@@ -57,7 +57,7 @@ struct DynamicMeasurement {
         return own.isEmpty ? nil : group(name, own[...])
       }
     }
-    report.sheet = try contactSheet(seen.map(\.macs)).flatMap(keep)
+    if let keep { report.sheet = try contactSheet(seen.map(\.macs)).flatMap(keep) }
     (report.milliseconds, report.millisecondsBefore) = try times(original, progress)
     return report
   }
@@ -86,7 +86,8 @@ struct DynamicMeasurement {
         start: batch.inputs[0], count: batch.count * data.inputs[0].count)
     }
     return ContactSheet(
-      images: Tensor(shape: [chosen.count] + data.inputs[0].shape, floats: images),
+      images: Tensor(shape: [chosen.count] + data.inputs[0].shape, floats: images)
+        .pictures(of: preset),
       groups: [Array(0..<each), Array(each..<chosen.count)], marked: []
     ).encoded()
   }

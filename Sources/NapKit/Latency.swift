@@ -108,10 +108,11 @@ extension Latency {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw UsageError("cannot read the table '\(path)'", recovery: nil)
     }
+    // Behind a time there may be blanks; before a node they are of its name.
     let lines = text.split(whereSeparator: \.isNewline).map {
-      $0.trimmingCharacters(in: .whitespaces)
+      $0.allSatisfy(\.isWhitespace) ? "" : String($0)
     }
-    guard lines.first == Self.header else {
+    guard lines.first?.trimmingCharacters(in: .whitespaces) == Self.header else {
       throw UsageError(
         "the table '\(path)' does not begin with the line \(Self.header)",
         recovery: "nap profile --latency-table writes one to fill in")
@@ -120,7 +121,8 @@ extension Latency {
     for (number, line) in lines.enumerated().dropFirst() where !line.isEmpty {
       let fields = line.split(separator: ",", omittingEmptySubsequences: false)
       guard fields.count >= 4, let inputs = Int(fields[fields.count - 3]),
-        let outputs = Int(fields[fields.count - 2]), let time = Double(fields[fields.count - 1]),
+        let outputs = Int(fields[fields.count - 2]),
+        let time = Double(fields[fields.count - 1].trimmingCharacters(in: .whitespaces)),
         inputs > 0, outputs > 0, (0...Self.longest).contains(time)
       else {
         throw UsageError(

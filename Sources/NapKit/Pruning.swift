@@ -283,6 +283,9 @@ public struct Pruning: Sendable {
   }
 
   private func prune(_ session: PruningSession) throws -> PruningOutcome {
+    if let similarity = dynamic?.similarity, !(0...1000).contains(similarity) {
+      throw UsageError("--gate-similarity must lie between 0 and 1000")
+    }
     switch (goal, granularity) {
     case (.macs(let share), .channels) where dynamic != nil:
       return try session.pruneDynamically(

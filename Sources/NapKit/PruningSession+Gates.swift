@@ -50,7 +50,9 @@ extension PruningSession {
       recipe: budget == nil ? recipe : self.recipe(length(epochs: Self.defaultEpochs)))
     var result = try fitted(trained, to: share * whole)
     // What every image needs, needs no gate.
-    result = try result.removingGates(saliencies(of: result, on: validation).areIdle)
+    result = try journal.step("leaving out idle gates") {
+      try result.removingGates(saliencies(of: result, on: validation).areIdle)
+    }
     let curve = try thresholds(of: result, around: share * whole)
     let threshold = result.gateThreshold
     outcome.meanMACs = curve.first { $0.threshold == threshold }.map { $0.macs / whole }
@@ -100,7 +102,8 @@ extension PruningSession {
     of gated: Graph, _ cost: GatedCost, downTo target: Double, recipe: TrainingRecipe
   ) throws -> Graph {
     let (drawing, draw) = try gated.drawingDecisions(seed: seed.derived("decisions"))
-    let similarity = settings.gateSimilarity > 0 ? GateSimilarity(weight: settings.gateSimilarity) : nil
+    let weight = settings.gateSimilarity
+    let similarity = weight > 0 ? GateSimilarity(weight: weight) : nil
     let shown = try drawing.showingSaliencies(withMeans: similarity != nil)
     func finished(_ run: TrainingRun, _ loss: GatePrices) throws -> Graph {
       try run.parameters.graph.hidingSaliencies(of: gated).settingGates(threshold: 0)

@@ -57,7 +57,8 @@ package struct Clip: KernelElementwiseOperator {
   }
 
   package var activation: Activation? {
-    .clip(
-      lower: lower ?? -.infinity, upper: upper ?? .infinity)
+    let (lower, upper) = (lower ?? -.infinity, upper ?? .infinity)
+    // The other way round, which ONNX allows, no kernel has them.
+    return lower <= upper ? .clip(lower: lower, upper: upper) : nil
   }
 }

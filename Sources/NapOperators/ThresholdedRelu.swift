@@ -1,7 +1,7 @@
 package import NapGraph
 package import NapKernels
 
-/// `x` where it is larger than `alpha`, 0 elsewhere: the decision of a gate.
+/// `x` where it is larger than `alpha`, 0 elsewhere.
 package struct ThresholdedRelu: KernelElementwiseOperator {
   package static let name = "ThresholdedRelu"
 

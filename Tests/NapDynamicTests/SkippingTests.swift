@@ -102,5 +102,67 @@ import Testing
     #expect(
       relativeDifference(
         try outputs(graph, x, rewrites: true), try outputs(read, x, rewrites: true)) < 1e-6)
+    // What is read is what is written, as often as that is done.
+    let again = folder.appending(path: "again.onnx").path
+    try ONNXWriter().write(read, to: again)
+    #expect(
+      try ONNXReader(registry: .all).read(again).nodes.map(\.op.name) == read.nodes.map(\.op.name))
+    #expect(read.nodes.count { $0.op is Cast } == (scaling ? 0 : 6))
+  }
+
+  /// What looks like a gate and is none is computed as it is written.
+  @Test func whatIsNoGateIsNotTakenForOne() throws {
+    func count(_ change: (inout Graph, ChannelGate) -> Void) throws -> Int {
+      var graph = try SmallNetwork.blocks().deciding(scaling: true)
+      let gate = graph.channelGates(try graph.shapes(batch: 1))[2]
+      change(&graph, gate)
+      let x = graph.input(3)
+      let skipped = try outputs(graph, x, rewrites: true)
+      #expect(relativeDifference(skipped, specified(graph, x)) < 1e-5)
+      return graph.channelGates(try graph.shapes(batch: 1)).count
+    }
+    #expect(try count { _, _ in } == 6)
+    // Saliencies that are never positive.
+    let clipped = try count { graph, gate in
+      for node in graph.nodes.indices
+      where graph.nodes[node].outputs == graph.nodes[gate.threshold].inputs {
+        graph.nodes[node].op = Clip(lower: 0, upper: -1)
+      }
+    }
+    #expect(clipped == 5)
+    // Whole numbers of them.
+    let whole = try count { graph, gate in
+      for node in graph.nodes.indices.reversed()
+      where graph.nodes[node].op is Cast && graph.nodes[node].inputs == [gate.decision]
+        || graph.nodes[node].inputs == graph.nodes[gate.threshold].outputs
+          && graph.nodes[node].op is Cast
+      {
+        let middle = graph.addValue("whole")
+        let source = graph.nodes[node].inputs
+        graph.nodes[node].inputs = [middle]
+        graph.nodes.insert(
+          Node(name: "whole", op: Cast(to: .int64), inputs: source, outputs: [middle]), at: node)
+      }
+    }
+    #expect(whole == 5)
+  }
+
+  /// One decision for two convolutions, as other programs may have it.
+  @Test func productsMayShareADecision() throws {
+    var graph = try SmallNetwork.blocks().deciding()
+    let gates = graph.channelGates(try graph.shapes(batch: 1))
+    let (first, second) = (gates[0], gates[1])
+    for input in graph.nodes[second.product].inputs.indices
+    where graph.nodes[second.product].inputs[input] != second.features {
+      graph.nodes[second.product].inputs[input] =
+        graph.nodes[first.product].inputs.first {
+          $0 != first.features
+        } ?? second.features
+    }
+    graph = graph.withoutDeadNodes()
+    #expect(graph.channelGates(try graph.shapes(batch: 1)).count == 6)
+    let x = graph.input(3)
+    #expect(
+      relativeDifference(try outputs(graph, x, rewrites: true), specified(graph, x)) < 1e-5)
   }
 }

@@ -3,6 +3,7 @@ import NapData
 import NapDynamic
 import NapGraph
 import NapKit
+import NapOperators
 import NapReport
 import NapTestSupport
 import NapTraining
@@ -88,6 +89,13 @@ import Testing
     training.learningRate = 0.001
     let (network, _) = try training.run(pruned.network)
     #expect(network.isDynamic)
+    // Training leaves alone what gates decide by: without gradients it would only decay.
+    func weights(_ network: Network) throws -> [Tensor?] {
+      try network.graph.channelGates(try network.graph.shapes(batch: 1)).flatMap {
+        [network.graph.constants[$0.hidden.weight], network.graph.constants[$0.units.weight]]
+      }
+    }
+    #expect(try weights(network) == weights(pruned.network))
   }
 
   @Test func aPageSaysWhatExamplesCost() throws {

@@ -19,6 +19,7 @@ extension OperatorSample {
     elementwise("both bounds", Clip(lower: -0.5, upper: 1), kinks: [-0.5, 1]),
     elementwise("upper bound", Clip(upper: 0.5), kinks: [0.5]),
     elementwise("no bound", Clip()),
+    elementwise("crossed bounds", Clip(lower: 0.5, upper: -0.5)),
     elementwise("as it is", Dropout(ratio: 0.3)),
     elementwise("default", HardSigmoid(), in: -5...5, kinks: [-2.5, 2.5]),
     elementwise("of MobileNet", HardSigmoid(slope: 1 / 6), in: -5...5, kinks: [-3, 3]),
@@ -83,11 +84,13 @@ extension OperatorSample {
     OperatorSample(
       "a scalar", Greater(),
       [.random([2, 3, 4], awayFrom: [0.25]), Tensor(shape: [], floats: [0.25])],
-      constantInputs: [1]),
+      constantInputs: [1], differentiable: []),
     OperatorSample(
       "the left is broadcast", Greater(),
-      [Tensor(shape: [1, 3, 1], repeating: 0.25), .random([2, 3, 4], awayFrom: [0.25])]),
-    OperatorSample("integers", Greater(), [Tensor([2, -3, 7]), Tensor([1, 5, 7])]),
+      [Tensor(shape: [1, 3, 1], repeating: 0.25), .random([2, 3, 4], awayFrom: [0.25])],
+      differentiable: []),
+    OperatorSample(
+      "integers", Greater(), [Tensor([2, -3, 7]), Tensor([1, 5, 7])], differentiable: []),
     OperatorSample("integers", Max(), [Tensor([2, -3]), Tensor([1, 5])]),
     OperatorSample(
       "one slope a channel", PRelu(),

@@ -266,7 +266,8 @@ void nap_skipping_run(const nap_skipping *c, const nap_skipping_job *job);
 
 // The gates of a convolution's channels, by a small network of the means of others:
 // m = w2 relu(w1 means + b1) + b2 for every unit, limited to [lower, upper]; 0 where m is not above the
-// threshold, and where it is NaN, and elsewhere m where the gate scales, 1 where not.
+// threshold, and elsewhere m where the gate scales, 1 where not. Where m is NaN, so is what a gate
+// scales by, and what it does not scale is closed.
 typedef struct {
   int64_t n, inputs, hidden, units, oc;
   const float *w1, *b1;  // [inputs, hidden], [hidden] or NULL

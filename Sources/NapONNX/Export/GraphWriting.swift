@@ -6,14 +6,12 @@ package import NapTensor
 struct GraphWriting {
   private let graph: Graph
   private let opset: Int
-  private let integers: Set<ValueID>
   private var names: [ValueID: String] = [:]
   private var taken: Set<String> = []
 
   init(_ graph: Graph, opset: Int) {
     self.graph = graph
     self.opset = opset
-    integers = graph.integerValues
     // Whoever runs the file knows the inputs and outputs by name: they choose first.
     for port in graph.inputs + graph.outputs { assignName(port.value) }
     for node in graph.nodes { (node.inputs + node.outputs).forEach { assignName($0) } }
@@ -40,9 +38,7 @@ struct GraphWriting {
     var proto = ONNXGraphProto()
     proto.name = graph.name.isEmpty ? "nap" : graph.name
     proto.input = graph.inputs.map { valueInfo($0, $0.elementType) }
-    proto.output = graph.outputs.map {
-      valueInfo($0, integers.contains($0.value) ? .int64 : .float32)
-    }
+    proto.output = graph.outputs.map { valueInfo($0, graph.elementType(of: $0.value)) }
     var constants = graph.constants.sorted { $0.key < $1.key }
       .compactMap { value, tensor in names[value].map { (name: $0, tensor: tensor) } }
     for node in graph.nodes {

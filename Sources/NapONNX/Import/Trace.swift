@@ -112,7 +112,13 @@ struct Trace {
       shapes[output] = shape
     }
     let isOutput = model.outputs.contains { node.outputs.contains($0.name) }
-    let makesFloats = model.inputs.contains { $0.isInteger && $0.name == inputs.first }
+    let makesFloats =
+      model.inputs.contains { $0.isInteger && $0.name == inputs.first }
+      || nodes.contains { node in
+        node.outputs.indices.contains {
+          node.outputs[$0] == inputs.first && node.op.elementType(ofOutput: $0) != .float32
+        }
+      }
     if Self.doesNothing(imported.op), !makesFloats || imported.op.name == "Identity", !isOutput,
       node.outputs.count == 1
     {

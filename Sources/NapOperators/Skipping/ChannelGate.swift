@@ -89,7 +89,10 @@ private struct GatePlaces {
     }
     /// A dense layer, written as a convolution of single positions.
     func layer() -> ChannelGate.Layer? {
-      let normalization = stepBack(BatchNormalization.self) == nil ? nil : nodes.last
+      let normalization = stepBack(BatchNormalization.self).map(\.node)
+      guard normalization?.inputs.dropFirst().allSatisfy({ graph.constants[$0] != nil }) ?? true
+      else { return nil }
+      let place = normalization == nil ? nil : nodes.last
       guard let (conv, node) = stepBack(Conv.self), conv.group == 1,
         shapes[value.index].dropFirst(2).allSatisfy({ $0 == 1 }),
         shapes[node.outputs[0].index].dropFirst(2).allSatisfy({ $0 == 1 }),
@@ -99,7 +102,7 @@ private struct GatePlaces {
       else { return nil }
       return .init(
         weight: node.inputs[1], bias: node.inputs.count > 2 ? node.inputs[2] : nil,
-        normalization: normalization)
+        normalization: place)
     }
     let channels = shapes[node.inputs[images].index][1]
     let gather = stepBack(Gather.self)
@@ -108,11 +111,14 @@ private struct GatePlaces {
       return nil
     }
     let saliency = value
+    guard shapes[saliency.index] == shapes[decision.index] else { return nil }
     var range = -Float.infinity...Float.infinity
     if scales {
       let clip = stepBack(Clip.self)?.op
       guard clip.map({ $0.lower == 0 }) ?? (stepBack(Relu.self) != nil) else { return nil }
-      range = 0...(clip?.upper ?? .infinity)
+      let upper = clip?.upper ?? .infinity
+      guard upper >= 0 else { return nil }
+      range = 0...upper
     }
     guard let units = layer(), stepBack(Relu.self) != nil,
       let hidden = layer(), stepBack(GlobalAveragePool.self) != nil
@@ -137,7 +143,7 @@ private struct GatePlaces {
       nodes.append(index)
       value = node.inputs[0]
       switch node.op {
-      case is Cast: continue
+      case let op as Cast where op.type == .float32: continue
       case let op as ThresholdedRelu: return (op.alpha, true)
       case is DrawnDecision: return (0, false)
       case is Greater:

@@ -57,8 +57,10 @@ package struct GateDecision: Lowerable {
     let units = values.count / max(1, n)
     let gates = (0..<n).flatMap { row in
       unitOfChannel.map { unit -> Float in
-        let value = min(max(Float(values[row * units + unit]), range.lowerBound), range.upperBound)
-        return value > threshold ? (scales ? value : 1) : 0
+        let value = Float(values[row * units + unit])
+        if value.isNaN { return scales ? value : 0 }
+        let limited = min(max(value, range.lowerBound), range.upperBound)
+        return limited > threshold ? (scales ? limited : 1) : 0
       }
     }
     return [Tensor(shape: [n, unitOfChannel.count], floats: gates)]

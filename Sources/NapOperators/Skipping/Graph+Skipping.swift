@@ -57,14 +57,15 @@ private struct SkippingRewriting {
       replace(layer, decisions)
     }
     guard !replacements.isEmpty else { return nil }
-    var added: [Int: Node] = [:]
+    // Several products may have one decision.
+    var added: [Int: [Node]] = [:]
     for (gate, decision) in zip(layers.gates, decisions) {
       guard let decision, let place = gate.nodes.last else { continue }
-      added[place] = node(of: gate, decision)
+      added[place, default: []].append(node(of: gate, decision))
     }
     output.nodes = graph.nodes.indices.flatMap { index -> [Node] in
       let own = replacements[index].map { $0.map { [$0] } ?? [] } ?? [graph.nodes[index]]
-      return own + [added[index]].compactMap { $0 }
+      return own + added[index, default: []]
     }
     return output.withoutDeadNodes()
   }
@@ -168,7 +169,7 @@ private struct SkippingRewriting {
 
   private func limits(_ index: Int) -> SkippingConvolution.Limits? {
     guard let activation = (graph.nodes[index].op as? any ActivationOperator)?.activation,
-      let limits = activation.limits
+      let limits = activation.limits, limits.lower <= limits.upper
     else { return nil }
     return .init(lower: limits.lower, upper: limits.upper)
   }

@@ -59,6 +59,22 @@ package final class KroneckerPreconditioner: Preconditioner {
 
     fileprivate var groups: [Group]
     fileprivate var places: [Int]?
+
+    fileprivate init(groups: [Group], places: [Int]?) {
+      (self.groups, self.places) = (groups, places)
+    }
+
+    package init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      groups = try container.decode([Group].self, forKey: .groups)
+      places = try container.decodeIfPresent([Int].self, forKey: .places)
+      let sizes = Set(groups.map { [$0.left.size, $0.right.size] })
+      let count = groups.count * (sizes.first ?? []).reduce(1, *)
+      guard sizes.count == 1, places.map({ $0.sorted() == Array(0..<count) }) ?? true else {
+        throw DecodingError.dataCorruptedError(
+          forKey: .groups, in: container, debugDescription: "groups of unlike sizes")
+      }
+    }
   }
 
   package var state: State {

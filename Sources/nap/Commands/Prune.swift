@@ -246,9 +246,6 @@ struct Prune: ComputingCommand {
     if !dynamic, gateSimilarity != 0 {
       throw ValidationError("--gate-similarity is for --dynamic")
     }
-    guard (0...1000).contains(gateSimilarity) else {
-      throw ValidationError("--gate-similarity must lie between 0 and 1000")
-    }
     guard [1, 8, 16].contains(gateBlock) else {
       throw ValidationError("--gate-block \(gateBlock) is none of 1, 8 and 16")
     }
