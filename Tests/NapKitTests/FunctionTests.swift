@@ -60,4 +60,26 @@ import Testing
     #expect(ContactSheet(images: vectors, groups: [[0, 1]], marked: []).encoded() == nil)
     #expect(ContactSheet(images: image, groups: [], marked: []).encoded() == nil)
   }
+
+  /// Whatever way a network takes its images, people see them the same way.
+  @Test(arguments: ["nchw", "nhwc"], ["rgb", "bgr"]) func sheetsShowWhatPeopleSee(
+    _ layout: String, _ channels: String
+  ) throws {
+    let plain = Tensor.random([2, 3, 4, 5], seed: 1)
+    var choices = DataSource.Choices()
+    (choices.preset, choices.layout, choices.channels) = ("plain", layout, channels)
+    let preset = try DataSource(path: "synthetic", choices).preset
+    var (shape, taken) = (plain.shape, plain.floats)
+    if layout == "nhwc" { shape = [2, 4, 5, 3] }
+    for n in 0..<2 {
+      for c in 0..<3 {
+        for p in 0..<20 {
+          let own = channels == "bgr" ? 2 - c : c
+          taken[layout == "nhwc" ? (n * 20 + p) * 3 + own : (n * 3 + own) * 20 + p] =
+            plain.floats[(n * 3 + c) * 20 + p]
+        }
+      }
+    }
+    #expect(Tensor(shape: shape, floats: taken).pictures(of: preset) == plain)
+  }
 }

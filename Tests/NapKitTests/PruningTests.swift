@@ -225,7 +225,7 @@ import Testing
     let (before, after) = (latency.predictedBefore, latency.predictedAfter)
     #expect(try #require(after) <= 0.7 * #require(before))
     // A node may be called anything.
-    for name in ["two\nlines", "a\r\nb,c", "\u{2028}", "back\\slash", "\\u{a}"] {
+    for name in ["two\nlines", "a\r\nb,c", "\u{2028}", "back\\slash", "\\u{a}", " blank"] {
       var odd = network
       let index = try #require(odd.graph.nodes.firstIndex { $0.op is any AffineOperator })
       for entry in table.table.entries.indices

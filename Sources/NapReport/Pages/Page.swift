@@ -110,6 +110,7 @@ public struct Page {
     #verdict.kept { color: var(--good) } #verdict.broken { color: var(--bad) }
     .wide { overflow-x: auto }
     table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width: 50% }
+    .wide + .wide, figure + .wide { margin-top: 1.2rem }
     th, td { text-align: right; padding: 3px 12px 3px 0; white-space: nowrap }
     th { color: var(--soft); font-weight: 500; border-bottom: 1px solid var(--line) }
     th:first-child, td:first-child { text-align: left }
