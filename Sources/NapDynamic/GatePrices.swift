@@ -62,9 +62,9 @@ package final class GatePrices: SideLoss {
   private static let fading = 0.3
   /// What is kept of older means when a batch comes.
   private static let kept = 0.9
-  /// By how much the price rises in a step, and how much higher it is at once, for what examples cost too much, as a
-  /// share of everything open.
-  private static let (growth, pressure) = (0.03, 5.0)
+  /// By how much the price rises in a whole training, and how much higher it is at once, for what examples cost too
+  /// much, as a share of everything open.
+  private static let (growth, pressure) = (200.0, 5.0)
 
   private func wanted(at progress: Double) -> Double {
     let part = min(max(progress / Self.falling, 0), 1)
@@ -94,7 +94,8 @@ package final class GatePrices: SideLoss {
     let sum = max(ease.reduce(0, +), 1e-9)
     let expected = open.reduce(0) { $0 + cost.macs(open: $1) } / Double(count)
     let over = ((hard + expected) / 2 - wanted(at: progress)) / start
-    memory.price = max(0, memory.price + Self.growth * over)
+    let part = max(0, progress - memory.progress)
+    memory.price = max(0, memory.price + Self.growth * part * over)
     memory.steps += 1
     memory.progress = progress
     let price = max(0, memory.price + Self.pressure * over)
