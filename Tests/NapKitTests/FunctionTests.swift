@@ -65,7 +65,7 @@ import Testing
   @Test(arguments: ["nchw", "nhwc"], ["rgb", "bgr"]) func sheetsShowWhatPeopleSee(
     _ layout: String, _ channels: String
   ) throws {
-    let plain = Tensor.random([2, 3, 4, 5], seed: 1)
+    let plain = Seed(1).normal([2, 3, 4, 5], deviation: 1)
     var choices = DataSource.Choices()
     (choices.preset, choices.layout, choices.channels) = ("plain", layout, channels)
     let preset = try DataSource(path: "synthetic", choices).preset
@@ -75,8 +75,8 @@ import Testing
       for c in 0..<3 {
         for p in 0..<20 {
           let own = channels == "bgr" ? 2 - c : c
-          taken[layout == "nhwc" ? (n * 20 + p) * 3 + own : (n * 3 + own) * 20 + p] =
-            plain.floats[(n * 3 + c) * 20 + p]
+          let place = layout == "nhwc" ? (n * 20 + p) * 3 + own : (n * 3 + own) * 20 + p
+          taken[place] = plain.floats[(n * 3 + c) * 20 + p]
         }
       }
     }
