@@ -62,21 +62,26 @@ extension Graph {
     return result
   }
 
-  /// The network without some gates, but for those whose product is an output: what they multiply stays as it is.
+  /// The network without some gates: what they multiply stays as it is, and gets the name of the product.
   ///
   /// - Parameter isIdle: by gate.
   package func removingGates(_ isIdle: [Bool]) throws(GraphError) -> Graph {
     var result = self
-    let given = Set(outputs.map(\.value))
+    var gone: Set<Int> = []
     for (gate, isIdle) in zip(channelGates(try shapes(batch: 1)), isIdle) where isIdle {
       let product = nodes[gate.product].outputs[0]
-      guard !given.contains(product) else { continue }
-      for node in result.nodes.indices {
-        result.nodes[node].inputs = result.nodes[node].inputs.map {
-          $0 == product ? gate.features : $0
+      guard let producer = producers[gate.features.index] else { continue }
+      gone.insert(gate.product)
+      for index in result.nodes.indices {
+        result.nodes[index].inputs = result.nodes[index].inputs.map {
+          $0 == gate.features ? product : $0
         }
       }
+      result.nodes[producer].outputs = result.nodes[producer].outputs.map {
+        $0 == gate.features ? product : $0
+      }
     }
+    result.nodes = result.nodes.enumerated().filter { !gone.contains($0.offset) }.map(\.element)
     return result.withoutDeadNodes()
   }
 

@@ -44,6 +44,8 @@ public struct KeptIndices: Codable, Sendable, Equatable {
       guard let shape = graph.constants[place.value]?.shape ?? shapes?[place.value.index] else {
         continue
       }
+      // Of what is computed no more there is no shape.
+      guard shape.indices.contains(place.axis) else { continue }
       var axes = found[place.value] ?? Axes(shape: shape, kept: [:])
       axes.shape[place.axis] = cut.size
       axes.kept[place.axis] = cut.kept

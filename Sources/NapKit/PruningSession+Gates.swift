@@ -37,6 +37,13 @@ extension PruningSession {
           share, cost.least / whole),
         recovery: "ask for less")
     }
+    guard cost.most > share * whole else {
+      throw UsageError(
+        String(
+          format: "without any gate closed, %.4f of the macs are left: there is nothing to decide",
+          cost.most / whole),
+        recovery: "ask for less, or give a larger --static-macs")
+    }
     try progress(
       WorkProgress(
         stage: "gates",

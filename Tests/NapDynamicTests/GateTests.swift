@@ -85,6 +85,11 @@ import Testing
       return Array(UnsafeBufferPointer(start: plan.outputs[0], count: plan.outputShapes[0].product))
     }
     #expect(relativeDifference(results[0], results[1]) < 1e-6)
+    // Values have the names again that they had without gates.
+    let names = smaller.nodes.flatMap { $0.outputs.map(smaller.name(of:)) }
+    let before = try SmallNetwork.blocks()
+    #expect(
+      names.contains("b.bn") && before.nodes.contains { before.name(of: $0.outputs[0]) == "b.bn" })
   }
 
   @Test func pricesAreDerivativesOfTheCost() throws {
@@ -198,7 +203,10 @@ import Testing
     var random = Seed(12).generator()
     let saliencies = copy((0..<count * units).map { _ in 0.4 * random.uniform() - 0.2 })
     let means = copy((0..<count * channels).map { _ in random.uniform() })
-    let gradients = (copy([Float](repeating: 0, count: count * units)), copy([Float](repeating: 9, count: count * channels)))
+    let gradients = (
+      copy([Float](repeating: 0, count: count * units)),
+      copy([Float](repeating: 9, count: count * channels))
+    )
     defer { [saliencies, means, gradients.0, gradients.1].forEach { $0.deallocate() } }
     func loss() -> Double {
       GateSimilarity(weight: 3).loss(
