@@ -250,4 +250,17 @@ import Testing
       #expect(throws: UsageError.self) { try RunDirectory(resuming: path) }
     }
   }
+
+  /// Whatever a job was killed before writing, its first file tells that it is one.
+  @Test func aJobIsOneFromItsFirstFileOn() throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "run").path
+    do { _ = try RunDirectory(creating: path, for: Job(arguments: ["prune"])) }
+    for name in try FileManager.default.contentsOfDirectory(atPath: path) where name != "job.json" {
+      try FileManager.default.removeItem(atPath: "\(path)/\(name)")
+    }
+    #expect(try RunDirectory(reading: path).entries.isEmpty)
+    #expect(try RunDirectory(resuming: path).job?.arguments == ["prune"])
+  }
 }

@@ -34,14 +34,16 @@ public final class RunDirectory {
   ///
   /// - Throws: `UsageError` when it is none.
   public init(reading path: String) throws {
-    guard let entries = Self.decode([Entry].self, "\(path)/\(Name.points)") else {
+    job = Self.decode(Job.self, "\(path)/\(Name.job)")
+    // A job that was killed at its very beginning has none yet.
+    let beginning: [Entry]? = job == nil ? nil : []
+    guard let entries = Self.decode([Entry].self, "\(path)/\(Name.points)") ?? beginning else {
       throw UsageError(
         "'\(path)' is not the directory of a run", recovery: "nap prune makes one beside its output"
       )
     }
     self.path = path
     self.entries = entries
-    job = Self.decode(Job.self, "\(path)/\(Name.job)")
     (journal, records, lock) = (Journal(), nil, nil)
   }
 
@@ -70,9 +72,10 @@ public final class RunDirectory {
     }
     self.path = path
     self.job = job
+    // First of all, as it tells whose directory this is.
+    try Self.encode(job, "\(path)/\(Name.job)")
     journal = try Journal(in: "\(path)/\(Name.journal)")
     records = RunRecords(in: path, tensorBoard: job.writesEvents ?? false)
-    try Self.encode(job, "\(path)/\(Name.job)")
     try Self.encode(entries, "\(path)/\(Name.points)")
   }
 
