@@ -12,7 +12,8 @@ constexpr int64_t kLanes = 8;
 // Some neighbouring outputs of max(lower, x w + b), whose sums stay in registers; NaN stays NaN.
 template <int Some>
 __attribute__((always_inline)) inline void limited_some(
-    int64_t inputs, int64_t outputs, float lower, const float *x, const float *w, const float *b, float *y) {
+    int64_t inputs, int64_t outputs, float lower, const float *x, const float *w, const float *b,
+    float *y) {
   float sum[Some] = {};
   if (b)
     for (int k = 0; k < Some; ++k) sum[k] = b[k];
@@ -23,7 +24,8 @@ __attribute__((always_inline)) inline void limited_some(
 
 // w is [inputs, outputs].
 NAP_CLONES void limited_product(
-    int64_t inputs, int64_t outputs, float lower, const float *x, const float *w, const float *b, float *y) {
+    int64_t inputs, int64_t outputs, float lower, const float *x, const float *w, const float *b,
+    float *y) {
   for (int64_t k = 0, some; k < outputs; k += some) {
     const float *bias = b ? b + k : nullptr;
     some = outputs - k >= 32 ? 32 : outputs - k >= 8 ? 8 : 1;

@@ -99,26 +99,25 @@ package final class GatePrices: SideLoss {
     memory.steps += 1
     memory.progress = progress
     let price = max(0, memory.price + Self.pressure * over)
-    let shares = cost.gates.map(\.shares)
+    let (gates, shares) = (cost.gates.count, cost.gates.map(\.shares))
+    let (said, gradients) = (Array(said), Array(gradients))
     for n in 0..<count {
       let prices = cost.prices(open: open[n])
       let factor = price * ease[n] / sum / start
-      for (g, (said, gradient)) in zip(said, gradients).prefix(shares.count).enumerated() {
-        let units = shares[g].count
-        for u in 0..<units {
-          let slope = Double(DrawnDecision.slope(said[n * units + u]))
-          gradient[n * units + u] = Float(factor * prices[g] * shares[g][u] * slope)
+      for (g, shares) in shares.enumerated() {
+        for (u, share) in shares.enumerated() {
+          let place = n * shares.count + u
+          let slope = Double(DrawnDecision.slope(said[g][place]))
+          gradients[g][place] = Float(factor * prices[g] * share * slope)
         }
       }
     }
     var unlike = 0.0
     if let similarity {
       for (g, gate) in cost.gates.enumerated() {
-        let own = (said.startIndex + g, said.startIndex + cost.gates.count + g)
-        let other = (gradients.startIndex + g, gradients.startIndex + cost.gates.count + g)
         unlike += similarity.loss(
-          said[own.0], units: gate.unitCount, said[own.1], channels: gate.unitOfChannel.count,
-          count: count, gradients: (gradients[other.0], gradients[other.1]))
+          said[g], units: gate.unitCount, said[gates + g], channels: gate.unitOfChannel.count,
+          count: count, gradients: (gradients[g], gradients[gates + g]))
       }
     }
     return price * expected / start + unlike

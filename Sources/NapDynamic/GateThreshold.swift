@@ -118,27 +118,22 @@ package struct Saliencies: Sendable {
   ///
   /// - Parameter threshold: of all gates, were it so; `nil` for what each has.
   package func open(threshold: Float? = nil) -> [[Double]] {
-    let shares = cost.gates.map(\.shares)
     let thresholds = cost.gates.map { threshold ?? $0.alpha }
-    return (0..<count).map { n in
-      shares.indices.map { gate in
-        let (row, units) = (n * shares[gate].count, shares[gate])
-        return units.indices.reduce(0) {
-          $0 + (values[gate][row + $1] > thresholds[gate] ? units[$1] : 0)
-        }
-      }
-    }
+    return shares { gate, saliency in saliency > thresholds[gate] ? 1 : 0 }
   }
 
   /// The share of the channels that is open in the mean of many draws, by example and gate, see `DrawnDecision`.
   package func probabilities() -> [[Double]] {
+    shares { _, saliency in Double(DrawnDecision.probability(saliency)) }
+  }
+
+  /// - Parameter part: of a unit, by its gate and saliency.
+  private func shares(_ part: (Int, Float) -> Double) -> [[Double]] {
     let shares = cost.gates.map(\.shares)
     return (0..<count).map { n in
-      shares.indices.map { gate in
-        let (row, units) = (n * shares[gate].count, shares[gate])
-        return units.indices.reduce(0) {
-          $0 + units[$1] * Double(DrawnDecision.probability(values[gate][row + $1]))
-        }
+      shares.enumerated().map { gate, units in
+        let row = n * units.count
+        return units.indices.reduce(0) { $0 + units[$1] * part(gate, values[gate][row + $1]) }
       }
     }
   }

@@ -37,29 +37,20 @@ extension Graph {
     _ = try shapes(batch: 2)
   }
 
-  /// What a value holds.
-  package func elementType(of value: ValueID) -> ElementType {
-    if let constant = constants[value] { return constant.elementType }
-    if let input = inputs.first(where: { $0.value == value }) { return input.elementType }
+  /// What values hold that are no floats: inputs, computed ones, and constants.
+  package var elementTypes: [ValueID: ElementType] {
+    var result = constants.mapValues(\.elementType)
+    for input in inputs { result[input.value] = input.elementType }
     for node in nodes {
-      guard let index = node.outputs.firstIndex(of: value) else { continue }
-      return node.op.elementType(ofOutput: index)
-    }
-    return .float32
-  }
-
-  /// Values that hold whole numbers, or truth: inputs, computed ones, and constants.
-  package var integerValues: Set<ValueID> {
-    var result = Set(constants.filter { !$0.value.isFloat }.keys)
-    result.formUnion(inputs.filter { $0.elementType != .float32 }.map(\.value))
-    for node in nodes {
-      for (index, value) in node.outputs.enumerated()
-      where node.op.elementType(ofOutput: index) != .float32 {
-        result.insert(value)
+      for (index, value) in node.outputs.enumerated() {
+        result[value] = node.op.elementType(ofOutput: index)
       }
     }
-    return result
+    return result.filter { $0.value != .float32 }
   }
+
+  /// Values that hold whole numbers, or truth.
+  package var integerValues: Set<ValueID> { Set(elementTypes.keys) }
 
   /// The graph without nodes and constants that no output needs.
   package func withoutDeadNodes() -> Graph {

@@ -56,10 +56,6 @@ extension PruningSession {
       of: gated, cost, downTo: share * whole,
       recipe: budget == nil ? recipe : self.recipe(length(epochs: Self.defaultEpochs)))
     var result = try fitted(trained, to: share * whole)
-    // What every image needs, needs no gate.
-    result = try journal.step("leaving out idle gates") {
-      try result.removingGates(saliencies(of: result, on: validation).areIdle)
-    }
     let curve = try thresholds(of: result, around: share * whole)
     let threshold = result.gateThreshold
     outcome.meanMACs = curve.first { $0.threshold == threshold }.map { $0.macs / whole }
@@ -146,7 +142,8 @@ extension PruningSession {
     }
   }
 
-  /// A network whose gates have the threshold with which held-out examples cost what is wanted.
+  /// A network whose gates have the threshold with which held-out examples cost what is wanted; those that all
+  /// examples need are gone.
   ///
   /// Another threshold changes what later gates see, so it is looked for by turns: where what is foretold lies
   /// outside of what is known, halfway.
@@ -154,13 +151,15 @@ extension PruningSession {
     try journal.step("fitting thresholds") {
       var threshold = graph.gateThreshold
       var (low, high) = (-Float.infinity, Float.infinity)
-      var best: (graph: Graph, distance: Double) = (graph, .infinity)
+      var best: (graph: Graph, areIdle: [Bool], distance: Double) = (graph, [], .infinity)
       for turn in 1...Self.fittingTurns {
         let candidate = try withFreshStatistics(
           graph.settingGates(threshold: threshold), isCandidate: true)
         let seen = try saliencies(of: candidate, on: validation)
         let mean = seen.meanMACs(threshold: threshold)
-        if abs(mean - macs) < best.distance { best = (candidate, abs(mean - macs)) }
+        if abs(mean - macs) < best.distance {
+          best = (candidate, seen.areIdle, abs(mean - macs))
+        }
         try progress(
           WorkProgress(
             stage: "fitting thresholds", step: turn, steps: Self.fittingTurns,
@@ -178,7 +177,7 @@ extension PruningSession {
           threshold += mean > macs ? 0.1 : -0.1
         }
       }
-      return best.graph
+      return try best.graph.removingGates(best.areIdle)
     }
   }
 

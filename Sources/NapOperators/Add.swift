@@ -5,7 +5,7 @@ package import NapKernels
 /// The sum of two tensors.
 package struct Add: BroadcastingOperator, ResidualOperator, FusingOperator {
   package static let name = "Add"
-  package static let operandRole = ParameterRole.bias
+  package static let operandRole: ParameterRole? = .bias
 
   package init() {}
 

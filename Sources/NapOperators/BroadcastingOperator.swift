@@ -5,8 +5,8 @@ package import NapTensor
 /// An operator of two operands whose shapes are broadcast against each other as in NumPy.
 package protocol BroadcastingOperator: Lowerable {
   init()
-  /// What a constant operand is for.
-  static var operandRole: ParameterRole { get }
+  /// What a constant operand is for; `nil` where training leaves it alone.
+  static var operandRole: ParameterRole? { get }
   /// The function on floats.
   static func value(_ a: Float, _ b: Float) -> Float
   /// The function on integers, defined for all of them.
@@ -72,7 +72,9 @@ extension BroadcastingOperator {
   package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
     -> [Tensor?]
   {
-    guard inputs.allSatisfy(\.isFloat) else { return [nil, nil] }
+    guard inputs.allSatisfy(\.isFloat), elementType(ofOutput: 0) == .float32 else {
+      return [nil, nil]
+    }
     let shape = outputs[0].shape
     let operands = inputs.map { Self.expanded($0, shape, .float32).floats }
     let dy = cotangents[0].floats

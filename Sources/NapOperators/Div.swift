@@ -3,7 +3,7 @@ package import NapGraph
 /// The quotient of two tensors, element by element.
 package struct Div: BroadcastingOperator {
   package static let name = "Div"
-  package static let operandRole = ParameterRole.divisor
+  package static let operandRole: ParameterRole? = .divisor
 
   package init() {}
 

@@ -6,20 +6,13 @@ package import NapTensor
 /// Truth has no derivative, and `Cast` makes numbers of it: whatever computes what is compared, training leaves alone.
 package struct Greater: BroadcastingOperator {
   package static let name = "Greater"
-  package static let operandRole = ParameterRole.bias
+  package static let operandRole: ParameterRole? = nil
 
   package init() {}
 
   package func elementType(ofOutput index: Int) -> ElementType { .bool }
-  package func role(ofInput index: Int) -> ParameterRole? { nil }
 
   package static func value(_ a: Float, _ b: Float) -> Float { a > b ? 1 : 0 }
   package static func value(_ a: Int64, _ b: Int64) -> Int64 { a > b ? 1 : 0 }
   package static func derivatives(_ a: Float, _ b: Float) -> (Float, Float) { (0, 0) }
-
-  package func pullback(_ inputs: [Tensor], _ outputs: [Tensor], _ cotangents: [Tensor])
-    -> [Tensor?]
-  {
-    [nil, nil]
-  }
 }

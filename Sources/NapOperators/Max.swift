@@ -3,7 +3,7 @@ package import NapGraph
 /// The larger of two tensors, element by element.
 package struct Max: BroadcastingOperator {
   package static let name = "Max"
-  package static let operandRole = ParameterRole.bias
+  package static let operandRole: ParameterRole? = .bias
 
   package init() {}
 

@@ -3,7 +3,7 @@ package import NapGraph
 /// The smaller of two tensors, element by element.
 package struct Min: BroadcastingOperator {
   package static let name = "Min"
-  package static let operandRole = ParameterRole.bias
+  package static let operandRole: ParameterRole? = .bias
 
   package init() {}
 

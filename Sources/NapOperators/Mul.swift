@@ -5,7 +5,7 @@ import NapKernels
 /// The product of two tensors, element by element.
 package struct Mul: BroadcastingOperator {
   package static let name = "Mul"
-  package static let operandRole = ParameterRole.scale
+  package static let operandRole: ParameterRole? = .scale
 
   package init() {}
 

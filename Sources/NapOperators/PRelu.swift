@@ -3,7 +3,7 @@ package import NapGraph
 /// `x` where it is positive, `slope · x` elsewhere, with a slope that is learned.
 package struct PRelu: BroadcastingOperator {
   package static let name = "PRelu"
-  package static let operandRole = ParameterRole.scale
+  package static let operandRole: ParameterRole? = .scale
 
   package init() {}
 

@@ -5,7 +5,7 @@ import NapTensor
 /// One tensor to the power of another, element by element.
 package struct Pow: BroadcastingOperator {
   package static let name = "Pow"
-  package static let operandRole = ParameterRole.divisor
+  package static let operandRole: ParameterRole? = .divisor
 
   package init() {}
 

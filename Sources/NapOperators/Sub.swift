@@ -3,7 +3,7 @@ package import NapGraph
 /// The difference of two tensors.
 package struct Sub: BroadcastingOperator {
   package static let name = "Sub"
-  package static let operandRole = ParameterRole.bias
+  package static let operandRole: ParameterRole? = .bias
 
   package init() {}
 

@@ -193,9 +193,14 @@ import Testing
     }
     let gradient = matrix(2, 3, seed: 3)
     #expect(applied(try read(text), to: [gradient]) == applied(original, to: [gradient]))
-    for (part, other) in [("\"count\":3", "\"count\":4"), ("\"count\":3", "\"count\":-3"), ("\"first\":0", "\"first\":1")] {
+    for (part, other) in [
+      ("\"count\":3", "\"count\":4"), ("\"count\":3", "\"count\":-3"),
+      ("\"first\":0", "\"first\":1"),
+    ] {
       #expect(text.contains(part))
-      #expect(throws: DecodingError.self) { try read(text.replacingOccurrences(of: part, with: other)) }
+      #expect(throws: DecodingError.self) {
+        try read(text.replacingOccurrences(of: part, with: other))
+      }
     }
   }
 }

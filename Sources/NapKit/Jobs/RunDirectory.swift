@@ -36,8 +36,8 @@ public final class RunDirectory {
   public init(reading path: String) throws {
     job = Self.decode(Job.self, "\(path)/\(Name.job)")
     // A job that was killed at its very beginning has none yet.
-    let beginning: [Entry]? = job == nil ? nil : []
-    guard let entries = Self.decode([Entry].self, "\(path)/\(Name.points)") ?? beginning else {
+    let found = Self.decode([Entry].self, "\(path)/\(Name.points)")
+    guard let entries = found ?? job.map({ _ in [] }) else {
       throw UsageError(
         "'\(path)' is not the directory of a run", recovery: "nap prune makes one beside its output"
       )

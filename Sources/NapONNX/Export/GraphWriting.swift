@@ -38,7 +38,8 @@ struct GraphWriting {
     var proto = ONNXGraphProto()
     proto.name = graph.name.isEmpty ? "nap" : graph.name
     proto.input = graph.inputs.map { valueInfo($0, $0.elementType) }
-    proto.output = graph.outputs.map { valueInfo($0, graph.elementType(of: $0.value)) }
+    let types = graph.elementTypes
+    proto.output = graph.outputs.map { valueInfo($0, types[$0.value] ?? .float32) }
     var constants = graph.constants.sorted { $0.key < $1.key }
       .compactMap { value, tensor in names[value].map { (name: $0, tensor: tensor) } }
     for node in graph.nodes {

@@ -14,6 +14,8 @@ struct Trace {
   private(set) var nodes: [Node] = []
   private(set) var constants: [String: Tensor]
   private(set) var shapes: [String: [Int]] = [:]
+  /// What holds whole numbers, or truth: inputs, and what nodes compute.
+  private var integers: Set<String>
   /// What an output of a node that does nothing stands for.
   private var sources: [String: String] = [:]
 
@@ -35,6 +37,7 @@ struct Trace {
     self.registry = registry
     self.fixedBatch = fixedBatch
     constants = model.constants
+    integers = Set(model.inputs.filter(\.isInteger).map(\.name))
     for (input, shape) in zip(model.inputs, inputShapes) {
       guard shapes[input.name] == nil else {
         throw .invalid("there are two inputs '\(input.name)'")
@@ -112,19 +115,17 @@ struct Trace {
       shapes[output] = shape
     }
     let isOutput = model.outputs.contains { node.outputs.contains($0.name) }
-    let makesFloats =
-      model.inputs.contains { $0.isInteger && $0.name == inputs.first }
-      || nodes.contains { node in
-        node.outputs.indices.contains {
-          node.outputs[$0] == inputs.first && node.op.elementType(ofOutput: $0) != .float32
-        }
-      }
+    let makesFloats = inputs.first.map(integers.contains) ?? false
     if Self.doesNothing(imported.op), !makesFloats || imported.op.name == "Identity", !isOutput,
       node.outputs.count == 1
     {
       sources[node.outputs[0]] = inputs[0]
     } else {
       nodes.append(Node(name: node.name, op: imported.op, inputs: inputs, outputs: node.outputs))
+      for (index, output) in node.outputs.enumerated()
+      where imported.op.elementType(ofOutput: index) != .float32 {
+        integers.insert(output)
+      }
     }
   }
 

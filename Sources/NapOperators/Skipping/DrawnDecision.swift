@@ -42,11 +42,7 @@ package struct DrawnDecision: Operator {
     return [inputs[0]]
   }
 
-  package func link(_ links: inout IndexLinks) {
-    for axis in links.inputShapes[0].indices {
-      links.unite(.input(0, axis: axis), .output(0, axis: axis))
-    }
-  }
+  package func link(_ links: inout IndexLinks) { links.uniteAxes() }
 
   /// `x` with noise.
   private func noisy(_ inputs: [Tensor]) -> [Float] {

@@ -169,7 +169,7 @@ private struct SkippingRewriting {
 
   private func limits(_ index: Int) -> SkippingConvolution.Limits? {
     guard let activation = (graph.nodes[index].op as? any ActivationOperator)?.activation,
-      let limits = activation.limits, limits.lower <= limits.upper
+      let limits = activation.limits
     else { return nil }
     return .init(lower: limits.lower, upper: limits.upper)
   }
