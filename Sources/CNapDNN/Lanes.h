@@ -8,6 +8,7 @@
 #include <cstring>
 
 #define NAP_INLINE static inline __attribute__((always_inline))
+#define NAP_INLINE_MEMBER inline __attribute__((always_inline))
 // Between these two, functions are compiled for the processors that nap_winograd_supported() admits,
 // and may call instructions for bfloat16 by name.
 #define NAP_LANES_BEGIN          \

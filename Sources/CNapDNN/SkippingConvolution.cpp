@@ -5,68 +5,23 @@
 // blocks of inputs and the kernel's positions (taps). An image is worked on in strips of rows.
 // Where windows reach beyond it, strips are copied once, with zeros around. Every output is summed
 // up in the same order, whatever tiles and threads it falls to.
-#include "CNapDNN.h"
-#include "Clones.h"
+#include "Lanes.h"
+#include "Skipping.h"
 
-#include <algorithm>
-#include <atomic>
-#include <cstring>
-#include <vector>
-
-#if defined(__x86_64__) && defined(__clang__)
-
-#define NAP_INLINE static inline __attribute__((always_inline))
-
-_Pragma("clang attribute push(__attribute__((target(\"avx2,fma\"))), apply_to = function)")
+#if NAP_HAS_SKIPPING
 
 namespace {
 
-typedef float lanes __attribute__((ext_vector_type(8)));
-typedef int32_t masks __attribute__((ext_vector_type(8)));
+NAP_EIGHTS_BEGIN
 
-constexpr int kLanes = 8;
-// Blocks of outputs in a tile, at most, and positions: what fits into 16 registers.
-constexpr int kBlocks = 3, kPositions[] = {0, 8, 6, 4};
+// Blocks of outputs in a tile, at most, and positions, at most.
+constexpr int kMostBlocks = 6, kMostPositions = 14;
 // Bytes of weights that the nearest cache holds while tiles go over them.
 constexpr int64_t kNear = 16 << 10;
 // Positions of a strip, about.
 constexpr int64_t kStrip = 256;
 // Products of 8 from which on it pays to wake a second thread.
 constexpr int64_t kWorthThreads = 30000;
-constexpr float kInfinity = __builtin_inff();
-
-NAP_INLINE lanes load(const float *p) {
-  lanes x;
-  std::memcpy(&x, p, sizeof x);
-  return x;
-}
-
-NAP_INLINE void store(float *p, lanes x) { std::memcpy(p, &x, sizeof x); }
-
-// The first `count` of 8 numbers, and zeros.
-NAP_INLINE lanes load_some(const float *p, int64_t count) {
-  lanes x = 0;
-  std::memcpy(&x, p, std::min<int64_t>(count, kLanes) * sizeof(float));
-  return x;
-}
-
-NAP_INLINE lanes kept(lanes x, masks where) { return (lanes)((masks)x & where); }
-
-NAP_INLINE bool any(masks m) { return __builtin_ia32_movmskps256((lanes)m) != 0; }
-
-// NaN stays NaN: such a number is neither below nor above another.
-NAP_INLINE lanes limited(lanes x, float lower, float upper) {
-  x = x < lanes(lower) ? lanes(lower) : x;
-  return x > lanes(upper) ? lanes(upper) : x;
-}
-
-int64_t blocks_of(int64_t channels) { return (channels + kLanes - 1) / kLanes; }
-
-// Of the last block, lanes that are channels.
-masks channels_of(int64_t channels, int64_t block) {
-  masks lane = {0, 1, 2, 3, 4, 5, 6, 7};
-  return lane < masks(int32_t(channels - block * kLanes));
-}
 
 // What follows from the sizes.
 struct Sizes {
@@ -81,13 +36,13 @@ struct Sizes {
 
   explicit Sizes(const nap_skipping &c)
       : c(c), in(blocks_of(c.ic)), out(blocks_of(c.oc)),
-        pair(c.kernel[0] * c.kernel[1] * kLanes * kLanes) {
+        pair(c.kernel[0] * c.kernel[1] * kEight * kEight) {
     strips = std::max<int64_t>(1, c.oh / std::max<int64_t>(1, kStrip / c.ow));
     rows = (c.oh + strips - 1) / strips;
     strips = (c.oh + rows - 1) / rows;
     wide = reach(1, c.ow);
     inside = c.top == 0 && c.left == 0 && reach(0, c.oh) <= c.ih && wide <= c.iw;
-    some = std::max<int64_t>(1, kNear / (kBlocks * pair * int64_t(sizeof(float))));
+    some = std::max<int64_t>(1, kNear / (kMostBlocks * pair * int64_t(sizeof(float))));
     line = inside && wide == c.ow && c.iw == c.ow && reach(0, c.oh) == c.oh;
   }
 
@@ -122,131 +77,141 @@ struct Step {
 // Positions of a run, which is a row, or where tiles go over rows, all of a strip.
 struct Tile {
   int64_t first, count;
-  int64_t at[kPositions[1]];  // where their windows begin
-};
-
-// Of a block of outputs.
-struct Output {
-  const float *weights;
-  lanes bias, gates;
-  masks open, channels;
-  const float *residual;
-  float *y;
-  lanes sum;  // of y
+  int64_t at[kMostPositions];  // where their windows begin
 };
 
 // What tiles have in common: some blocks of outputs made by some steps.
 struct Group {
-  const nap_skipping_job &job;
-  bool limit, limit_last;
-  Output outputs[kBlocks];
+  Bounds bounds;
+  Output outputs[kMostBlocks];
+  const float *weights[kMostBlocks];
   float *sums;            // between the first and the last steps, [positions, outputs, 8]
   int64_t position, at;   // where a run begins, and its windows
   const Step *begin, *end;
   bool first, last;       // whether these are an output's first steps, its last
-
-  explicit Group(const nap_skipping_job &job)
-      : job(job), limit(job.lower > -kInfinity || job.upper < kInfinity),
-        limit_last(job.last_lower > -kInfinity || job.last_upper < kInfinity) {}
 };
 
-// Makes R neighbouring outputs of sums.
-template <int R>
-NAP_INLINE void finish(const Group &g, Output &o, lanes *y, int64_t position) {
-  if (g.limit)
-    for (int r = 0; r < R; ++r) y[r] = limited(y[r], g.job.lower, g.job.upper);
-  for (int r = 0; r < R; ++r) y[r] = kept(y[r] * o.gates, o.open);
-  if (o.residual)
-    for (int r = 0; r < R; ++r) y[r] += load(o.residual + (position + r) * kLanes);
-  if (g.limit_last)
-    for (int r = 0; r < R; ++r)
-      y[r] = kept(limited(y[r], g.job.last_lower, g.job.last_upper), o.channels);
-  lanes sum = o.sum;
-  for (int r = 0; r < R; ++r) sum += y[r];
-  o.sum = sum;
-  for (int r = 0; r < R; ++r) store(o.y + (position + r) * kLanes, y[r]);
-}
+using Run = void (*)(Group &, const Tile &);
 
-// In the order in which they are written: compilers would load ahead, and not have the registers.
-NAP_INLINE lanes load_now(const float *p) {
-  lanes x;
-  asm volatile("vmovups %1, %0" : "=x"(x) : "m"(*(const lanes *)p));
+// The tiles of a processor.
+struct Tiles {
+  bool paired;                     // whether two blocks share a register
+  int blocks;                      // of outputs, at most
+  int positions[kMostBlocks + 1];  // at most, by blocks: what fits into its registers
+  Run run[kMostBlocks + 1][kMostPositions + 1];
+};
+
+NAP_EIGHTS_END
+
+// Registers are loaded in the order in which it is written here: compilers would load ahead, and then not
+// have enough of them.
+namespace eights {
+
+NAP_EIGHTS_BEGIN
+
+typedef eight vector;
+constexpr int kJoined = 1;
+
+NAP_INLINE vector load_now(const float *const *p, int64_t at) {
+  vector x;
+  asm volatile("vmovups %1, %0" : "=x"(x) : "m"(*(const eight *)(p[0] + at)));
   return x;
 }
 
-NAP_INLINE lanes repeat_now(const float *p) {
-  lanes x;
+NAP_INLINE vector repeat_now(const float *p) {
+  vector x;
   asm volatile("vbroadcastss %1, %0" : "=x"(x) : "m"(*p));
   return x;
 }
 
-NAP_INLINE void add_product_now(lanes &sum, lanes x, lanes y) {
+NAP_INLINE void add_product_now(vector &sum, vector x, vector y) {
   asm volatile("vfmadd231ps %1, %2, %0" : "+x"(sum) : "x"(x), "x"(y));
 }
 
-template <int R, int N>
-void tile(Group &g, const Tile &t) {
-  lanes sum[R][N];
-  int64_t position = g.position + t.first;
-  float *sums = g.sums + position * N * kLanes;
-#pragma clang loop unroll(full)
-  for (int r = 0; r < R; ++r)
-#pragma clang loop unroll(full)
-    for (int n = 0; n < N; ++n)
-      sum[r][n] = g.first ? g.outputs[n].bias : load(sums + (r * N + n) * kLanes);
-  int64_t at[R];
-  const float *weights[N];
-#pragma clang loop unroll(full)
-  for (int r = 0; r < R; ++r) at[r] = g.at + t.at[r];
-#pragma clang loop unroll(full)
-  for (int n = 0; n < N; ++n) weights[n] = g.outputs[n].weights;
-  for (const Step *step = g.begin; step != g.end; ++step) {
-    const float *from = step->x;
-    int64_t next = step->weights;
-    // Planes lie too far apart to be foreseen by the processor.
-    __builtin_prefetch(step[1].x + at[0]);
-    __builtin_prefetch(step[1].x + at[R - 1]);
-#pragma clang loop unroll(full)
-    for (int c = 0; c < kLanes; ++c) {
-      lanes w[N];
-#pragma clang loop unroll(full)
-      for (int n = 0; n < N; ++n) w[n] = load_now(weights[n] + next + c * kLanes);
-#pragma clang loop unroll(full)
-      for (int r = 0; r < R; ++r) {
-        lanes x = repeat_now(from + at[r] + c);
-#pragma clang loop unroll(full)
-        for (int n = 0; n < N; ++n) add_product_now(sum[r][n], x, w[n]);
-      }
-    }
-  }
-  if (!g.last) {
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; ++r)
-#pragma clang loop unroll(full)
-      for (int n = 0; n < N; ++n) store(sums + (r * N + n) * kLanes, sum[r][n]);
-    return;
-  }
-#pragma clang loop unroll(full)
-  for (int n = 0; n < N; ++n) {
-    lanes y[R];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; ++r) y[r] = sum[r][n];
-    finish<R>(g, g.outputs[n], y, position);
-  }
+NAP_INLINE vector bias(const Output *o) { return o->bias; }
+
+template <int R>
+NAP_INLINE void finish(Group &g, int n, vector *y, int64_t position) {
+  g.outputs[n].finish<R>(g.bounds, y, position);
 }
 
-using Run = void (*)(Group &, const Tile &);
-constexpr Run kTiles[kBlocks + 1][kPositions[1] + 1] = {
-    {},
-    {nullptr, tile<1, 1>, tile<2, 1>, tile<3, 1>, tile<4, 1>, tile<5, 1>, tile<6, 1>, tile<7, 1>,
-     tile<8, 1>},
-    {nullptr, tile<1, 2>, tile<2, 2>, tile<3, 2>, tile<4, 2>, tile<5, 2>, tile<6, 2>},
-    {nullptr, tile<1, 3>, tile<2, 3>, tile<3, 3>, tile<4, 3>},
-};
+#include "SkippingTile.h"
 
-struct alignas(64) Line {
-  float numbers[16];
-};
+constexpr Tiles kTiles = {
+    false, 3, {0, 8, 6, 4},
+    {{},
+     {nullptr, tile<1, 1>, tile<2, 1>, tile<3, 1>, tile<4, 1>, tile<5, 1>, tile<6, 1>, tile<7, 1>,
+      tile<8, 1>},
+     {nullptr, tile<1, 2>, tile<2, 2>, tile<3, 2>, tile<4, 2>, tile<5, 2>, tile<6, 2>},
+     {nullptr, tile<1, 3>, tile<2, 3>, tile<3, 3>, tile<4, 3>}}};
+
+NAP_EIGHTS_END
+
+}  // namespace eights
+
+// Two blocks, wherever they are, share a register.
+namespace sixteens {
+
+NAP_LANES_BEGIN
+
+typedef lanes vector;
+constexpr int kJoined = 2;
+
+NAP_INLINE vector load_now(const float *const *p, int64_t at) {
+  eight low;
+  vector x;
+  asm volatile("vmovups %1, %0" : "=v"(low) : "m"(*(const eight *)(p[0] + at)));
+  asm volatile("vinsertf32x8 $1, %2, %1, %0"
+               : "=v"(x)
+               : "v"(__builtin_shufflevector(low, low, 0, 1, 2, 3, 4, 5, 6, 7, -1, -1, -1, -1, -1, -1, -1, -1)), "m"(*(const eight *)(p[1] + at)));
+  return x;
+}
+
+NAP_INLINE vector repeat_now(const float *p) {
+  vector x;
+  asm volatile("vbroadcastss %1, %0" : "=v"(x) : "m"(*p));
+  return x;
+}
+
+NAP_INLINE void add_product_now(vector &sum, vector x, vector y) {
+  asm volatile("vfmadd231ps %1, %2, %0" : "+v"(sum) : "v"(x), "v"(y));
+}
+
+NAP_INLINE vector bias(const Output *o) { return join(o[0].bias, o[1].bias); }
+
+template <int R>
+NAP_INLINE void finish(Group &g, int n, const vector *y, int64_t position) {
+  Pair pair(g.outputs + n);
+#pragma clang loop unroll(full)
+  for (int r = 0; r < R; ++r) pair.finish(g.bounds, y[r], position + r, position + r);
+  g.outputs[n].sum += pair.sum.lo;
+  g.outputs[n + 1].sum += pair.sum.hi;
+}
+
+#include "SkippingTile.h"
+
+#define NAP_TILES(N)                                                                            \
+  nullptr, tile<1, N>, tile<2, N>, tile<3, N>, tile<4, N>, tile<5, N>, tile<6, N>, tile<7, N>,  \
+      tile<8, N>, tile<9, N>
+#define NAP_LONG_TILES(N) \
+  NAP_TILES(N), tile<10, N>, tile<11, N>, tile<12, N>, tile<13, N>, tile<14, N>
+constexpr Tiles kTiles = {
+    true, 6, {0, 14, 14, 14, 14, 9, 9},
+    {{}, {NAP_LONG_TILES(1)}, {NAP_LONG_TILES(2)}, {NAP_LONG_TILES(3)}, {NAP_LONG_TILES(4)},
+     {NAP_TILES(5)}, {NAP_TILES(6)}}};
+#undef NAP_TILES
+#undef NAP_LONG_TILES
+
+NAP_LANES_END
+
+}  // namespace sixteens
+
+NAP_EIGHTS_BEGIN
+
+const Tiles &tiles_here() {
+  static const bool wide = nap_winograd_supported();
+  return wide ? sixteens::kTiles : eights::kTiles;
+}
 
 // What a thread knows of the strip it works on; memory stays for the next.
 struct Strip {
@@ -256,47 +221,26 @@ struct Strip {
   std::vector<const float *> planes;     // of open inputs
   int64_t down;                          // numbers from row to row
   std::vector<Step> steps;               // of all blocks of inputs, some at a time; and one to end
-  std::vector<Tile> tiles[kBlocks + 1];  // of a run
+  std::vector<Tile> tiles[kMostBlocks + 1];  // of a run
   std::vector<Line> copies, sums;
 };
 
-float *grown(std::vector<Line> &lines, int64_t numbers) {
-  size_t count = (numbers + 15) / 16;
-  if (lines.size() < count) lines.resize(count);
-  return lines.data()->numbers;
-}
-
-struct alignas(64) Taken {
-  std::atomic<int64_t> items{0};
-};
 
 struct Skipping {
   const nap_skipping_job &job;
   Sizes s;
-  int64_t slices;  // of a strip's outputs, which threads may take apart
-  Taken *taken;
-  float *sums;     // of y, [n, blocks, strips, 8], where means are wanted
-
-  static lanes gate(const float *gates, int64_t channels, int64_t image, int64_t b) {
-    return load_some(gates + image * channels + b * kLanes, channels - b * kLanes);
-  }
-
-  static bool is_open(const float *gates, int64_t channels, int64_t image, int64_t b) {
-    return !gates || any(gate(gates, channels, image, b) != 0);
-  }
-
-  int64_t count_open(const float *gates, int64_t channels, int64_t image) const {
-    int64_t count = 0;
-    for (int64_t b = 0; b < blocks_of(channels); ++b) count += is_open(gates, channels, image, b);
-    return count;
-  }
+  int64_t slices = 1;  // of a strip's outputs, which threads may take apart
+  Items items{};
+  Sums sums{nullptr, s.out, s.strips};
+  Bounds bounds{job};
+  const Tiles &kinds = tiles_here();
 
   // Of 8, that are not left out.
   int64_t products() const {
     int64_t pairs = 0;
     for (int64_t i = 0; i < s.c.n; ++i)
       pairs += count_open(job.in_gates, s.c.ic, i) * count_open(job.out_gates, s.c.oc, i);
-    return pairs * s.pair / kLanes * s.c.oh * s.c.ow;
+    return pairs * s.pair / kEight * s.c.oh * s.c.ow;
   }
 
   // Which blocks are open; whether one of inputs is in part only.
@@ -320,26 +264,26 @@ struct Skipping {
     int64_t tall = s.reach(0, strip.rows), row = strip.row * c.strides[0] - c.top;
     int64_t left = std::min(c.left, s.wide), middle = std::min(c.iw, s.wide - left);
     // A line apart, or planes of many sizes would share a few sets of the cache.
-    int64_t plane = tall * s.wide * kLanes + 16;
+    int64_t plane = tall * s.wide * kEight + 16;
     float *to = grown(strip.copies, strip.in.size() * plane);
-    strip.down = s.wide * kLanes;
+    strip.down = s.wide * kEight;
     for (size_t j = 0; j < strip.in.size(); ++j) {
       int64_t b = strip.in[j];
       masks open = -1;
       if (job.in_gates) open = gate(job.in_gates, c.ic, strip.image, b) != 0;
-      const float *from = job.x + (strip.image * s.in + b) * c.ih * c.iw * kLanes;
+      const float *from = job.x + (strip.image * s.in + b) * c.ih * c.iw * kEight;
       float *p = to + j * plane, *next;
       strip.planes[j] = p;
       for (int64_t y = row; y < row + tall; ++y, p = next) {
-        next = p + s.wide * kLanes;
+        next = p + s.wide * kEight;
         if (y < 0 || y >= c.ih) {
           std::fill(p, next, 0.f);
           continue;
         }
-        const float *x = from + y * c.iw * kLanes;
-        p = std::fill_n(p, left * kLanes, 0.f);
-        for (int64_t k = 0; k < middle; ++k, p += kLanes)
-          store(p, kept(load(x + k * kLanes), open));
+        const float *x = from + y * c.iw * kEight;
+        p = std::fill_n(p, left * kEight, 0.f);
+        for (int64_t k = 0; k < middle; ++k, p += kEight)
+          store(p, kept(load_eight(x + k * kEight), open));
         std::fill(p, next, 0.f);
       }
     }
@@ -352,7 +296,7 @@ struct Skipping {
 
   void find_tiles(Strip &strip, int blocks) const {
     auto &c = s.c;
-    int64_t run = run_of(strip), count = (run + kPositions[blocks] - 1) / kPositions[blocks];
+    int64_t run = run_of(strip), count = (run + kinds.positions[blocks] - 1) / kinds.positions[blocks];
     auto &tiles = strip.tiles[blocks];
     tiles.resize(count);
     int64_t y = 0, x = 0;
@@ -360,7 +304,7 @@ struct Skipping {
       auto &t = tiles[k];
       t.first = run * k / count, t.count = run * (k + 1) / count - t.first;
       for (int64_t r = 0; r < t.count; ++r) {
-        t.at[r] = y * c.strides[0] * strip.down + x * c.strides[1] * kLanes;
+        t.at[r] = y * c.strides[0] * strip.down + x * c.strides[1] * kEight;
         if (++x == c.ow) x = 0, ++y;
       }
     }
@@ -377,8 +321,8 @@ struct Skipping {
         for (int64_t j = begin; j < std::min(begin + s.some, inputs); ++j)
           for (int64_t x = across.begin; x < across.end; ++x)
             strip.steps.push_back(
-                {strip.planes[j] + y * c.dilations[0] * strip.down + x * c.dilations[1] * kLanes,
-                 strip.in[j] * s.pair + (y * c.kernel[1] + x) * kLanes * kLanes});
+                {strip.planes[j] + y * c.dilations[0] * strip.down + x * c.dilations[1] * kEight,
+                 strip.in[j] * s.pair + (y * c.kernel[1] + x) * kEight * kEight});
     strip.steps.push_back({job.x, 0});
   }
 
@@ -396,39 +340,29 @@ struct Skipping {
     if (partly || !s.inside) {
       copy(strip);
     } else {
-      strip.down = c.iw * kLanes;
+      strip.down = c.iw * kEight;
       for (size_t j = 0; j < strip.in.size(); ++j) {
         int64_t plane = image * s.in + strip.in[j];
-        strip.planes[j] = job.x + (plane * c.ih + strip.row * c.strides[0]) * c.iw * kLanes;
+        strip.planes[j] = job.x + (plane * c.ih + strip.row * c.strides[0]) * c.iw * kEight;
       }
     }
     find_steps(strip);
   }
 
   Output output(const Strip &strip, int64_t b) const {
-    auto &c = s.c;
-    int64_t at = ((strip.image * s.out + b) * c.oh + strip.row) * c.ow * kLanes;
-    Output o{};
-    o.weights = job.weights + b * s.in * s.pair;
-    o.channels = channels_of(c.oc, b);
-    if (job.bias) o.bias = load_some(job.bias + b * kLanes, c.oc - b * kLanes);
-    o.gates = 1;
-    if (job.out_gates) o.gates = gate(job.out_gates, c.oc, strip.image, b);
-    o.open = o.channels & (o.gates != 0);
-    if (job.residual) o.residual = job.residual + at;
-    o.y = job.y + at;
-    return o;
-  }
-
-  void add_sum(const Strip &strip, int64_t b, lanes sum) const {
-    if (job.means) store(sums + ((strip.image * s.out + b) * s.strips + strip.index) * kLanes, sum);
+    return {job, s.c.oc, strip.image, b,
+            ((strip.image * s.out + b) * s.c.oh + strip.row) * s.c.ow * kEight};
   }
 
   void compute(Strip &strip, const int64_t *blocks, int count) const {
-    Group g(job);
-    for (int n = 0; n < count; ++n) g.outputs[n] = output(strip, blocks[n]);
+    Group g{bounds};
+    for (int n = 0; n < kMostBlocks; ++n) {
+      int64_t b = blocks[std::min(n, count - 1)];
+      g.outputs[n] = output(strip, b);
+      g.weights[n] = job.weights + b * s.in * s.pair;
+    }
     if (strip.tiles[count].empty()) find_tiles(strip, count);
-    g.sums = grown(strip.sums, strip.rows * s.c.ow * count * kLanes);
+    g.sums = grown(strip.sums, strip.rows * s.c.ow * (count + 1) * kEight);
     int64_t inputs = strip.in.size(), run = run_of(strip), tall = run / s.c.ow;
     int64_t steps = inputs ? (strip.steps.size() - 1) / inputs / s.c.kernel[0] : 0;
     int64_t j = 0;
@@ -440,80 +374,48 @@ struct Skipping {
         Taps taps = taps_of(s, 0, strip.row + row, strip.row + row + tall - 1);
         g.begin = begin + taps.begin * some * steps, g.end = begin + taps.end * some * steps;
         g.position = row * s.c.ow, g.at = row * s.c.strides[0] * strip.down;
-        for (auto &t : strip.tiles[count]) kTiles[count][t.count](g, t);
+        for (auto &t : strip.tiles[count]) kinds.run[count][t.count](g, t);
       }
       j += some;
     } while (j < inputs);
-    for (int n = 0; n < count; ++n) add_sum(strip, blocks[n], g.outputs[n].sum);
-  }
-
-  void close(const Strip &strip, int64_t b) const {
-    Group g(job);
-    Output o = output(strip, b);
-    int64_t positions = strip.rows * s.c.ow;
-    lanes y = 0;
-    if (o.residual)
-      for (int64_t p = 0; p < positions; ++p, y = 0) finish<1>(g, o, &y, p);
-    else {
-      finish<1>(g, o, &y, 0);
-      for (int64_t p = 1; p < positions; ++p) store(o.y + p * kLanes, y);
-      o.sum = y * float(positions);
-    }
-    add_sum(strip, b, o.sum);
+    for (int n = 0; n < count; ++n)
+      sums.set(strip.image, blocks[n], strip.index, g.outputs[n].sum);
   }
 
   void run(Strip &strip, int64_t unit) const {
     int64_t slice = unit % slices, index = unit / slices % s.strips;
     prepare(strip, unit / slices / s.strips, index);
     int64_t closed = strip.closed.size(), open = strip.out.size();
-    for (int64_t k = closed * slice / slices; k < closed * (slice + 1) / slices; ++k)
-      close(strip, strip.closed[k]);
-    int64_t groups = (open + kBlocks - 1) / kBlocks;
-    for (int64_t k = groups * slice / slices; k < groups * (slice + 1) / slices; ++k) {
-      int64_t begin = open * k / groups, end = open * (k + 1) / groups;
-      compute(strip, strip.out.data() + begin, int(end - begin));
+    for (int64_t k = closed * slice / slices; k < closed * (slice + 1) / slices; ++k) {
+      Output o = output(strip, strip.closed[k]);
+      o.close(bounds, strip.rows * s.c.ow);
+      sums.set(strip.image, strip.closed[k], index, o.sum);
     }
+    // Only the last group has an odd number of blocks where they go in pairs.
+    int64_t pairs = (open + 1) / 2, groups = (open + kinds.blocks - 1) / kinds.blocks;
+    auto place = [&](int64_t k) {
+      return !kinds.paired ? open * k / groups : std::min(pairs * k / groups * 2, open);
+    };
+    for (int64_t k = groups * slice / slices; k < groups * (slice + 1) / slices; ++k)
+      compute(strip, strip.out.data() + place(k), int(place(k + 1) - place(k)));
   }
 
-  // Items of a thread's own part first, then what others have left of theirs.
   static void part(void *pointer, int part, int parts) {
     auto &skipping = *static_cast<Skipping *>(pointer);
     static thread_local Strip strip;
     strip.image = -1;
-    int64_t units = skipping.s.c.n * skipping.s.strips * skipping.slices;
-    for (int turn = 0; turn < parts; ++turn) {
-      int whose = (part + turn) % parts;
-      int64_t start = units * whose / parts, end = units * (whose + 1) / parts;
-      for (int64_t k; (k = start + skipping.taken[whose].items++) < end;) skipping.run(strip, k);
-    }
+    skipping.items.take(part, parts, [&](int64_t k) { skipping.run(strip, k); });
   }
 
   void run() {
-    static thread_local std::vector<Taken> all;
     static thread_local std::vector<Line> found;
     int threads = nap_max_threads();
     int64_t units = s.c.n * s.strips;
     bool alone = threads == 1 || products() < kWorthThreads;
-    if (all.size() != size_t(threads)) all = std::vector<Taken>(threads);
-    for (auto &t : all) t.items = 0;
-    taken = all.data();
     slices = alone ? 1 : std::max<int64_t>(1, 2 * threads / units);
-    if (job.means) sums = grown(found, units * s.out * kLanes);
-    if (alone) part(this, 0, 1);
-    else nap_parallel(part, this);
-    if (job.means) average();
-  }
-
-  void average() const {
-    for (int64_t k = 0; k < s.c.n * s.out; ++k) {
-      lanes sum = 0;
-      for (int64_t i = 0; i < s.strips; ++i) sum += load(sums + (k * s.strips + i) * kLanes);
-      sum /= float(s.c.oh * s.c.ow);
-      int64_t channel = k % s.out * kLanes;
-      std::memcpy(
-          job.means + k / s.out * s.c.oc + channel, &sum,
-          std::min<int64_t>(kLanes, s.c.oc - channel) * sizeof(float));
-    }
+    if (job.means) sums.numbers = grown(found, units * s.out * kEight);
+    Items::run(*this, units * slices, alone);
+    if (job.means) sums.average(s.c, job.means);
   }
 };
 
@@ -525,39 +427,42 @@ struct Packing {
   static void part(void *pointer, int part, int parts) {
     auto &job = *static_cast<Packing *>(pointer);
     Sizes s(job.c);
-    int64_t taps = s.pair / kLanes / kLanes;
+    int64_t taps = s.pair / kEight / kEight;
     for (int64_t k = s.in * s.out * part / parts; k < s.in * s.out * (part + 1) / parts; ++k) {
-      int64_t output = k / s.in * kLanes, input = k % s.in * kLanes;
+      int64_t output = k / s.in * kEight, input = k % s.in * kEight;
       float *to = job.packed + k * s.pair;
       for (int64_t t = 0; t < taps; ++t)
-        for (int64_t i = input; i < input + kLanes; ++i)
-          for (int64_t o = output; o < output + kLanes; ++o)
+        for (int64_t i = input; i < input + kEight; ++i)
+          for (int64_t o = output; o < output + kEight; ++o)
             *to++ = i < s.c.ic && o < s.c.oc ? job.w[(o * s.c.ic + i) * taps + t] : 0;
     }
   }
 };
+
+NAP_EIGHTS_END
 
 }  // namespace
 
 extern "C" {
 
 size_t nap_skipping_weights_bytes(const nap_skipping *c) {
+  if (c->winograd) return skipping_winograd_bytes(c);
   Sizes s(*c);
   return s.in * s.out * s.pair * sizeof(float);
 }
 
 void nap_skipping_weights(const nap_skipping *c, const float *w, float *packed) {
+  if (c->winograd) return skipping_winograd_weights(c, w, packed);
   Packing job{*c, w, packed};
   nap_parallel(Packing::part, &job);
 }
 
 void nap_skipping_run(const nap_skipping *c, const nap_skipping_job *job) {
-  Skipping{*job, Sizes(*c), 1, nullptr, nullptr}.run();
+  if (c->winograd) return skipping_winograd_run(c, job);
+  Skipping{*job, Sizes(*c)}.run();
 }
 
 }  // extern "C"
-
-_Pragma("clang attribute pop")
 
 extern "C" int nap_skipping_supported(void) {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

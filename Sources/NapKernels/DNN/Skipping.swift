@@ -1,4 +1,5 @@
 internal import CNapDNN
+import NapTensor
 
 /// Whether there are kernels that leave out closed channels.
 package var canSkipChannels: Bool { nap_skipping_supported() != 0 }
@@ -17,15 +18,33 @@ extension Layout {
 package struct SkippingKernel: Sendable {
   private let sizes: nap_skipping
 
+  /// - Parameter weightsAreAlike: enough for Winograd's algorithm.
   /// - Shapes: `[n, channels, height, width]`.
-  package init(source: [Int], destination: [Int], window: WindowGeometry) {
+  package init(
+    source: [Int], destination: [Int], window: WindowGeometry, weightsAreAlike: Bool
+  ) {
     func pair(_ values: [Int]) -> (Int64, Int64) { (Int64(values[0]), Int64(values[1])) }
     let (x, y) = (source.map(Int64.init), destination.map(Int64.init))
     sizes = nap_skipping(
       n: x[0], ic: x[1], oc: y[1], ih: x[2], iw: x[3], oh: y[2], ow: y[3],
       kernel: pair(window.kernel), strides: pair(window.strides),
       dilations: pair(window.dilations), top: Int64(window.padsBegin[0]),
-      left: Int64(window.padsBegin[1]))
+      left: Int64(window.padsBegin[1]),
+      winograd: weightsAreAlike && Self.winogradPays(source, destination, window) ? 1 : 0)
+  }
+
+  /// As measured: tiles of 4x4 outputs have to be full, and the more of them the longer it takes to read four
+  /// times as many weights, which is when they do not stay in a core's cache.
+  private static func winogradPays(_ source: [Int], _ destination: [Int], _ window: WindowGeometry)
+    -> Bool
+  {
+    guard nap_winograd_supported() != 0, window.kernel == [3, 3], window.strides == [1, 1],
+      window.dilations == [1, 1],
+      (window.padsBegin + window.padsEnd).allSatisfy({ $0 <= 2 })
+    else { return false }
+    let tiles = destination[2...].map { ($0 + 3) / 4 }.product
+    let staysNear = 36 * 4 * source[1] * destination[1] <= 768 << 10
+    return tiles >= (staysNear ? 2 : 6) && 2 * destination[2...].product > 16 * tiles
   }
 
   package var weightsBytes: Int { withUnsafePointer(to: sizes) { nap_skipping_weights_bytes($0) } }

@@ -81,12 +81,15 @@ package struct SkippingConvolution: Lowerable {
   }
 
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
-    let (x, y) = (node.inputs[0], node.outputs[0])
+    let (x, w, y) = (node.inputs[0], node.inputs[1], node.outputs[0])
     let kernel = SkippingKernel(
       source: plan.shape(x), destination: plan.shape(y),
-      window: window.geometry(Array(plan.shape(x).dropFirst(2))))
+      window: window.geometry(Array(plan.shape(x).dropFirst(2))),
+      weightsAreAlike: areAlike(
+        plan.parameters.pointer(w), outputs: plan.shape(w)[0],
+        size: plan.shape(w).dropFirst().product))
     let source = try plan.converted(plan.buffer(x), to: Layout(eights: plan.shape(x)))
-    let plain = plan.parameter(node.inputs[1])
+    let plain = plan.parameter(w)
     let weights = plan.makePreparedBuffer(Layout(dense: [kernel.weightsBytes / 4]))
     plan.prepare("prepare weights", touching: [plain, weights]) { memory in
       kernel.arrange(memory.floats(plain), into: memory.floats(weights))
