@@ -412,7 +412,7 @@ struct Skipping {
     int threads = nap_max_threads();
     int64_t units = s.c.n * s.strips;
     bool alone = threads == 1 || products() < kWorthThreads;
-    slices = alone ? 1 : std::max<int64_t>(1, 2 * threads / units);
+    if (!alone && units < 4 * threads) slices = (4 * threads + units - 1) / units;
     if (job.means) sums.numbers = grown(found, units * s.out * kEight);
     Items::run(*this, units * slices, alone);
     if (job.means) sums.average(s.c, job.means);

@@ -18,8 +18,8 @@ NAP_LANES_BEGIN
 constexpr int kPoints = 36;
 // Tiles whose products with two registers of weights stay in registers, at most.
 constexpr int kRows = 14;
-// Bytes between the stages that a part of a core's cache holds.
-constexpr int64_t kCached = 320 << 10;
+// Bytes of transformed inputs, and of products, that a part of a core's cache holds.
+constexpr int64_t kInputs = 640 << 10, kOutputs = 320 << 10;
 // Products of 8 from which on it pays to wake a second thread.
 constexpr int64_t kWorthThreads = 60000;
 
@@ -33,8 +33,8 @@ struct Sizes {
   explicit Sizes(const nap_skipping &c)
       : c(c), in(blocks_of(c.ic)), out(blocks_of(c.oc)), tall((c.oh + 3) / 4),
         wide((c.ow + 3) / 4), tiles(tall * wide), groups((tiles + kRows - 1) / kRows) {
-    int64_t bytes = kPoints * kLanes * sizeof(float) * ((in + 1) / 2 + (out + 1) / 2) * kRows;
-    int64_t most = std::max<int64_t>(1, kCached / bytes);
+    int64_t bytes = kPoints * kLanes * sizeof(float) * kRows;
+    int64_t most = std::max<int64_t>(1, kInputs / (bytes * ((in + 1) / 2)));
     units = (groups + most - 1) / most;
   }
 
@@ -286,7 +286,10 @@ struct SkippingWinograd {
     }
     int64_t open = unit.out.size(), pairs = (open + 1) / 2;
     int64_t begin = pairs * slice / slices * 2, end = std::min(pairs * (slice + 1) / slices * 2, open);
-    if (begin < end) compute(unit, unit.out.data() + begin, end - begin);
+    int64_t bytes = kPoints * kLanes * sizeof(float) * unit.count;
+    int64_t some = std::max<int64_t>(2, kOutputs / bytes / 2 * 2) * 2;
+    for (int64_t k = begin; k < end; k += some)
+      compute(unit, unit.out.data() + k, std::min(some, end - k));
   }
 
   static void part(void *pointer, int part, int parts) {
@@ -308,7 +311,7 @@ struct SkippingWinograd {
     static thread_local std::vector<Line> found;
     int64_t threads = nap_max_threads(), units = s.c.n * s.units;
     bool alone = threads == 1 || products() < kWorthThreads;
-    if (!alone && units % threads) slices = (2 * threads + units - 1) / units;
+    if (!alone && units < 4 * threads) slices = (4 * threads + units - 1) / units;
     if (job.means) sums.numbers = grown(found, units * s.out * kEight);
     Items::run(*this, units * slices, alone);
     if (job.means) sums.average(s.c, job.means);

@@ -82,8 +82,8 @@ import Testing
     let graph = try SmallNetwork.blocks().deciding()
     let plan = try Plan(graph, batch: 1)
     let kernels = plan.stepTimes(runs: 1).map(\.implementation)
-    // a, b, c, d and e; f has an activation that limits nothing, but its inputs are gated.
-    #expect(kernels.count { $0 == "skipping" } == 6)
+    // a, b, c, d and e; f has an activation that limits nothing, but its inputs are gated; and the shortcut.
+    #expect(kernels.count { $0 == "skipping" } == 7)
     #expect(kernels.count { $0 == "gate" } >= 5)
   }
 

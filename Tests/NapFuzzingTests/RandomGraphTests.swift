@@ -10,7 +10,8 @@ import Testing
 /// Networks made at random are read, measured, run, pruned under one goal or another by one criterion or
 /// another, and written, and ONNX Runtime computes from both files what nap does.
 ///
-/// `NAP_RANDOM_GRAPHS` says how many, `NAP_RANDOM_SEED` which; without, only every fourth is pruned.
+/// `NAP_RANDOM_GRAPHS` says how many, `NAP_RANDOM_SEED` which, `NAP_RANDOM_FIRST` from where on; without, only every
+/// fourth is pruned.
 @Suite(.serialized) struct RandomGraphTests {
   private static let goals: [(Pruning.Granularity, Pruning.Goal)] = [
     (.channels, .macs(0.6)), (.channels, .parameters(0.6)), (.weights, .sparsity(0.6)),
@@ -24,7 +25,8 @@ import Testing
     let wanted = setting("NAP_RANDOM_GRAPHS", otherwise: 0)
     let (count, step) = wanted > 0 ? (wanted, 1) : (1000, 4)
     var pruned = 0
-    for index in 0..<count {
+    let first = setting("NAP_RANDOM_FIRST", otherwise: 0)
+    for index in first..<first + count {
       let seed = Seed(UInt64(setting("NAP_RANDOM_SEED", otherwise: 41))).derived(index)
       var random = RandomNetwork(seed: seed, hasRareOutputs: true)
       let what: Comment = "\(index): \(random.blocks.joined(separator: ", "))"

@@ -57,6 +57,7 @@ private struct SkippingRewriting {
       replace(layer, decisions)
     }
     guard !replacements.isEmpty else { return nil }
+    for layer in shortcuts() { replace(layer, decisions) }
     // Several products may have one decision.
     var added: [Int: [Node]] = [:]
     for (gate, decision) in zip(layers.gates, decisions) {
@@ -68,6 +69,27 @@ private struct SkippingRewriting {
       return own + added[index, default: []]
     }
     return output.withoutDeadNodes()
+  }
+
+  /// Convolutions without gates that are added to what is replaced: as part of it they need not be reordered.
+  private func shortcuts() -> [GatedLayers.Layer] {
+    let producers = graph.producers
+    let added = replacements.values.compactMap { $0 }.flatMap { node -> [ValueID] in
+      guard let op = node.op as? SkippingConvolution, op.operands.last == .residual else {
+        return []
+      }
+      return node.inputs.suffix(1)
+    }
+    return Set(added).compactMap { value in
+      var place = producers[value.index]
+      while let index = place, graph.nodes[index].op is any FoldableNormalization {
+        place = producers[graph.nodes[index].inputs[0].index]
+      }
+      guard let place, replacements[place] == nil,
+        let conv = graph.nodes[place].op as? Conv, conv.group == 1
+      else { return nil }
+      return GatedLayers.Layer(node: place)
+    }.sorted { $0.node < $1.node }
   }
 
   private mutating func node(of gate: ChannelGate, _ decision: ValueID) -> Node {
@@ -130,10 +152,12 @@ private struct SkippingRewriting {
       operands.append((.outputGates, decision))
       absorbed.append(layers.gates[gate].product)
       value = graph.nodes[layers.gates[gate].product].outputs[0]
-    } else if input == nil {
+    } else if input == nil, layer.output != nil || layer.input != nil {
       return
     }
-    if let next = follower(of: value), let other = residual(next, beside: value) {
+    if let next = follower(of: value), replacements[next] == nil,
+      let other = residual(next, beside: value)
+    {
       operands.append((.residual, other))
       absorbed.append(next)
       value = graph.nodes[next].outputs[0]
