@@ -204,8 +204,23 @@ extension PruningSession {
 
   /// Does one step of a training; `nil` where there was none to do.
   func step(_ run: TrainingRun) throws -> StepReport? {
-    try precondition(run)
+    try retreating(run) { try precondition(run) }
     return try run.next()
+  }
+
+  /// Does something with a network that is being trained; where its curvature is not finite, training goes back.
+  func retreating<Result>(_ run: TrainingRun, _ body: () throws -> Result) throws -> Result {
+    while true {
+      do {
+        return try body()
+      } catch let error as NotFinite {
+        guard run.recipe.lowersRate, run.step > 0 else { throw error }
+        try progress(
+          WorkProgress(
+            stage: Self.tuning, message: "\(error.problem): back to the last good state"))
+        try run.retreat()
+      }
+    }
   }
 
   /// Points the steps of a training where the curvature says that the minimum is, wherever that costs

@@ -215,10 +215,16 @@ extension PruningSession {
     return gradients
   }
 
-  private func notFinite(_ what: String) -> UsageError {
-    UsageError(
-      "\(what) NaN or infinite",
-      recovery: "its inputs or gradients are too large: check its weights, the data and --preset")
+  /// What is known of a network is not finite.
+  struct NotFinite: NapError {
+    let problem: String
+    var recovery: String? {
+      "its inputs or gradients are too large: check its weights, the data and --preset"
+    }
+  }
+
+  private func notFinite(_ what: String) -> NotFinite {
+    NotFinite(problem: "\(what) NaN or infinite")
   }
 
   /// Hands over batches of training images and what these count.

@@ -126,8 +126,9 @@ public struct SensitivityAnalysis: Sendable {
     var set: Int
   }
 
+  /// Of sets of several channels: the last one of a set never goes.
   private static func sample(_ sets: [[Int]], perSet count: Int, seed: Seed) -> [Channel] {
-    sets.enumerated().flatMap { set, members in
+    sets.enumerated().filter { $0.element.count > 1 }.flatMap { set, members in
       var generator = seed.derived("sample").derived(set).generator()
       return members.shuffled(using: &generator).prefix(count).sorted()
         .map { Channel(unit: $0, set: set) }

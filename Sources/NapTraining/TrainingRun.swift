@@ -132,7 +132,8 @@ package final class TrainingRun {
   /// Does one step; `nil` when the run is over.
   ///
   /// - Throws: `TrainingError.diverged` when the loss is not finite, `notFinite` when a weight is, and the
-  ///   learning rate may not be lowered; the parameters are then those of the last completed epoch.
+  ///   learning rate may not be lowered; the parameters are then those that the last epoch began
+  ///   with whose first loss was in order.
   package func next() throws -> StepReport? {
     let progress = progress
     guard progress < 1 else { return nil }
@@ -154,6 +155,8 @@ package final class TrainingRun {
       rate = learningRate(at: progress)
       let isOutOfHand = isOutOfHand(sum)
       if !isOutOfHand {
+        // Before the step: what it leads to is not known to be any good until the next loss is.
+        if step % stepsPerEpoch == 0 { rememberState(sum) }
         plan.backward()
         broken = optimizer.step(learningRate: Float(rate))
       }
@@ -165,7 +168,6 @@ package final class TrainingRun {
     if !isBlended { count(sum, batch) }
     smallestLoss = min(smallestLoss, sum.meanLoss)
     let endsEpoch = step % stepsPerEpoch == 0
-    if endsEpoch, self.progress < 1 { rememberState() }
     let startsBlending =
       endsEpoch && !wentBack && !blends && recipe.blending > 0
       && epochSum.accuracy >= recipe.blendsFrom
@@ -197,6 +199,11 @@ package final class TrainingRun {
     slowdown /= 4
     optimizer.forget()
   }
+
+  /// Goes back to the last good state, for who sees before the loss does that weights grow out of hand.
+  ///
+  /// - Throws: `TrainingError.diverged` where the learning rate may not be lowered, or has been too often.
+  package func retreat() throws { try goBack(from: learningRate(at: progress)) }
 
   /// Whether the loss is no number, or so large that training will not come back: 1 is about what
   /// knowing nothing costs.
@@ -262,8 +269,8 @@ package final class TrainingRun {
   }
 
   /// Unless the loss is growing out of hand already: 1 is about what knowing nothing costs.
-  private func rememberState() {
-    guard epochSum.meanLoss <= 10 * max(1, smallestLoss) else { return }
+  private func rememberState(_ sum: LossSum) {
+    guard sum.meanLoss <= 10 * max(1, smallestLoss) else { return }
     for value in parameters.roles.keys where parameters.contains(value) {
       lastGood[value] = parameters.tensor(value)
     }
