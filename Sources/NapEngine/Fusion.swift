@@ -1,5 +1,6 @@
 package import NapGraph
 import NapKernels
+import NapTensor
 
 /// A rewrite of the nodes on their way into a plan.
 package protocol Fusion: Sendable {
@@ -13,6 +14,34 @@ package struct FusionContext {
   package let mode: PlanMode
   package let shapes: [[Int]]
   package let isConstant: (ValueID) -> Bool
+  /// Values that may be NaN or infinite though inputs and weights are not.
+  private let broken: Set<ValueID>
+
+  init(_ graph: Graph, kept: Set<ValueID>, mode: PlanMode, shapes: [[Int]], parameters: Parameters) {
+    (self.kept, self.mode, self.shapes) = (kept, mode, shapes)
+    isConstant = parameters.contains
+    var broken: Set<ValueID> = []
+    for node in graph.nodes {
+      // Large ones are weights, whose sums are all that becomes of them.
+      let constants = node.inputs.map { value in
+        shapes[value.index].product <= Self.largestOperand ? graph.constants[value] : nil
+      }
+      let isFinite =
+        node.op.staysFinite(constants: constants)
+        && constants.allSatisfy { $0?.isFloat != true || $0?.floats.allSatisfy(\.isFinite) == true }
+      if !isFinite || node.inputs.contains(where: broken.contains) {
+        broken.formUnion(node.outputs)
+      }
+    }
+    self.broken = broken
+  }
+
+  private static let largestOperand = 4096
+
+  /// Whether nothing that a node reads can be NaN or infinite.
+  func readsFinite(_ node: PlanNode) -> Bool {
+    broken.isDisjoint(with: node.inputs) && node.residual.map(broken.contains) != true
+  }
 
   /// How often each value is read.
   func uses(_ nodes: [PlanNode]) -> [ValueID: Int] {
@@ -109,7 +138,7 @@ package enum ActivationFusion: Fusion {
     context.absorbing(nodes) { node, follower in
       guard let function = (follower.op as? any ActivationOperator)?.activation,
         node.activation == nil, let fusing = node.op as? any FusingOperator,
-        fusing.fuses(function, in: context.mode)
+        fusing.fuses(function, in: context.mode, ofFinite: context.readsFinite(node))
       else { return false }
       node.activation = function
       return true

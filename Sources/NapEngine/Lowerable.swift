@@ -32,7 +32,8 @@ package protocol ActivationOperator: Operator {
 
 /// An operator whose own kernels can compute a function that follows.
 package protocol FusingOperator: Lowerable {
-  func fuses(_ activation: Activation, in mode: PlanMode) -> Bool
+  /// - Parameter ofFinite: whether no input can be NaN or infinite, as some kernels hide it.
+  func fuses(_ activation: Activation, in mode: PlanMode, ofFinite: Bool) -> Bool
 }
 
 /// An operator that scales and shifts channels by constants where nothing is trained: its inputs are

@@ -115,8 +115,8 @@ package final class Plan {
     let nodes = Self.fusedNodes(
       graph, checksNumbers ? [] : allFusions,
       FusionContext(
-        kept: Set(graph.outputs.map(\.value) + wanted), mode: mode, shapes: shapes,
-        isConstant: parameters.contains))
+        graph, kept: Set(graph.outputs.map(\.value) + wanted), mode: mode, shapes: shapes,
+        parameters: parameters))
     wanted.forEach(builder.setNeedsGradient)
     Self.markDifferentiable(nodes, builder)
     if savesMemory, mode == .training {

@@ -45,6 +45,11 @@ package protocol Operator: Codable, Sendable {
   /// Steps of `forward`, of about an element each: what computing a constant with it costs.
   func work(inputs: [[Int]], outputs: [[Int]]) -> Int
 
+  /// Whether finite inputs give finite outputs, sums that overflow aside.
+  ///
+  /// - Parameter constants: the inputs that are.
+  func staysFinite(constants: [Tensor?]) -> Bool
+
   /// What a constant input is for; `nil` for constants that training leaves alone.
   func role(ofInput index: Int) -> ParameterRole?
 
@@ -74,6 +79,7 @@ extension Operator {
     macs(inputs: inputs, outputs: outputs)
       + (inputs + outputs).reduce(0) { $0 + $1.boundedProduct }
   }
+  package func staysFinite(constants: [Tensor?]) -> Bool { true }
   package func role(ofInput index: Int) -> ParameterRole? { nil }
 }
 

@@ -15,7 +15,7 @@ package struct Add: BroadcastingOperator, ResidualOperator, FusingOperator {
 }
 
 extension Add {
-  package func fuses(_ activation: Activation, in mode: PlanMode) -> Bool {
+  package func fuses(_ activation: Activation, in mode: PlanMode, ofFinite: Bool) -> Bool {
     activation == .relu(slope: 0)
   }
 

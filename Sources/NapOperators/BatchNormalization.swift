@@ -110,7 +110,7 @@ package struct BatchNormalization: FoldableNormalization {
 extension BatchNormalization: FusingOperator, RecomputingOperator {
   package func isWorthRecomputing(inputs: [[Int]], outputs: [[Int]]) -> Bool { true }
 
-  package func fuses(_ activation: Activation, in mode: PlanMode) -> Bool {
+  package func fuses(_ activation: Activation, in mode: PlanMode, ofFinite: Bool) -> Bool {
     activation == .relu(slope: 0)
   }
 

@@ -4,8 +4,8 @@ package import NapKernels
 import NapTensor
 
 extension Conv: FoldingOperator {
-  package func fuses(_ activation: Activation, in mode: PlanMode) -> Bool {
-    mode == .inference && activation.keepsNaN
+  package func fuses(_ activation: Activation, in mode: PlanMode, ofFinite: Bool) -> Bool {
+    mode == .inference && activation.keepsNaN && ofFinite
   }
 
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {

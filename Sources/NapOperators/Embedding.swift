@@ -18,6 +18,7 @@ package struct Embedding: Operator {
     ExportedOperator(Gather.name, attributes: ["axis": .int(0)])
   }
 
+  package func staysFinite(constants: [Tensor?]) -> Bool { false }
   package func readsIntegers(ofInput index: Int) -> Bool { index == 1 }
   package func readsFloats(ofInput index: Int) -> Bool { index == 0 }
 

@@ -1,6 +1,7 @@
 import Foundation
 package import NapGraph
 package import NapKernels
+package import NapTensor
 
 /// The exponential function.
 package struct Exp: KernelElementwiseOperator {
@@ -12,6 +13,7 @@ package struct Exp: KernelElementwiseOperator {
     try ImportedOperator(Exp(), of: node)
   }
 
+  package func staysFinite(constants: [Tensor?]) -> Bool { false }
   package func value(_ x: Double) -> Double { exp(x) }
   package func derivative(_ x: Double, _ y: Double) -> Double { y }
 

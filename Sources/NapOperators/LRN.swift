@@ -18,6 +18,8 @@ package struct LRN: Operator {
     self.bias = bias
   }
 
+  package func staysFinite(constants: [Tensor?]) -> Bool { bias > 0 && alpha >= 0 }
+
   package static func importing(_ node: NodeDescription) throws(OperatorError) -> ImportedOperator {
     let size = try node.int("size", default: 0)
     guard size > 0 else { throw OperatorError("attribute 'size' is missing or not positive") }

@@ -1,6 +1,7 @@
 import Foundation
 package import NapGraph
 package import NapKernels
+package import NapTensor
 
 /// The natural logarithm.
 package struct Log: KernelElementwiseOperator {
@@ -12,6 +13,7 @@ package struct Log: KernelElementwiseOperator {
     try ImportedOperator(Log(), of: node)
   }
 
+  package func staysFinite(constants: [Tensor?]) -> Bool { false }
   package func value(_ x: Double) -> Double { log(x) }
   package func derivative(_ x: Double, _ y: Double) -> Double { 1 / x }
 

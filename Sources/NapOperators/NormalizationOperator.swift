@@ -16,6 +16,8 @@ package protocol NormalizationOperator: Lowerable {
 }
 
 extension NormalizationOperator {
+  package func staysFinite(constants: [Tensor?]) -> Bool { epsilon > 0 }
+
   package func role(ofInput index: Int) -> ParameterRole? {
     index == 1 ? .scale : index == 2 ? .bias : nil
   }

@@ -1,6 +1,6 @@
 import Foundation
 package import NapGraph
-import NapTensor
+package import NapTensor
 
 /// One tensor to the power of another, element by element.
 package struct Pow: BroadcastingOperator {
@@ -8,6 +8,11 @@ package struct Pow: BroadcastingOperator {
   package static let operandRole: ParameterRole? = .divisor
 
   package init() {}
+
+  package func staysFinite(constants: [Tensor?]) -> Bool {
+    guard let exponents = constants[1], exponents.isFloat else { return false }
+    return exponents.floats.allSatisfy { $0 >= 0 && $0 == $0.rounded() }
+  }
 
   package static func value(_ a: Float, _ b: Float) -> Float { pow(a, b) }
   package static func value(_ a: Int64, _ b: Int64) -> Int64 {

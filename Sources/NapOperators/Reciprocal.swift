@@ -1,6 +1,7 @@
 import Foundation
 package import NapGraph
 package import NapKernels
+package import NapTensor
 
 /// `1 / x`.
 package struct Reciprocal: KernelElementwiseOperator {
@@ -12,6 +13,7 @@ package struct Reciprocal: KernelElementwiseOperator {
     try ImportedOperator(Reciprocal(), of: node)
   }
 
+  package func staysFinite(constants: [Tensor?]) -> Bool { false }
   package func value(_ x: Double) -> Double { 1 / x }
   package func derivative(_ x: Double, _ y: Double) -> Double { -y * y }
 

@@ -1,6 +1,7 @@
 import Foundation
 package import NapGraph
 package import NapKernels
+package import NapTensor
 
 /// The square root.
 package struct Sqrt: KernelElementwiseOperator {
@@ -12,6 +13,7 @@ package struct Sqrt: KernelElementwiseOperator {
     try ImportedOperator(Sqrt(), of: node)
   }
 
+  package func staysFinite(constants: [Tensor?]) -> Bool { false }
   package func value(_ x: Double) -> Double { x.squareRoot() }
   package func derivative(_ x: Double, _ y: Double) -> Double { 0.5 / y }
 

@@ -49,6 +49,47 @@ import Testing
     }
   }
 
+  /// Kernels that hide NaN are used where there can be none.
+  @Test(arguments: OperatorSample.propagating) func whatStaysFiniteDoes(_ sample: OperatorSample) {
+    let constants = sample.inputs.indices.map {
+      sample.constantInputs.contains($0) ? sample.inputs[$0] : nil
+    }
+    guard sample.op.staysFinite(constants: constants) else { return }
+    for (n, place) in sample.places where !sample.constantInputs.contains(n) {
+      for number: Float in [0, -1, 1, 1e4, -1e4] {
+        let outputs = sample.op.forward(sample.inputs(with: number, at: place, of: n))
+        #expect(outputs.allSatisfy { $0.floats.allSatisfy(\.isFinite) }, "\(number)")
+        // Wherever it is the same everywhere.
+        var inputs = sample.inputs
+        inputs[n].floats = inputs[n].floats.map { _ in number }
+        #expect(sample.op.forward(inputs).allSatisfy { $0.floats.allSatisfy(\.isFinite) }, "\(number)")
+      }
+    }
+  }
+
+  /// What another operator has made of finite numbers is not hidden by what is applied on the way out.
+  @Test(arguments: [(3, 5), (16, 8), (32, 4)], [1, 3]) func fusedFunctionsKeepNaN(
+    _ size: (channels: Int, side: Int), _ kernel: Int
+  ) throws {
+    for op: any Operator in [Relu(), Clip(lower: 0, upper: 6)] {
+      let weight = Tensor.random([size.channels, size.channels, kernel, kernel])
+      var n = SmallNetwork(seed: 5)
+      let x = n.input([size.channels, size.side, size.side])
+      let window = Window(
+        kernel: [kernel, kernel],
+        padding: .explicit(begin: [kernel / 2, kernel / 2], end: [kernel / 2, kernel / 2]))
+      let logarithm = n.apply(Log(), x, name: "log")
+      let sum = n.apply(Conv(window: window), logarithm, n.graph.addConstant("w", weight), name: "conv")
+      let y = n.apply(op, sum, name: "limit")
+      n.output(y, [size.channels, size.side, size.side])
+      let plan = try Plan(n.graph, batch: 1)
+      let count = size.channels * size.side * size.side
+      for i in 0..<count { plan.inputs[0][i] = i == count / 2 ? -1 : 1 }
+      plan.forward()
+      #expect((0..<count).contains { plan.outputs[0][$0].isNaN })
+    }
+  }
+
   /// A choice takes NaN first.
   @Test func choicesTakeNaNFirst() {
     let x = Tensor(shape: [1, 4], floats: [1, .nan, 3, 2])

@@ -121,8 +121,9 @@ extension RandomNetwork {
     let (stride, kernel) = (number(in: 1...2), number(in: 2...3))
     let perGroup = number(in: 1...3)
     let channels = group * perGroup
-    let pad = number(in: 0...1)
-    let size = stride * (x.size - 1) + kernel - 2 * pad
+    let whole = stride * (x.size - 1) + kernel
+    let pad = min(number(in: 0...1), (whole - 1) / 2)
+    let size = whole - 2 * pad
     let window = Window(
       kernel: [kernel, kernel], strides: [stride, stride],
       padding: .explicit(begin: [pad, pad], end: [pad, pad]))
