@@ -32,7 +32,6 @@ struct Sizes {
   bool inside;            // no window reaches beyond the image
   int64_t wide;           // columns of inputs that are needed
   bool line;              // windows are single positions, one after another
-  int64_t some;           // blocks of inputs whose weights tiles go over before others follow
 
   explicit Sizes(const nap_skipping &c)
       : c(c), in(blocks_of(c.ic)), out(blocks_of(c.oc)),
@@ -42,7 +41,6 @@ struct Sizes {
     strips = (c.oh + rows - 1) / rows;
     wide = reach(1, c.ow);
     inside = c.top == 0 && c.left == 0 && reach(0, c.oh) <= c.ih && wide <= c.iw;
-    some = std::max<int64_t>(1, kNear / (kMostBlocks * pair * int64_t(sizeof(float))));
     line = inside && wide == c.ow && c.iw == c.ow && reach(0, c.oh) == c.oh;
   }
 
@@ -234,6 +232,8 @@ struct Skipping {
   Sums sums{nullptr, s.out, s.strips};
   Bounds bounds{job};
   const Tiles &kinds = tiles_here();
+  // Blocks of inputs whose weights tiles go over before others follow.
+  int64_t together = std::max<int64_t>(1, kNear / (kinds.blocks * s.pair * int64_t(sizeof(float))));
 
   // Of 8, that are not left out.
   int64_t products() const {
@@ -316,9 +316,9 @@ struct Skipping {
     int64_t inputs = strip.in.size();
     Taps across = taps_of(s, 1, 0, c.ow - 1);
     strip.steps.clear();
-    for (int64_t begin = 0; begin < inputs; begin += s.some)
+    for (int64_t begin = 0; begin < inputs; begin += together)
       for (int64_t y = 0; y < c.kernel[0]; ++y)
-        for (int64_t j = begin; j < std::min(begin + s.some, inputs); ++j)
+        for (int64_t j = begin; j < std::min(begin + together, inputs); ++j)
           for (int64_t x = across.begin; x < across.end; ++x)
             strip.steps.push_back(
                 {strip.planes[j] + y * c.dilations[0] * strip.down + x * c.dilations[1] * kEight,
@@ -367,7 +367,7 @@ struct Skipping {
     int64_t steps = inputs ? (strip.steps.size() - 1) / inputs / s.c.kernel[0] : 0;
     int64_t j = 0;
     do {
-      int64_t some = std::min(s.some, inputs - j);
+      int64_t some = std::min(together, inputs - j);
       g.first = j == 0, g.last = j + some == inputs;
       const Step *begin = strip.steps.data() + j * steps * s.c.kernel[0];
       for (int64_t row = 0; row < strip.rows; row += tall) {

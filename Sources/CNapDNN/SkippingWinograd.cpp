@@ -1,6 +1,6 @@
 // 3x3 convolutions with stride 1 that leave out what gates close, by Winograd's F(4x4, 3x3) as in
-// Winograd.cpp: per image, only open channels are transformed and multiplied, and only open blocks of
-// outputs are made.
+// Winograd.cpp: per image, only blocks with an open channel are transformed, only open channels are
+// multiplied, and only open blocks of outputs are made.
 //
 // Activations lie in blocks of 8 channels, of which two that are open, wherever they are, share a
 // register; where there is one, two tiles do. The tiles of an image are worked on in units: the open channels of its inputs, with zeros
@@ -90,6 +90,7 @@ struct Unit {
   std::vector<int64_t> in, out, closed;  // blocks: open ones, and of outputs the others
   std::vector<Channel> channels;
   int64_t tile, point;                   // numbers from one to the next, of inputs
+  bool is_transformed;
   std::vector<Line> copies, values, products;
 };
 
@@ -273,8 +274,7 @@ struct SkippingWinograd {
       }
       unit.index = index;
       unit.first = s.unit(index), unit.count = s.unit(index + 1) - unit.first;
-      if (!unit.out.empty() && unit.in.size() == 1) transform_inputs<1>(unit);
-      else if (!unit.out.empty()) transform_inputs<2>(unit);
+      unit.is_transformed = false;
     }
     // Closed blocks are a whole image's.
     int64_t closed = unit.closed.size(), shares = s.units * slices, share = item % shares;
@@ -288,6 +288,11 @@ struct SkippingWinograd {
     int64_t begin = pairs * slice / slices * 2, end = std::min(pairs * (slice + 1) / slices * 2, open);
     int64_t bytes = kPoints * kLanes * sizeof(float) * unit.count;
     int64_t some = std::max<int64_t>(2, kOutputs / bytes / 2 * 2) * 2;
+    if (begin < end && !unit.is_transformed) {
+      if (unit.in.size() == 1) transform_inputs<1>(unit);
+      else transform_inputs<2>(unit);
+      unit.is_transformed = true;
+    }
     for (int64_t k = begin; k < end; k += some)
       compute(unit, unit.out.data() + k, std::min(some, end - k));
   }
@@ -311,7 +316,8 @@ struct SkippingWinograd {
     static thread_local std::vector<Line> found;
     int64_t threads = nap_max_threads(), units = s.c.n * s.units;
     bool alone = threads == 1 || products() < kWorthThreads;
-    if (!alone && units < 4 * threads) slices = (4 * threads + units - 1) / units;
+    if (!alone && units < 4 * threads)
+      slices = std::min((4 * threads + units - 1) / units, (s.out + 1) / 2);
     if (job.means) sums.numbers = grown(found, units * s.out * kEight);
     Items::run(*this, units * slices, alone);
     if (job.means) sums.average(s.c, job.means);

@@ -598,7 +598,8 @@ NAP_LANES_END
 extern "C" {
 
 int nap_winograd_supported(void) {
-  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl");
 }
 
 int nap_winograd_bfloat16_products(void) { return __builtin_cpu_supports("avx512bf16"); }

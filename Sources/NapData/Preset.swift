@@ -34,6 +34,8 @@ package struct Preset: Sendable, Hashable {
   /// Random crops from an image with this many black pixels added on every side; 0 for none.
   package var cropPadding = 0
   package var flips = false
+  /// Whether training sees images in other ways than they are.
+  package var varies: Bool { flips || cropPadding > 0 || leastArea < 1 }
   /// The least part of the area of a larger image that is shown in training; 1 for the same part always.
   package var leastArea: Float = 1
 

@@ -22,9 +22,9 @@ package struct FusionContext {
     isConstant = parameters.contains
     var broken: Set<ValueID> = []
     for node in graph.nodes {
-      // Large ones are weights, whose sums are all that becomes of them.
-      let constants = node.inputs.map { value in
-        shapes[value.index].product <= Self.largestOperand ? graph.constants[value] : nil
+      let constants = node.inputs.enumerated().map { index, value in
+        // Of weights it is sums that count.
+        node.op is any AffineOperator && index == 1 ? nil : graph.constants[value]
       }
       let isFinite =
         node.op.staysFinite(constants: constants)
@@ -36,12 +36,8 @@ package struct FusionContext {
     self.broken = broken
   }
 
-  private static let largestOperand = 4096
-
-  /// Whether nothing that a node reads can be NaN or infinite.
-  func readsFinite(_ node: PlanNode) -> Bool {
-    broken.isDisjoint(with: node.inputs) && node.residual.map(broken.contains) != true
-  }
+  /// Whether what a node computes cannot be NaN or infinite.
+  func givesFinite(_ node: PlanNode) -> Bool { broken.isDisjoint(with: node.outputs) }
 
   /// How often each value is read.
   func uses(_ nodes: [PlanNode]) -> [ValueID: Int] {
@@ -138,7 +134,7 @@ package enum ActivationFusion: Fusion {
     context.absorbing(nodes) { node, follower in
       guard let function = (follower.op as? any ActivationOperator)?.activation,
         node.activation == nil, let fusing = node.op as? any FusingOperator,
-        fusing.fuses(function, in: context.mode, ofFinite: context.readsFinite(node))
+        fusing.fuses(function, in: context.mode, ofFinite: context.givesFinite(node))
       else { return false }
       node.activation = function
       return true

@@ -32,7 +32,7 @@ package protocol ActivationOperator: Operator {
 
 /// An operator whose own kernels can compute a function that follows.
 package protocol FusingOperator: Lowerable {
-  /// - Parameter ofFinite: whether no input can be NaN or infinite, as some kernels hide it.
+  /// - Parameter ofFinite: whether what it applies the function to cannot be NaN or infinite: some kernels hide it.
   func fuses(_ activation: Activation, in mode: PlanMode, ofFinite: Bool) -> Bool
 }
 

@@ -45,7 +45,7 @@ package protocol Operator: Codable, Sendable {
   /// Steps of `forward`, of about an element each: what computing a constant with it costs.
   func work(inputs: [[Int]], outputs: [[Int]]) -> Int
 
-  /// Whether finite inputs give finite outputs, sums that overflow aside.
+  /// Whether finite inputs give finite outputs, numbers too large for floats aside.
   ///
   /// - Parameter constants: the inputs that are.
   func staysFinite(constants: [Tensor?]) -> Bool

@@ -136,11 +136,16 @@ extension PruningSession {
             let share = Self.pruningShare * Double(round) / Double(max(1, levels.count - 1))
             if round < levels.count, run.progress >= share {
               round += 1
+              state.graph = run.parameters.graph
               forecast?.beginRound(left: levels.count - round + 1)
               let seconds = try journal.timed {
-                state = try retreating(run) {
+                do {
+                  state = try thin(
+                    state, to: levels[round - 1], round: round, refreshingStatistics: false)
+                } catch let error as NotFinite {
+                  try retreat(run, from: error, stage: Self.thinning)
                   state.graph = run.parameters.graph
-                  return try thin(
+                  state = try thin(
                     state, to: levels[round - 1], round: round, refreshingStatistics: false)
                 }
               }

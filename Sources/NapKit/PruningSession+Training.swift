@@ -204,23 +204,25 @@ extension PruningSession {
 
   /// Does one step of a training; `nil` where there was none to do.
   func step(_ run: TrainingRun) throws -> StepReport? {
-    try retreating(run) { try precondition(run) }
+    if run.progress < 1 {
+      do {
+        try precondition(run)
+      } catch let error as NotFinite {
+        // From there on, steps go as they went until it is collected again.
+        try retreat(run, from: error, stage: Self.tuning)
+      }
+    }
     return try run.next()
   }
 
-  /// Does something with a network that is being trained; where its curvature is not finite, training goes back.
-  func retreating<Result>(_ run: TrainingRun, _ body: () throws -> Result) throws -> Result {
-    while true {
-      do {
-        return try body()
-      } catch let error as NotFinite {
-        guard run.recipe.lowersRate, run.step > 0 else { throw error }
-        try progress(
-          WorkProgress(
-            stage: Self.tuning, message: "\(error.problem): back to the last good state"))
-        try run.retreat()
-      }
-    }
+  /// Has a training go back whose weights have blown up, as its curvature shows before its loss does.
+  ///
+  /// - Throws: the error where training may not go back, or `TrainingError.diverged`.
+  func retreat(_ run: TrainingRun, from error: NotFinite, stage: String) throws {
+    guard run.recipe.lowersRate, run.step > 0 else { throw error }
+    try run.retreat()
+    try progress(
+      WorkProgress(stage: stage, message: "\(error.problem): back to the last good state"))
   }
 
   /// Points the steps of a training where the curvature says that the minimum is, wherever that costs

@@ -227,7 +227,8 @@ extension PruningSession {
     NotFinite(problem: "\(what) NaN or infinite")
   }
 
-  /// Hands over batches of training images and what these count.
+  /// Hands over batches of training images and what these count. Where there are fewer than are wanted, they
+  /// come again, as training varies them.
   ///
   /// - Parameter drawing: whether images that the original is unsure of are drawn more often.
   func collect(
@@ -235,18 +236,24 @@ extension PruningSession {
     _ body: (Batch, [Double]) -> Void
   ) throws {
     let seed = seed.derived(stage)
-    let steps = max(1, min(training.count, count ?? curvatureImages) / batch)
+    let wanted = count ?? curvatureImages
+    let steps = max(1, min(training.count, wanted) / batch)
+    let passes = preset.varies ? max(1, wanted / (steps * batch)) : 1
     let drawn =
       drawing ? try images.draw(steps * batch, seed: seed, progress: progress) : nil
-    let loader = Loader(
-      dataset: drawn?.images ?? training, preset: preset, batchSize: batch, shuffle: drawn == nil,
-      augment: false, dropLast: true, seed: seed)
-    let epoch = loader.epoch(0)
-    for step in 0..<steps {
-      guard let images = try epoch.next() else { break }
-      body(images, drawn.map { Array($0.weights[step * batch..<(step + 1) * batch]) } ?? [])
-      try progress(
-        WorkProgress(stage: stage, step: step + 1, steps: steps, images: (step + 1) * batch))
+    for pass in 0..<passes {
+      let loader = Loader(
+        dataset: drawn?.images ?? training, preset: preset, batchSize: batch,
+        shuffle: drawn == nil, augment: pass > 0, dropLast: true, seed: seed)
+      let epoch = loader.epoch(pass)
+      for step in 0..<steps {
+        guard let images = try epoch.next() else { break }
+        body(images, drawn.map { Array($0.weights[step * batch..<(step + 1) * batch]) } ?? [])
+        let done = pass * steps + step + 1
+        try progress(
+          WorkProgress(
+            stage: stage, step: done, steps: passes * steps, images: done * batch))
+      }
     }
   }
 }

@@ -39,6 +39,10 @@ package struct BatchNormalization: FoldableNormalization {
     ExportedOperator(name, attributes: ["epsilon": .float(epsilon), "momentum": .float(momentum)])
   }
 
+  package func staysFinite(constants: [Tensor?]) -> Bool {
+    constants[4]?.floats.allSatisfy { $0 + epsilon > 0 } == true
+  }
+
   package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
     try inputs.check(count: 5)
     guard inputs[0].count >= 2 else {
@@ -111,7 +115,7 @@ extension BatchNormalization: FusingOperator, RecomputingOperator {
   package func isWorthRecomputing(inputs: [[Int]], outputs: [[Int]]) -> Bool { true }
 
   package func fuses(_ activation: Activation, in mode: PlanMode, ofFinite: Bool) -> Bool {
-    activation == .relu(slope: 0)
+    activation == .relu(slope: 0) && (mode != .inference || ofFinite)
   }
 
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {

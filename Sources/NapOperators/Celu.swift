@@ -1,6 +1,7 @@
 import Foundation
 package import NapGraph
 package import NapKernels
+package import NapTensor
 
 /// `x` where it is positive, `alpha · (exp(x / alpha) - 1)` elsewhere.
 package struct Celu: KernelElementwiseOperator {
@@ -22,6 +23,7 @@ package struct Celu: KernelElementwiseOperator {
     ExportedOperator(name, attributes: ["alpha": .float(alpha)])
   }
 
+  package func staysFinite(constants: [Tensor?]) -> Bool { alpha > 0 }
   package func value(_ x: Double) -> Double { x > 0 ? x : Double(alpha) * expm1(x / Double(alpha)) }
   package func derivative(_ x: Double, _ y: Double) -> Double { x > 0 ? 1 : exp(x / Double(alpha)) }
 

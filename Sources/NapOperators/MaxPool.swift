@@ -1,7 +1,7 @@
 import NapEngine
 package import NapGraph
 package import NapKernels
-import NapTensor
+package import NapTensor
 
 /// The largest value a window sees.
 package struct MaxPool: PoolingOperator {
@@ -19,6 +19,13 @@ package struct MaxPool: PoolingOperator {
       throw OperatorError("attribute 'kernel_shape' is missing")
     }
     return try ImportedOperator(MaxPool(window: Window(node, kernel: kernel)), of: node)
+  }
+
+  /// A window that sees padding alone gives minus infinity.
+  package func staysFinite(constants: [Tensor?]) -> Bool {
+    guard case .explicit(let begin, let end) = window.padding else { return true }
+    return window.dilations.allSatisfy { $0 == 1 } && !window.roundsUp
+      && zip(window.kernel, zip(begin, end)).allSatisfy { $0 > max($1.0, $1.1) }
   }
 
   package func exported() -> ExportedOperator {

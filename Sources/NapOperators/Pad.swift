@@ -77,6 +77,8 @@ package struct Pad: Operator {
       opset: mode == .wrap ? 19 : NodeDescription.exportOpset)
   }
 
+  package func staysFinite(constants: [Tensor?]) -> Bool { value.isFinite }
+
   package func infer(_ inputs: [[Int]]) throws(OperatorError) -> [[Int]] {
     try inputs.check(count: 1)
     let shape = inputs[0]

@@ -23,7 +23,11 @@ package struct Destination: Sendable, Hashable {
     }
     let folder = FilePath(target).openableFolder
     guard access(folder, W_OK | X_OK) == 0 else {
-      throw .unwritable(path: path, reason: "no permission to write to '\(folder)'")
+      let reason =
+        errno == EROFS
+        ? "'\(folder)' is on a file system that is read-only"
+        : "no permission to write to '\(folder)'"
+      throw .unwritable(path: path, reason: reason)
     }
     if let input = inputs.first(where: { Self.isSame(target, $0) }) {
       throw .unwritable(

@@ -108,7 +108,7 @@ package final class TrainingRun {
     } else {
       self.teacher = nil
     }
-    // Shares the memory of the graph until an epoch has ended well.
+    // Shares the memory of the graph until the first loss is in order.
     lastGood = graph.constants.filter { parameters.roles[$0.key] != nil }
   }
 
@@ -189,6 +189,8 @@ package final class TrainingRun {
   /// To the last good state, and on from there more slowly.
   private func goBack(from rate: Double) throws(TrainingError) {
     for (value, tensor) in lastGood { parameters.set(value, tensor) }
+    // Weights may have been closed since then.
+    optimizer.applyMasks()
     guard recipe.lowersRate, slowdown > Self.smallestSlowdown else {
       if let broken {
         throw .notFinite(name: plan.graph.name(of: broken), step: step, learningRate: rate)

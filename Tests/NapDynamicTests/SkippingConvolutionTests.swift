@@ -8,7 +8,7 @@ import Testing
 
 /// Kernels against what the operator specifies, by size: blocks that are full or not, tiles that are, windows that
 /// reach beyond the image or not.
-@Suite(.enabled(if: canSkipChannels)) struct SkippingConvolutionTests {
+@Suite(.serialized, .enabled(if: canSkipChannels)) struct SkippingConvolutionTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let channels: (Int, Int)
     let size: (Int, Int)
@@ -128,5 +128,16 @@ import Testing
       let trial = try Trial(c, images: images, isAlike: isAlike, seed: UInt64(index))
       #expect(relativeDifference(try trial.computed(), trial.specified()) < 1e-5)
     }
+  }
+
+  @Test(arguments: cases, [1, 3]) func threadsChangeNoBit(_ c: Case, _ images: Int) throws {
+    let trial = try Trial(c, images: images, isAlike: true, seed: 2)
+    let before = Threads.count
+    defer { Threads.use(before) }
+    let results = try [1, 2, 3, 5].map { threads in
+      Threads.use(threads)
+      return try trial.computed().map(\.bitPattern)
+    }
+    #expect(results.allSatisfy { $0 == results[0] })
   }
 }

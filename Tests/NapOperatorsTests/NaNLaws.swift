@@ -71,7 +71,9 @@ import Testing
   @Test(arguments: [(3, 5), (16, 8), (32, 4)], [1, 3]) func fusedFunctionsKeepNaN(
     _ size: (channels: Int, side: Int), _ kernel: Int
   ) throws {
-    for op: any Operator in [Relu(), Clip(lower: 0, upper: 6)] {
+    for (op, isNormalized) in [
+      (Relu(), false), (Clip(lower: 0, upper: 6), false), (Relu(), true),
+    ] as [(any Operator, Bool)] {
       let weight = Tensor.random([size.channels, size.channels, kernel, kernel])
       var n = SmallNetwork(seed: 5)
       let x = n.input([size.channels, size.side, size.side])
@@ -79,7 +81,10 @@ import Testing
         kernel: [kernel, kernel],
         padding: .explicit(begin: [kernel / 2, kernel / 2], end: [kernel / 2, kernel / 2]))
       let logarithm = n.apply(Log(), x, name: "log")
-      let sum = n.apply(Conv(window: window), logarithm, n.graph.addConstant("w", weight), name: "conv")
+      let sum =
+        isNormalized
+        ? n.normalization(logarithm, size.channels, "bn")
+        : n.apply(Conv(window: window), logarithm, n.graph.addConstant("w", weight), name: "conv")
       let y = n.apply(op, sum, name: "limit")
       n.output(y, [size.channels, size.side, size.side])
       let plan = try Plan(n.graph, batch: 1)

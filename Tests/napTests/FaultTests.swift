@@ -42,6 +42,20 @@ import Testing
       """, ["status 1", "no space left", "go on with: nap resume out.run"]
     ),
     (
+      "the folder is read-only, then it is not",
+      """
+      mkdir fixed
+      mount -t tmpfs none fixed
+      cp -r model.onnx data fixed
+      cd fixed
+      mount -o remount,ro "$PWD"
+      "$@"; echo "status $?"
+      mount -o remount,rw "$PWD"
+      "$@"
+      cp out.onnx ..
+      """, ["status 1", "read-only"]
+    ),
+    (
       "two at once in one directory",
       """
       "$@" &

@@ -241,7 +241,9 @@ typedef struct {
   int64_t n, ic, oc, ih, iw, oh, ow;
   int64_t kernel[2], strides[2], dilations[2];
   int64_t top, left;  // padding; what is missing at the other sides follows from the sizes
-  int32_t winograd;   // by Winograd's algorithm: needs nap_winograd_supported(), a kernel of 3x3 and steps of 1
+  // By Winograd's algorithm: needs nap_winograd_supported(), a kernel of 3x3, strides and dilations of 1, and
+  // padding of 2 at most.
+  int32_t winograd;
 } nap_skipping;
 
 // y = limit2(residual + gate * limit1(conv(x) + bias)).

@@ -33,8 +33,8 @@ package struct SkippingKernel: Sendable {
       winograd: weightsAreAlike && Self.winogradPays(source, destination, window) ? 1 : 0)
   }
 
-  /// As measured: tiles of 4x4 outputs have to be full, and the more of them the longer it takes to read four
-  /// times as many weights, which is when they do not stay in a core's cache.
+  /// As measured: tiles of 4x4 outputs have to be more than half full, and enough to be worth reading four times
+  /// as many weights, the more so where these do not stay in a core's cache.
   private static func winogradPays(_ source: [Int], _ destination: [Int], _ window: WindowGeometry)
     -> Bool
   {

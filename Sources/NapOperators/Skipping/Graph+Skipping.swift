@@ -81,14 +81,18 @@ private struct SkippingRewriting {
       return node.inputs.suffix(1)
     }
     return Set(added).compactMap { value in
-      var place = producers[value.index]
-      while let index = place, graph.nodes[index].op is any FoldableNormalization {
-        place = producers[graph.nodes[index].inputs[0].index]
+      var value = value
+      while let place = producers[value.index], follower(of: value) != nil,
+        replacements[place] == nil
+      {
+        let node = graph.nodes[place]
+        if let conv = node.op as? Conv {
+          return conv.group == 1 ? GatedLayers.Layer(node: place) : nil
+        }
+        guard node.op is any FoldableNormalization else { break }
+        value = node.inputs[0]
       }
-      guard let place, replacements[place] == nil,
-        let conv = graph.nodes[place].op as? Conv, conv.group == 1
-      else { return nil }
-      return GatedLayers.Layer(node: place)
+      return nil
     }.sorted { $0.node < $1.node }
   }
 

@@ -159,6 +159,11 @@ package final class NesterovSGD {
     }
   }
 
+  /// Makes zeros of weights that masks keep at zero, whoever has set them.
+  package func applyMasks() {
+    for slot in slots { Self.applyMask(slot, 0..<slot.count) }
+  }
+
   private static func applyMask(_ slot: Slot, _ range: Range<Int>) {
     guard let mask = slot.mask?.floats else { return }
     let (w, v) = (slot.weights, slot.velocity.floats)
