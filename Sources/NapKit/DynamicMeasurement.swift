@@ -161,10 +161,18 @@ extension Graph {
   /// Keys of metadata: multiply-accumulates of the network without gates, and, by threshold, those of an example
   /// in the mean.
   private static let (wholeKey, thresholdsKey) = ("nap.dynamic", "nap.thresholds")
+  /// See `GateStatistics`.
+  private static let statisticsKey = "nap.statistics"
 
   /// Notes what the gates were made for.
-  mutating func noteGates(whole: Double, curve: [(threshold: Float, macs: Double)]) {
+  ///
+  /// - Parameter statistics: with each of these thresholds, see `GateStatistics.read`.
+  mutating func noteGates(
+    whole: Double, curve: [(threshold: Float, macs: Double)], statistics: [[Float]]
+  ) {
+    let statistics = GateStatistics(of: self, others: statistics)
     note([
+      (Self.statisticsKey, statistics.text(of: self)),
       (Self.wholeKey, String(format: "%.0f", whole)),
       (
         Self.thresholdsKey,
@@ -206,11 +214,18 @@ extension Graph {
           100 * low.macs / whole, 100 * high.macs / whole, 100 * share),
         recovery: "ask for something in between, or prune anew")
     }
-    for (a, b) in zip(curve, curve.dropFirst()) where b.macs <= macs {
-      let part = a.macs > b.macs ? (a.macs - macs) / (a.macs - b.macs) : 0
-      return try settingGates(threshold: a.threshold + Float(part) * (b.threshold - a.threshold))
+    let next = curve.indices.dropFirst().first { curve[$0].macs <= macs } ?? curve.count - 1
+    let (a, b) = (curve[max(0, next - 1)], curve[next])
+    let part = a.macs > b.macs ? Float((a.macs - macs) / (a.macs - b.macs)) : 0
+    var result = try settingGates(
+      threshold: a.threshold + part * (b.threshold - a.threshold))
+    if let text = metadata.first(where: { $0.key == Self.statisticsKey })?.value,
+      var statistics = GateStatistics(text, of: self, count: curve.count)
+    {
+      statistics.move(&result, to: max(0, next - 1), part: part)
+      result.note([(Self.statisticsKey, statistics.text(of: result))])
     }
-    return try settingGates(threshold: low.threshold)
+    return result
   }
 }
 

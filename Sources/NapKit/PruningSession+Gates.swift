@@ -59,7 +59,9 @@ extension PruningSession {
     let curve = try thresholds(of: result, around: share * whole)
     let threshold = result.gateThreshold
     outcome.meanMACs = curve.first { $0.threshold == threshold }.map { $0.macs / whole }
-    result.noteGates(whole: whole, curve: curve)
+    result.noteGates(
+      whole: whole, curve: curve.map { ($0.threshold, $0.macs) },
+      statistics: curve.map(\.statistics))
     outcome.state.graph = result
     // Leaving out gives what multiplying by 0 gives.
     outcome.state.isVerified =
@@ -67,33 +69,36 @@ extension PruningSession {
     return outcome
   }
 
-  /// What held-out examples cost in the mean with several thresholds.
-  private func thresholds(of graph: Graph, around macs: Double) throws -> [(
-    threshold: Float, macs: Double
-  )] {
+  /// What held-out examples cost in the mean with several thresholds, the lowest first.
+  private func thresholds(of graph: Graph, around macs: Double) throws -> [TriedThreshold] {
     try journal.step("trying thresholds") {
       let seen = try saliencies(of: graph, on: validation)
       let wanted = Self.budgets.map { $0 * macs }
-      var tried = Set(wanted.map { seen.threshold(for: $0) })
-      tried.insert(graph.gateThreshold)
-      let curve = try tried.sorted().map { threshold in
-        TriedThreshold(
+      let own = graph.gateThreshold
+      let tried = Set(wanted.map { seen.threshold(for: $0) } + [own]).sorted()
+      return try tried.enumerated().map { index, threshold in
+        let other =
+          threshold == own
+          ? graph
+          : try withFreshStatistics(graph.settingGates(threshold: threshold), isSilent: true)
+        try progress(
+          WorkProgress(stage: "trying thresholds", step: index + 1, steps: tried.count))
+        return TriedThreshold(
           threshold: threshold,
-          macs: try saliencies(of: graph.settingGates(threshold: threshold), on: validation)
-            .meanMACs(threshold: threshold))
+          macs: try saliencies(of: other, on: validation).meanMACs(threshold: threshold),
+          statistics: GateStatistics.read(other))
       }
-      try progress(WorkProgress(stage: "fitting thresholds"))
-      return curve
-    }.map { ($0.threshold, $0.macs) }
+    }
   }
 
   private struct TriedThreshold: Codable {
     var threshold: Float
     var macs: Double
+    var statistics: [Float]
   }
 
   /// Shares of the budget for which thresholds are tried, too.
-  private static let budgets = [0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.35, 1.5]
+  private static let budgets = [0.6, 0.7, 0.85, 1.15, 1.3, 1.5]
 
   /// What is left of the multiply-accumulates before gates come.
   ///
@@ -153,8 +158,9 @@ extension PruningSession {
       var (low, high) = (-Float.infinity, Float.infinity)
       var best: (graph: Graph, areIdle: [Bool], distance: Double) = (graph, [], .infinity)
       for turn in 1...Self.fittingTurns {
+        // Of images as training varies them: those of clean ones cost a ResNet-20 two points.
         let candidate = try withFreshStatistics(
-          graph.settingGates(threshold: threshold), isCandidate: true)
+          graph.settingGates(threshold: threshold), isSilent: true)
         let seen = try saliencies(of: candidate, on: validation)
         let mean = seen.meanMACs(threshold: threshold)
         if abs(mean - macs) < best.distance {

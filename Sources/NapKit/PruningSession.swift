@@ -391,8 +391,10 @@ extension PruningSession {
   /// - Parameters:
   ///   - images: that they are estimated from.
   ///   - isCandidate: of many that are compared: on clean images, without a word.
+  ///   - isSilent: without a word.
   func withFreshStatistics(
-    _ graph: Graph, images: Int = statisticsImages, isCandidate: Bool = false
+    _ graph: Graph, images: Int = statisticsImages, isCandidate: Bool = false,
+    isSilent: Bool = false
   ) throws -> Graph {
     guard graph.parameterRoles.values.contains(.statistic) else { return graph }
     let parameters = Parameters(graph)
@@ -403,7 +405,7 @@ extension PruningSession {
     var step = 0
     while try estimation.next() {
       step += 1
-      guard !isCandidate else { continue }
+      guard !isCandidate, !isSilent else { continue }
       try progress(
         WorkProgress(stage: "estimating statistics", step: step, steps: estimation.steps))
     }

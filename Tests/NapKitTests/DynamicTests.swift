@@ -2,7 +2,7 @@ import Foundation
 import NapData
 import NapDynamic
 import NapGraph
-import NapKit
+@testable import NapKit
 import NapOperators
 import NapReport
 import NapTestSupport
@@ -69,11 +69,22 @@ import Testing
     #expect(report.renderedAsText().contains("of the MACs in the mean"))
   }
 
-  @Test func otherBudgetsAreOtherThresholds() throws {
+  @Test func otherBudgetsAreOtherThresholdsAndStatistics() throws {
     let pruned = try #require(Self.pruned)
     let source = try #require(Self.source)
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "dynamic.onnx").path
+    try pruned.network.write(to: path)
+    let read = try Network(contentsOf: path)
     for share in [0.4, 0.55] {
-      let other = try #require(try pruned.network.spending(macs: share))
+      let other = try #require(try read.spending(macs: share))
+      #expect(GateStatistics.read(other.graph) != GateStatistics.read(read.graph))
+      // And back.
+      let own = try #require(pruned.report.dynamic?.macs.mean)
+      let back = try #require(try other.spending(macs: own))
+      #expect(
+        relativeDifference(GateStatistics.read(back.graph), GateStatistics.read(read.graph)) < 0.02)
       let dynamic = try #require(try Evaluation(source: source).run(other).dynamic)
       #expect(abs(dynamic.macs.mean - share) < 0.05)
     }

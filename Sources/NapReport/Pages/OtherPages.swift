@@ -37,9 +37,24 @@ extension ComparisonReport: PagedReport {
   /// A plot of accuracy against size, one line for every criterion.
   public func renderedAsSVG() -> String { plot.rendered() }
 
+  /// The best of every size that was asked for, or of the smallest and the largest of many.
+  private var verdict: String {
+    let sizes = (curves.map(\.points.count).max() ?? 0)
+    let best = (0..<sizes).compactMap { size in
+      curves.filter { $0.points.count > size }.map { ($0.name, $0.points[size]) }
+        .max { $0.1.accuracy < $1.1.accuracy }
+    }.sorted { $0.1.macs > $1.1.macs }
+    guard !best.isEmpty else { return "Nothing was compared." }
+    let told = best.count > 3 ? [best[0], best[best.count - 1]] : best
+    let list = told.map {
+      String(format: "at %.0f %% of the MACs %@ (%.2f %%)", 100 * $0.1.macs, $0.0, $0.1.accuracy)
+    }
+    return String(
+      format: "The original has %.2f %% %@. Best: %@.", accuracyBefore, measure.rawValue,
+      list.joined(separator: ", "))
+  }
+
   public func page(_ facts: JobFacts) -> Page {
-    let best = curves.flatMap { curve in curve.points.map { (curve.name, $0) } }
-      .max { $0.1.accuracy < $1.1.accuracy }
     let rows = curves.flatMap { curve in
       curve.points.map { point in
         [
@@ -51,12 +66,7 @@ extension ComparisonReport: PagedReport {
     }
     return Page(
       title: "\(curves.count) criteria compared",
-      verdict: best.map {
-        String(
-          format:
-            "The original has %.2f %% %@; the best of all is %@ with %.2f %% at %.1f %% of the MACs.",
-          accuracyBefore, measure.rawValue, $0.0, $0.1.accuracy, 100 * $0.1.macs)
-      } ?? "Nothing was compared.",
+      verdict: verdict,
       sections: [
         Page.Section(
           title: "\(measure.title) and size",

@@ -28,9 +28,17 @@ struct Plot {
     "#882255", "#117733",
   ]
 
+  /// Lines beyond the last color are dashed.
+  private static func pen(_ index: Int) -> (color: String, stroke: String) {
+    let (round, place) = index.quotientAndRemainder(dividingBy: colors.count)
+    let dashes = ["", " stroke-dasharray=\"7 4\"", " stroke-dasharray=\"2 3\""]
+    return (colors[place], "stroke=\"\(colors[place])\"\(dashes[round % dashes.count])")
+  }
+
   func rendered() -> String {
     let named = series.filter { !$0.name.isEmpty }
-    let columns = max(1, Int((size.width - 84) / 140))
+    let longest = named.map(\.name.count).max() ?? 0
+    let columns = max(1, Int((size.width - 84) / max(140, 7.5 * Double(longest) + 38)))
     let legend =
       named.count > 1 ? 18.0 * Double((named.count + columns - 1) / columns) + 8 : 0
     let frame = (left: 64.0, right: size.width - 20, top: 16.0 + legend, bottom: size.height - 48)
@@ -76,16 +84,16 @@ struct Plot {
     let middle = (frame.top + frame.bottom) / 2
     lines.append(text(16, middle, yTitle, anchor: "middle", turned: true))
     for one in series {
-      let color = Self.colors[one.color % Self.colors.count]
+      let pen = Self.pen(one.color)
       let points = one.points.filter { $0.x.isFinite && $0.y.isFinite }
       if one.style == .line {
         let path = points.map { "\(f(x($0.x))),\(f(y($0.y)))" }.joined(separator: " ")
         lines.append(
-          "<polyline points=\"\(path)\" fill=\"none\" stroke=\"\(color)\" stroke-width=\"2\"/>")
+          "<polyline points=\"\(path)\" fill=\"none\" \(pen.stroke) stroke-width=\"2\"/>")
       }
       if one.style == .points || points.count <= 40 {
         lines += points.map {
-          "<circle cx=\"\(f(x($0.x)))\" cy=\"\(f(y($0.y)))\" r=\"3.5\" fill=\"\(color)\"/>"
+          "<circle cx=\"\(f(x($0.x)))\" cy=\"\(f(y($0.y)))\" r=\"3.5\" fill=\"\(pen.color)\"/>"
         }
       }
     }
@@ -105,7 +113,7 @@ struct Plot {
         let middle = 18.0 * Double(row) + 18
         lines.append(
           """
-          <path d="M\(f(left)) \(f(middle - 4))h18" stroke="\(Self.colors[one.color % Self.colors.count])" \
+          <path d="M\(f(left)) \(f(middle - 4))h18" \(Self.pen(one.color).stroke) \
           stroke-width="3"/>\(text(left + 24, middle, one.name, anchor: "start"))
           """)
       }
