@@ -15,7 +15,7 @@ package struct FusionContext {
   package let shapes: [[Int]]
   package let isConstant: (ValueID) -> Bool
   /// Values that may be NaN or infinite though inputs and weights are not.
-  private let broken: Set<ValueID>
+  let broken: Set<ValueID>
 
   init(_ graph: Graph, kept: Set<ValueID>, mode: PlanMode, shapes: [[Int]], parameters: Parameters) {
     (self.kept, self.mode, self.shapes) = (kept, mode, shapes)

@@ -112,11 +112,11 @@ package final class Plan {
       return buffer
     }
     builder.graphInputs = inputBuffers
-    let nodes = Self.fusedNodes(
-      graph, checksNumbers ? [] : allFusions,
-      FusionContext(
-        graph, kept: Set(graph.outputs.map(\.value) + wanted), mode: mode, shapes: shapes,
-        parameters: parameters))
+    let context = FusionContext(
+      graph, kept: Set(graph.outputs.map(\.value) + wanted), mode: mode, shapes: shapes,
+      parameters: parameters)
+    builder.broken = context.broken
+    let nodes = Self.fusedNodes(graph, checksNumbers ? [] : allFusions, context)
     wanted.forEach(builder.setNeedsGradient)
     Self.markDifferentiable(nodes, builder)
     if savesMemory, mode == .training {

@@ -47,6 +47,11 @@ package final class PlanBuilder {
   private(set) var shapes: [[Int]]
   package let parameters: Parameters
   package let statisticsUpdate = StatisticsUpdate()
+  /// See `mayBreak`.
+  var broken: Set<ValueID> = []
+
+  /// Whether a value may be NaN or infinite though the network's inputs and weights are not.
+  package func mayBreak(_ value: ValueID) -> Bool { broken.contains(value) }
 
   /// Hands over all steps. Some hold on to the builder, which must not hold on to them.
   func takeSteps() -> (preparation: [PlanStep], steps: [PlanStep]) {

@@ -41,6 +41,15 @@ extension PlanBuilder {
     if workspaceLayout.bytes > 0 { workspace = [(.workspace, makeBuffer(workspaceLayout))] }
     arguments += workspace
     run(kernel, label, arguments)
+    if kind == .maximum, mayBreak(x),
+      let pooling = MaxPooling(source: layout(source), destination: shape(y), window: window),
+      pooling.destination == layout(output)
+    {
+      // oneDNN's kernel says the positions to the backward pass, but drops NaN.
+      run("\(label) of NaN", touching: [source, output], kernel: "max pool", output: output) {
+        pooling.forward($0[source], into: $0[output])
+      }
+    }
     return { [self] in
       guard needsGradient(x), let gradient = try gradient(y, as: layout(output)) else { return }
       let kernel = try PreparedKernel.poolingBackward(

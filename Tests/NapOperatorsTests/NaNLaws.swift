@@ -95,6 +95,24 @@ import Testing
     }
   }
 
+  /// What oneDNN's pools drop in training.
+  @Test(arguments: [3, 16]) func poolsKeepNaNInTraining(_ channels: Int) throws {
+    var n = SmallNetwork(seed: 5)
+    let logarithm = n.apply(Log(), n.input([channels, 4, 4]), name: "log")
+    let weight = Tensor.random([channels, channels, 1, 1])
+    let sum = n.apply(
+      Conv(window: Window(kernel: [1, 1])), logarithm, n.graph.addConstant("w", weight), name: "conv")
+    let pool = n.apply(
+      MaxPool(window: Window(kernel: [2, 2], strides: [2, 2])), sum, name: "pool")
+    n.output(pool, [channels, 2, 2])
+    for mode in [PlanMode.inference, .training] {
+      let plan = try Plan(n.graph, mode: mode, batch: 1)
+      for i in 0..<16 * channels { plan.inputs[0][i] = i == 0 ? -1 : 1 }
+      plan.forward()
+      #expect((0..<4 * channels).contains { plan.outputs[0][$0].isNaN })
+    }
+  }
+
   /// A choice takes NaN first.
   @Test func choicesTakeNaNFirst() {
     let x = Tensor(shape: [1, 4], floats: [1, .nan, 3, 2])
