@@ -77,6 +77,14 @@ NAP_INLINE int64_t count_open(const float *gates, int64_t channels, int64_t imag
   return count;
 }
 
+// Pairs of open blocks, of inputs and of outputs, of all images.
+NAP_INLINE int64_t count_pairs(const nap_skipping &c, const nap_skipping_job &job) {
+  int64_t pairs = 0;
+  for (int64_t i = 0; i < c.n; ++i)
+    pairs += count_open(job.in_gates, c.ic, i) * count_open(job.out_gates, c.oc, i);
+  return pairs;
+}
+
 // What outputs are limited to, before and after a residual is added.
 struct Bounds {
   float lower, upper, last_lower, last_upper;

@@ -237,10 +237,7 @@ struct Skipping {
 
   // Of 8, that are not left out.
   int64_t products() const {
-    int64_t pairs = 0;
-    for (int64_t i = 0; i < s.c.n; ++i)
-      pairs += count_open(job.in_gates, s.c.ic, i) * count_open(job.out_gates, s.c.oc, i);
-    return pairs * s.pair / kEight * s.c.oh * s.c.ow;
+    return count_pairs(s.c, job) * s.pair / kEight * s.c.oh * s.c.ow;
   }
 
   // Which blocks are open; whether one of inputs is in part only.

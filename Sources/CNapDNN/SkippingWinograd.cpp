@@ -306,10 +306,7 @@ struct SkippingWinograd {
 
   // Of 8, that are not left out.
   int64_t products() const {
-    int64_t pairs = 0;
-    for (int64_t i = 0; i < s.c.n; ++i)
-      pairs += count_open(job.in_gates, s.c.ic, i) * count_open(job.out_gates, s.c.oc, i);
-    return pairs * kEight * kPoints * s.tiles;
+    return count_pairs(s.c, job) * kEight * kPoints * s.tiles;
   }
 
   void run() {
