@@ -31,6 +31,12 @@ NAP_INLINE lanes load(const float *p) {
 
 NAP_INLINE void store(float *p, lanes x) { std::memcpy(p, &x, sizeof x); }
 
+// NaN stays NaN: such a number is neither below nor above another.
+NAP_INLINE lanes limited(lanes x, float lower, float upper) {
+  x = x < lanes(lower) ? lanes(lower) : x;
+  return x > lanes(upper) ? lanes(upper) : x;
+}
+
 NAP_LANES_END
 
 }  // namespace

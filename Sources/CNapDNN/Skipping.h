@@ -5,12 +5,12 @@
 
 #include "CNapDNN.h"
 #include "Lanes.h"
+#include "Sharing.h"
 
 #if defined(__x86_64__) && defined(__clang__)
 #define NAP_HAS_SKIPPING 1
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <vector>
 
@@ -176,22 +176,10 @@ struct Sums {
   }
 };
 
-// Work that threads share: each does the items of its own part first, then what others have left.
+// Work that threads share.
 struct Items {
-  struct alignas(64) Taken {
-    std::atomic<int64_t> items{0};
-  };
   Taken *taken;
   int64_t count;
-
-  template <class Body>
-  void take(int part, int parts, const Body &body) const {
-    for (int turn = 0; turn < parts; ++turn) {
-      int whose = (part + turn) % parts;
-      int64_t start = count * whose / parts, end = count * (whose + 1) / parts;
-      for (int64_t k; (k = start + taken[whose].items++) < end;) body(k);
-    }
-  }
 
   // Runs `part` of a job that takes `items`, on all threads or, where that is not worth it, on one.
   template <class Job>
@@ -226,11 +214,6 @@ struct Pair {
       : outputs(outputs), gates(join(outputs[0].gates, outputs[1].gates)), sum(0),
         open((wide_masks)join((eight)outputs[0].open, (eight)outputs[1].open)),
         channels((wide_masks)join((eight)outputs[0].channels, (eight)outputs[1].channels)) {}
-
-  NAP_INLINE_MEMBER static lanes limited(lanes x, float lower, float upper) {
-    x = x < lanes(lower) ? lanes(lower) : x;
-    return x > lanes(upper) ? lanes(upper) : x;
-  }
 
   // Makes an output of either block of sums.
   NAP_INLINE_MEMBER void finish(const Bounds &bounds, lanes x, int64_t first, int64_t second) {

@@ -116,16 +116,6 @@ NAP_INLINE vector load_now(const float *const *p, int64_t at) {
   return x;
 }
 
-NAP_INLINE vector repeat_now(const float *p) {
-  vector x;
-  asm volatile("vbroadcastss %1, %0" : "=x"(x) : "m"(*p));
-  return x;
-}
-
-NAP_INLINE void add_product_now(vector &sum, vector x, vector y) {
-  asm volatile("vfmadd231ps %1, %2, %0" : "+x"(sum) : "x"(x), "x"(y));
-}
-
 NAP_INLINE vector bias(const Output *o) { return o->bias; }
 
 template <int R>
@@ -163,16 +153,6 @@ NAP_INLINE vector load_now(const float *const *p, int64_t at) {
                : "=v"(x)
                : "v"(__builtin_shufflevector(low, low, 0, 1, 2, 3, 4, 5, 6, 7, -1, -1, -1, -1, -1, -1, -1, -1)), "m"(*(const eight *)(p[1] + at)));
   return x;
-}
-
-NAP_INLINE vector repeat_now(const float *p) {
-  vector x;
-  asm volatile("vbroadcastss %1, %0" : "=v"(x) : "m"(*p));
-  return x;
-}
-
-NAP_INLINE void add_product_now(vector &sum, vector x, vector y) {
-  asm volatile("vfmadd231ps %1, %2, %0" : "+v"(sum) : "v"(x), "v"(y));
 }
 
 NAP_INLINE vector bias(const Output *o) { return join(o[0].bias, o[1].bias); }
@@ -401,7 +381,7 @@ struct Skipping {
     auto &skipping = *static_cast<Skipping *>(pointer);
     static thread_local Strip strip;
     strip.image = -1;
-    skipping.items.take(part, parts, [&](int64_t k) { skipping.run(strip, k); });
+    share(skipping.items.taken, part, parts, skipping.items.count, [&](int64_t k) { skipping.run(strip, k); });
   }
 
   void run() {

@@ -1,6 +1,16 @@
 // The innermost loop of convolutions that leave out closed channels. Included once for every width of
 // registers, between functions for them: `vector` holds `kJoined` blocks of 8 outputs of one position.
 
+NAP_INLINE vector repeat_now(const float *p) {
+  vector x;
+  asm volatile("vbroadcastss %1, %0" : "=v"(x) : "m"(*p));
+  return x;
+}
+
+NAP_INLINE void add_product_now(vector &sum, vector x, vector y) {
+  asm volatile("vfmadd231ps %1, %2, %0" : "+v"(sum) : "v"(x), "v"(y));
+}
+
 // R positions and N blocks.
 template <int R, int N>
 void tile(Group &g, const Tile &t) {

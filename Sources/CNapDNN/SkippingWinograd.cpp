@@ -301,7 +301,7 @@ struct SkippingWinograd {
     auto &job = *static_cast<SkippingWinograd *>(pointer);
     static thread_local Unit unit;
     unit.image = -1;
-    job.items.take(part, parts, [&](int64_t k) { job.run(unit, k); });
+    share(job.items.taken, part, parts, job.items.count, [&](int64_t k) { job.run(unit, k); });
   }
 
   // Of 8, that are not left out.

@@ -9,10 +9,10 @@
 // Where there are more weights than a core's cache holds, all threads work on the same block, which
 // then is a larger one, and the weights are read less often.
 #include "CNapDNN.h"
+#include "Sharing.h"
 #include "WinogradLines.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <vector>
 
@@ -179,12 +179,6 @@ void multiply(
   }
 }
 
-// NaN stays NaN: such a number is neither below nor above another.
-NAP_INLINE lanes limited(lanes x, float lower, float upper) {
-  x = x < lanes(lower) ? lanes(lower) : x;
-  return x > lanes(upper) ? lanes(upper) : x;
-}
-
 template <class T, class S>
 void transform_outputs(
     const Sizes<S, float> &s, const float *m, int64_t first, int64_t count, const float *bias,
@@ -319,22 +313,6 @@ void weights_part(void *pointer, int part, int parts) {
     }
     S *u = (S *)job.u + b * next + group * kTogether<S> * kLanes;
     for (int p = 0; p < kPoints; ++p) store_factors(u + p * blocks * next, f[p]);
-  }
-}
-
-// How many items of a thread's part have been taken; a cache line of its own.
-struct alignas(64) Taken {
-  std::atomic<int64_t> items{0};
-};
-
-// Calls `body` for every item, whichever thread does: those of its own part first, then what others
-// have left of theirs, whose cores may be busy.
-template <class Body>
-NAP_INLINE void share(Taken *taken, int part, int parts, int64_t items, const Body &body) {
-  for (int turn = 0; turn < parts; ++turn) {
-    int whose = (part + turn) % parts;
-    int64_t start = items * whose / parts, end = items * (whose + 1) / parts;
-    for (int64_t k; (k = start + taken[whose].items++) < end;) body(k);
   }
 }
 

@@ -131,22 +131,23 @@ extension PruningSession {
         } else {
           try announce(run, stage: Self.thinning)
         }
+        func thinned() throws -> State {
+          state.graph = run.parameters.graph
+          return try thin(
+            state, to: levels[round - 1], round: round, refreshingStatistics: false)
+        }
         try WorkStopped.keeping({ Network(best?.found.graph ?? run.parameters.graph) }) {
           while true {
             let share = Self.pruningShare * Double(round) / Double(max(1, levels.count - 1))
             if round < levels.count, run.progress >= share {
               round += 1
-              state.graph = run.parameters.graph
               forecast?.beginRound(left: levels.count - round + 1)
               let seconds = try journal.timed {
                 do {
-                  state = try thin(
-                    state, to: levels[round - 1], round: round, refreshingStatistics: false)
+                  state = try thinned()
                 } catch let error as NotFinite {
                   try retreat(run, from: error, stage: Self.thinning)
-                  state.graph = run.parameters.graph
-                  state = try thin(
-                    state, to: levels[round - 1], round: round, refreshingStatistics: false)
+                  state = try thinned()
                 }
               }
               forecast?.endRound(taking: seconds, left: levels.count - round)

@@ -38,10 +38,7 @@ package struct SkippingKernel: Sendable {
   private static func winogradPays(_ source: [Int], _ destination: [Int], _ window: WindowGeometry)
     -> Bool
   {
-    guard nap_winograd_supported() != 0, window.kernel == [3, 3], window.strides == [1, 1],
-      window.dilations == [1, 1],
-      (window.padsBegin + window.padsEnd).allSatisfy({ $0 <= 2 })
-    else { return false }
+    guard window.suitsWinograd else { return false }
     let tiles = destination[2...].map { ($0 + 3) / 4 }.product
     let staysNear = 36 * 4 * source[1] * destination[1] <= 768 << 10
     return tiles >= (staysNear ? 2 : 6) && 2 * destination[2...].product > 16 * tiles

@@ -24,10 +24,7 @@ package struct WinogradConvolution: @unchecked Sendable {
     source: [Int], destination: [Int], groups: Int, window: WindowGeometry, scalar: Scalar,
     pass: Pass, rounds: Bool
   ) {
-    guard nap_winograd_supported() != 0, scalar != .byte, groups == 1, source.count == 4,
-      window.kernel == [3, 3], window.strides == [1, 1], window.dilations == [1, 1],
-      (window.padsBegin + window.padsEnd).allSatisfy({ $0 <= 2 })
-    else { return nil }
+    guard window.suitsWinograd, scalar != .byte, groups == 1, source.count == 4 else { return nil }
     let products =
       rounds && scalar == .bfloat16 && nap_winograd_bfloat16_products() != 0 ? scalar : .float32
     self.init(source, destination, pads: window.padsBegin, scalar, products: products)
@@ -117,5 +114,13 @@ package struct WinogradConvolution: @unchecked Sendable {
     withUnsafePointer(to: sizes) {
       nap_winograd_weight_gradient($0, x, dy, dw, bias, scratch)
     }
+  }
+}
+
+extension WindowGeometry {
+  /// Whether Winograd's kernels compute such convolutions, on this processor.
+  var suitsWinograd: Bool {
+    nap_winograd_supported() != 0 && kernel == [3, 3] && strides == [1, 1] && dilations == [1, 1]
+      && (padsBegin + padsEnd).allSatisfy { $0 <= 2 }
   }
 }
