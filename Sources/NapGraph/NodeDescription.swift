@@ -59,11 +59,15 @@ extension NodeDescription {
     }
   }
 
-  package func float(_ key: String, default fallback: Float) throws(OperatorError) -> Float {
+  /// A number that is finite, or infinite where that means something: as a bound, or as padding.
+  package func float(
+    _ key: String, default fallback: Float, orInfinite: Bool = false
+  ) throws(OperatorError) -> Float {
     switch attributes[key] {
     case nil: return fallback
-    case .float(let value) where !value.isNaN: return value
-    case .float: throw OperatorError("attribute '\(key)' is NaN")
+    case .float(let value) where value.isFinite || orInfinite && !value.isNaN: return value
+    case .float(let value):
+      throw OperatorError("attribute '\(key)' is \(value.isNaN ? "NaN" : "infinite")")
     default: throw OperatorError("attribute '\(key)' is not a float")
     }
   }

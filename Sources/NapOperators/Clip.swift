@@ -25,7 +25,7 @@ package struct Clip: KernelElementwiseOperator {
   private static func bound(_ key: String, orInput index: Int, of node: NodeDescription)
     throws(OperatorError) -> Float?
   {
-    if node.attributes[key] != nil { return try node.float(key, default: 0) }
+    if node.attributes[key] != nil { return try node.float(key, default: 0, orInfinite: true) }
     guard let tensor = try node.constant(ofInput: index, key) else { return nil }
     guard tensor.isFloat else { throw OperatorError("clipping integers is not supported") }
     guard tensor.count == 1 else {

@@ -60,7 +60,7 @@ package struct Pad: Operator {
 
   private static func value(_ node: NodeDescription) throws(OperatorError) -> Float {
     guard let constant = try node.constant(ofInput: 2, "the padding value") else {
-      return try node.float("value", default: 0)
+      return try node.float("value", default: 0, orInfinite: true)
     }
     guard let value = constant.converted(to: .float32).floats.first, constant.count == 1 else {
       throw OperatorError("the padding value (input 2) is not a single number")

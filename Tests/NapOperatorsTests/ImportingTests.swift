@@ -39,10 +39,21 @@ import Testing
     #expect((imported.op as? Gemm)?.beta == 1)
   }
 
-  @Test func attributesThatAreNaNAreRefused() {
-    #expect(throws: OperatorError("attribute 'alpha' is NaN")) {
-      try read(LeakyRelu.self, opset: 16, ["alpha": .float(.nan)])
+  @Test func attributesThatAreNotFiniteAreRefused() throws {
+    for (value, what) in [(Float.nan, "NaN"), (.infinity, "infinite"), (-.infinity, "infinite")] {
+      #expect(throws: OperatorError("attribute 'alpha' is \(what)")) {
+        try read(LeakyRelu.self, opset: 16, ["alpha": .float(value)])
+      }
+      #expect(throws: OperatorError("attribute 'epsilon' is \(what)")) {
+        try read(LayerNormalization.self, opset: 17, ["epsilon": .float(value)])
+      }
     }
+    // As bounds and padding they mean something.
+    let clip = try read(Clip.self, opset: 6, ["min": .float(0), "max": .float(.infinity)])
+    #expect([clip.lower, clip.upper] == [0, .infinity])
+    let pad = try read(
+      Pad.self, opset: 2, ["pads": .ints([0, 1, 0, 2]), "value": .float(-.infinity)])
+    #expect(pad.value == -.infinity && !pad.staysFinite(constants: []))
   }
 
   @Test func sliceHasAttributesOrInputs() throws {
