@@ -2,7 +2,11 @@ import NapReport
 
 /// How long a job still takes whose length is given in rounds and epochs: guessed at first, then by what was
 /// measured of it so far.
+///
+/// Images are those of the whole network: one that a smaller network is trained on counts as `imageShare`.
 final class Forecast {
+  /// What training on an image costs, by what it costs in the whole network.
+  var imageShare = 1.0
   private let journal: Journal
   private var roundsLeft: Int
   /// Seconds of a round of curvature and cutting.
@@ -38,24 +42,29 @@ final class Forecast {
       + max(0, imagesLeft) * secondsPerImage + ending
   }
 
-  /// - Parameter left: rounds, this one among them.
-  func beginRound(left: Int) { (roundsLeft, roundBegan) = (left, journal.elapsed) }
+  /// Says anew what is still to come, where that depends on what was found.
+  func expect(rounds: Int, images: Double) { (roundsLeft, imagesLeft) = (rounds, images) }
 
-  /// - Parameter left: rounds that are still to come.
-  func endRound(taking seconds: Double, left: Int) {
-    (roundSeconds, roundsLeft, roundBegan) = (seconds, left, nil)
+  /// - Parameter left: rounds, this one among them, where that is not what was expected.
+  func beginRound(left: Int? = nil) { (roundsLeft, roundBegan) = (left ?? roundsLeft, journal.elapsed) }
+
+  /// The other rounds are expected to take as long.
+  func endRound(taking seconds: Double) {
+    (roundSeconds, roundsLeft, roundBegan) = (seconds, max(0, roundsLeft - 1), nil)
     secondsInRounds += seconds
   }
 
   /// Takes in how far a training has come.
   func note(images: Int) {
     if let base, images >= last {
-      imagesLeft -= Double(images - last)
+      imagesLeft -= Double(images - last) * imageShare
       let seconds = journal.elapsed - base.elapsed - secondsInRounds
-      if seconds > Self.enough { secondsPerImage = seconds / Double(images - base.images) }
+      if seconds > Self.enough {
+        secondsPerImage = seconds / (Double(images - base.images) * imageShare)
+      }
     } else {
       // Of a training that goes on, what was done before.
-      imagesLeft -= Double(images)
+      imagesLeft -= Double(images) * imageShare
       (base, secondsInRounds) = ((images, journal.elapsed), 0)
     }
     last = images

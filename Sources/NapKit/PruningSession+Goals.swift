@@ -76,7 +76,7 @@ extension PruningSession {
           keeping: widths?.halfway(part: round, of: round + left - 1), round: round)
       }
       left = min(left - 1, budget?.affordable(seconds) ?? left)
-      forecast?.endRound(taking: seconds, left: left)
+      forecast?.endRound(taking: seconds)
     }
     let reached = try CostModel(outcome.state.graph, latencies: latencies).value(cost)
     guard reached <= target else {
@@ -106,7 +106,7 @@ extension PruningSession {
         state = try part(round + 1, of: levels.count, forecast).thin(
           state, to: level, round: round + 1)
       }
-      forecast?.endRound(taking: seconds, left: levels.count - round - 1)
+      forecast?.endRound(taking: seconds)
     }
     return PruningOutcome(state: state)
   }
@@ -150,7 +150,7 @@ extension PruningSession {
                   state = try thinned()
                 }
               }
-              forecast?.endRound(taking: seconds, left: levels.count - round)
+              forecast?.endRound(taking: seconds)
               take(state, into: run)
               if round == levels.count { best = try Best(state.graph, watch) }
               try progress(WorkProgress(stage: Self.thinning, message: levels[round - 1].description))

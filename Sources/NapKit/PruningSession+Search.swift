@@ -65,10 +65,11 @@ private struct DropSearch {
     var drop = 0.0
   }
 
-  let session: PruningSession
-  let allowedDrop: Double
+  private let session: PruningSession
+  private let allowedDrop: Double
   private let judge: Judge
   private let descent: StepwiseDescent
+  private let forecast: Forecast?
   /// Epochs of going down, and of every training after that.
   private let epochs: Int
   private let willTrain: Bool
@@ -81,7 +82,6 @@ private struct DropSearch {
   private var curve: [PruningReport.Point] = []
 
   init(_ session: PruningSession, allowedDrop: Double) throws {
-    self.session = session
     self.allowedDrop = allowedDrop
     judge = try Judge(session)
     session.directory?.note(accuracyBefore: judge.baseline)
@@ -93,6 +93,11 @@ private struct DropSearch {
       allowedDrop: willTrain ? allowedDrop / Self.expectedRest : allowedDrop)
     best = Candidate(state: .init(graph: session.original))
     path = [best]
+    forecast = try session.forecast(
+      rounds: Self.expectedSteps + Self.trainings - 1,
+      training: session.recipe(.epochs(wanted > 0 ? epochs * (1 + Self.trainings) : 0)),
+      share: Self.expectedLevel)
+    self.session = session.foretelling(forecast)
   }
 
   mutating func run() throws -> PruningOutcome {
@@ -108,6 +113,10 @@ private struct DropSearch {
   private mutating func goDown() throws {
     var trials: [Trial] = []
     while let level = descent.next(after: trials), mayGoDown || trials.isEmpty {
+      let steps = max(1, Self.expectedSteps - trials.count)
+      foretell(
+        steps: steps, trainings: Self.trainings,
+        level: path[path.count - 1].level * pow(descent.factor, Double(steps)))
       guard var candidate = try smaller(than: path[path.count - 1], level: level) else { break }
       if candidate.drop > allowedDrop, mayRecover {
         candidate = try trained(
@@ -120,6 +129,24 @@ private struct DropSearch {
       try take(
         candidate, otherwise: descent.accepts(trial) ? "training may make up for it" : "too much")
     }
+  }
+
+  /// Says what is still to come: some steps down, as many as can be trained a little after them, and
+  /// trainings in earnest with a step between two.
+  ///
+  /// - Parameter level: where the steps lead.
+  private func foretell(steps: Int = 0, trainings: Int, level: Double) {
+    guard let forecast else { return }
+    let recoveries = max(0, min(steps, (epochs - spentEpochs) / Self.recoveryEpochs))
+    forecast.expect(
+      rounds: steps + max(0, trainings - 1),
+      images: session.trainedImages(
+        epochs: recoveries * Self.recoveryEpochs + trainings * epochs, of: share(of: level)))
+  }
+
+  /// What is left to train of a network: single weights that are zero cost as much as others.
+  private func share(of level: Double) -> Double {
+    session.settings.granularity == .channels ? level : 1
   }
 
   private var mayGoDown: Bool { session.budget?.isInFirstHalf ?? true }
@@ -135,6 +162,7 @@ private struct DropSearch {
   private mutating func train() throws {
     var candidate = path.removeLast()
     for left in (1...Self.trainings).reversed() {
+      foretell(trainings: left, level: candidate.level)
       candidate = try trained(
         candidate, session.budget.map { .seconds($0.left / Double(left)) } ?? .epochs(epochs))
       try take(candidate, otherwise: "too much")
@@ -158,7 +186,12 @@ private struct DropSearch {
   /// `nil` where nothing more may go.
   private mutating func smaller(than candidate: Candidate, level: Double) throws -> Candidate? {
     rounds += 1
-    let state = try session.shrunk(candidate.state, toLevel: level, round: rounds)
+    forecast?.beginRound()
+    var state = candidate.state
+    let seconds = try session.journal.timed {
+      state = try session.shrunk(state, toLevel: level, round: rounds)
+    }
+    forecast?.endRound(taking: seconds)
     if session.settings.granularity == .channels,
       try CostModel(state.graph).macs == CostModel(candidate.state.graph).macs
     {
@@ -170,6 +203,7 @@ private struct DropSearch {
   /// Trained on the validation images too: the original has learned them, and would win on them against a
   /// network that has not.
   private func trained(_ candidate: Candidate, _ length: TrainingLength) throws -> Candidate {
+    forecast?.imageShare = session.imageShare(of: share(of: candidate.level))
     let state = try session.recovered(
       candidate.state, recipe: session.recipe(length))
     return try judged(state, level: candidate.level)
@@ -205,6 +239,9 @@ private struct DropSearch {
   private static let recoveryEpochs = 2
   /// The same, as a part of the time there is.
   private static let recoveryShare = 0.05
+  /// Steps down until training may not make up for them, and what is left then, where nothing is known yet.
+  private static let expectedSteps = 5
+  private static let expectedLevel = 0.4
   /// What training in earnest leaves of a loss after a little training: 0.43 of a ResNet-20's.
   private static let expectedRest = 0.4
 }

@@ -155,19 +155,28 @@ extension PruningSession {
     guard budget == nil else { return nil }
     let each = measuring.seconds / Double(max(1, measuring.examples))
     let collecting = criterion.evidence.isEmpty ? 0 : Double(curvatureImages)
-    // A forward pass of the teacher, and three times as much of what is trained.
-    let step = recipe.epochs > 0 ? try secondsPerTrainedImage(recipe) : 0
-    let isTried =
-      isTried
-      ?? (!outputs.isClassifier || !folded(original).parameterRoles.values.contains(.statistic))
-    let images = Double(recipe.epochs * trainable.count) * (isTried ? 1.4 : 1)
     let forecast = Forecast(
       of: journal, rounds: rounds, roundSeconds: Budget.collectingFactor * each * collecting,
-      images: images, secondsPerImage: step * (1 + 3 * share) / 4, ending: measuring.seconds)
+      images: trainedImages(epochs: recipe.epochs, of: share, isTried: isTried),
+      secondsPerImage: recipe.epochs > 0 ? try secondsPerTrainedImage(recipe) : 0,
+      ending: measuring.seconds)
+    forecast.imageShare = imageShare(of: share)
     if let announcement = forecast.announcement {
       try progress(WorkProgress(stage: "planning", message: announcement))
     }
     return forecast
+  }
+
+  /// What training on an image costs of a network with a share of the original's channels' MACs left, by what
+  /// it costs of the original: a forward pass of the teacher, and three times as much of what is trained.
+  func imageShare(of share: Double) -> Double { (1 + 3 * share) / 4 }
+
+  /// Images of a training, in those of the original.
+  func trainedImages(epochs: Int, of share: Double, isTried: Bool? = nil) -> Double {
+    let isTried =
+      isTried
+      ?? (!outputs.isClassifier || !folded(original).parameterRoles.values.contains(.statistic))
+    return Double(epochs * trainable.count) * (isTried ? 1.4 : 1) * imageShare(of: share)
   }
 
   /// Of the whole network, by a few steps of a training that is thrown away.

@@ -17,15 +17,27 @@ import Testing
     forecast.beginRound(left: 3)
     #expect(isNear(forecast.left, 1350))
     // The other rounds take as long as this one did.
-    forecast.endRound(taking: 40, left: 2)
+    forecast.endRound(taking: 40)
     #expect(isNear(forecast.left, 80 + 1000 + 50))
-    forecast.endRound(taking: 40, left: 0)
+    forecast.endRound(taking: 40)
+    forecast.beginRound(left: 1)
+    forecast.endRound(taking: 40)
     forecast.note(images: 1000)
     forecast.note(images: 4000)
     #expect(isNear(forecast.left, 600 + 50))
     // Another training.
     forecast.note(images: 1000)
     #expect(isNear(forecast.left, 500 + 50))
+    // A search finds that more is to come, of a network half as large.
+    forecast.expect(rounds: 2, images: 8000)
+    forecast.imageShare = 0.5
+    #expect(isNear(forecast.left, 2 * 40 + 800 + 50))
+    forecast.note(images: 3000)
+    #expect(isNear(forecast.left, 2 * 40 + 700 + 50))
+    forecast.beginRound()
+    forecast.endRound(taking: 30)
+    #expect(isNear(forecast.left, 30 + 700 + 50))
+    forecast.expect(rounds: 0, images: 8000)
     // More than was expected.
     forecast.note(images: 90_000)
     #expect(isNear(forecast.left, 50) && forecast.announcement == nil)
