@@ -14,6 +14,7 @@ private final class MadeUpEvidence: AllocationEvidence {
   let space: WidthSpace
   var similarity: Matrix?
   var front: [ScoredWidths] = []
+  var scored: [[Int]] = []
   init(_ space: WidthSpace) { self.space = space }
 
   func grams() -> [Matrix] {
@@ -37,6 +38,7 @@ private final class MadeUpEvidence: AllocationEvidence {
   func prepare(_ weights: WeightSource) {}
 
   func score(_ widths: [Int], weights: WeightSource) -> CandidateScore {
+    scored.append(widths)
     let loss = zip(widths, space.full).enumerated().reduce(0) {
       $0 + Double($1.offset + 1) * Double($1.element.1) / Double($1.element.0)
     }
@@ -94,6 +96,28 @@ struct AllocatorTests {
         }
       }
     }
+  }
+}
+
+extension AllocatorTests {
+  /// What other allocators keep is among the first candidates of an evolution.
+  @Test func evolutionBeginsWithOtherWidths() throws {
+    let space = try WidthSpace(
+      try #require(SmallNetwork.all.last).network.graph, cost: .macs, rounding: .single)
+    let evidence = MadeUpEvidence(space)
+    func widths(_ type: any Allocator.Type) throws -> [Int] {
+      var settings = AllocatorSettings()
+      settings.candidates = 20
+      return try type.init(variant: "", settings).widths(
+        for: AllocationProblem(
+          space: space, budget: space.cost(of: space.full) * 6 / 10, seed: Seed(1),
+          evidence: evidence))
+    }
+    let types: [any Allocator.Type] = [Uniform.self, NAPWidths.self, ITPruner.self]
+    let others = try types.map(widths)
+    evidence.scored = []
+    _ = try widths(MetaPruning.self)
+    for other in others { #expect(evidence.scored.prefix(12).contains(other)) }
   }
 }
 

@@ -32,44 +32,62 @@ package struct ITPruner: Allocator {
   }
 
   package func widths(for problem: AllocationProblem) throws -> [Int] {
-    let similarity = (isLinear ? NormalizedHSIC.biased : .unbiased)
-      .matrix(of: try problem.evidence.grams())
-    problem.evidence.keep(similarity: similarity)
-    let redundancy = Self.redundancy(similarity)
-    let program = WidthProgram(
-      cost: QuadraticCost(problem.space),
-      budget: Double(problem.budget) / Double(max(1, problem.space.cost(of: problem.space.full))),
-      least: zip(problem.space.least, problem.space.full).map { Double($0) / Double($1) })
-    if isLinear {
-      let weights = Self.importance(redundancy, beta ?? Self.publishedBeta)
-      guard let shares = program.linear(weights) else { throw AllocationError() }
-      return try problem.fitted(shares)
-    }
-    let deviations = Self.standardized(redundancy)
-    func widths(_ beta: Double) throws -> [Int] {
-      guard let shares = program.inverse(Self.importance(deviations, beta)) else {
-        throw AllocationError()
-      }
-      return try problem.fitted(shares)
-    }
-    if let beta { return try widths(beta) }
+    guard !isLinear else { return try linear(problem) }
+    if let beta { return try Self.inverse(problem, betas: [beta])[0].widths }
     var best: (widths: [Int], loss: Double)?
-    for (index, beta) in Self.betas.enumerated() {
-      let candidate = try widths(beta)
-      let loss = try problem.evidence.score(candidate, weights: .compensated).loss
+    let candidates = try Self.inverse(problem, betas: Self.betas)
+    for (index, (beta, widths)) in candidates.enumerated() {
+      let loss = try problem.evidence.score(widths, weights: .compensated).loss
       try problem.evidence.report(
         String(format: "beta %g: held-out loss %.4g", beta, loss), step: index + 1,
-        of: Self.betas.count)
-      if loss < best?.loss ?? .infinity { best = (candidate, loss) }
+        of: candidates.count)
+      if loss < best?.loss ?? .infinity { best = (widths, loss) }
     }
-    return try best?.widths ?? widths(0)
+    return best?.widths ?? candidates[0].widths
+  }
+
+  private func linear(_ problem: AllocationProblem) throws -> [Int] {
+    let redundancy = try Self.redundancy(in: problem, by: .biased)
+    let weights = Self.importance(redundancy, beta ?? Self.publishedBeta)
+    guard let shares = Self.program(problem).linear(weights) else { throw AllocationError() }
+    return try problem.fitted(shares)
+  }
+
+  /// The default's widths for some β.
+  static func inverse(_ problem: AllocationProblem, betas: [Double] = betas) throws
+    -> [(beta: Double, widths: [Int])]
+  {
+    let program = program(problem)
+    let deviations = standardized(try redundancy(in: problem, by: .unbiased))
+    return try betas.map { beta in
+      guard let shares = program.inverse(importance(deviations, beta)) else {
+        throw AllocationError()
+      }
+      return (beta, try problem.fitted(shares))
+    }
+  }
+
+  private static func redundancy(in problem: AllocationProblem, by estimator: NormalizedHSIC) throws
+    -> [Double]
+  {
+    let similarity = estimator.matrix(of: try problem.evidence.grams())
+    problem.evidence.keep(similarity: similarity)
+    return redundancy(similarity)
+  }
+
+  private static func program(_ problem: AllocationProblem) -> WidthProgram {
+    let space = problem.space
+    return WidthProgram(
+      cost: QuadraticCost(space),
+      budget: Double(problem.budget) / Double(max(1, space.cost(of: space.full))),
+      least: zip(space.least, space.full).map { Double($0) / Double($1) })
   }
 
   /// Of VGG-16 in the publication.
   private static let publishedBeta = 231.0
   /// In standard deviations, of either sign: what all layers resemble may be what all of them need, as the stream of
   /// a residual network is. 0 is the same share for all.
-  private static let betas = [-1.5, -1, -0.5, -0.25, 0, 0.25, 0.5, 1]
+  static let betas = [-1.5, -1, -0.5, -0.25, 0, 0.25, 0.5, 1]
 
   /// The share of every set in all similarities.
   static func redundancy(_ similarity: Matrix) -> [Double] {

@@ -7,8 +7,8 @@ import NapTensor
 /// As published: 50 candidates a generation, the ten best as parents, genes mutated with probability 0.1, the weights
 /// from a network that generates them for any widths (`pruning-net`). The default (`compensated`) takes the trained
 /// network's own weights, without the units that the criterion keeps least and with the others making up for them;
-/// `shared` trains one set of weights under many widths. The first generation holds the same share of every set and
-/// NAP's widths; some candidates are of other budgets, so that one search gives the front of cost against loss.
+/// `shared` trains one set of weights under many widths. The first generation holds the same share of every set, NAP's
+/// widths and ITPruner's; some candidates are of other budgets, so that one search gives the front of cost against loss.
 ///
 /// - Source: Liu et al. 2019, arXiv:1903.10258; Yu & Huang 2019 (shared weights), arXiv:1903.05134.
 package struct MetaPruning: Allocator {
@@ -50,13 +50,16 @@ package struct MetaPruning: Allocator {
     return best.widths
   }
 
-  /// Widths that are known to be good.
+  /// Widths that may be good: the same share of every set, what NAP's ranking leaves, and ITPruner's, which are
+  /// tried for some β instead of choosing one.
   private static func seeds(for problem: AllocationProblem) throws -> [[Int]] {
-    let uniform = try problem.scaled(problem.space.full.map { _ in 1 })
-    let ranked = try problem.evidence.rankedWidths(downTo: problem.budget)
-    var seeds = [uniform]
-    if ranked != uniform, problem.space.cost(of: ranked) <= problem.budget { seeds.append(ranked) }
-    return seeds
+    let known =
+      [
+        try problem.scaled(problem.space.full.map { _ in 1 }),
+        try problem.evidence.rankedWidths(downTo: problem.budget),
+      ] + (try ITPruner.inverse(problem).map(\.widths))
+    var seen: Set<[Int]> = []
+    return known.filter { problem.space.cost(of: $0) <= problem.budget && seen.insert($0).inserted }
   }
 
   private static func message(_ evolution: Evolution, _ problem: AllocationProblem) -> String? {
