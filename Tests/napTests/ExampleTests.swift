@@ -39,14 +39,34 @@ import Testing
     for part in prints { #expect(text.contains(part), "\(text)") }
   }
 
-  private static func documents() throws -> [(name: String, text: String)] {
+  private static func documents(in others: [String] = []) throws -> [(name: String, text: String)]
+  {
     var files = [root.appending(path: "README.md")]
-    for folder in ["docs", "Sources/NapKit/NapKit.docc"] {
+    for folder in ["docs", "Sources/NapKit/NapKit.docc"] + others {
       let place = root.appending(path: folder)
       files += try FileManager.default.contentsOfDirectory(atPath: place.path).sorted()
         .filter { $0.hasSuffix(".md") }.map { place.appending(path: $0) }
     }
     return try files.map { ($0.lastPathComponent, try String(contentsOf: $0, encoding: .utf8)) }
+  }
+
+  /// A row with more cells than its table has been torn from another one.
+  @Test func tablesHaveRowsOfOneLength() throws {
+    var rows = 0
+    for (name, text) in try Self.documents(in: [".", "Benchmarks"]) {
+      var cells = 0
+      for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+        let count = line.replacing("\\|", with: "").count { $0 == "|" }
+        guard line.hasPrefix("|") else {
+          cells = 0
+          continue
+        }
+        if cells == 0 { cells = count }
+        #expect(count == cells, "\(name): \(line)")
+        rows += 1
+      }
+    }
+    #expect(rows > 300)
   }
 
   private func lines(_ text: some StringProtocol) -> [String] {
