@@ -52,7 +52,7 @@ final class NetworkEvidence: AllocationEvidence {
     if let known = scores[weights]?[widths] { return known }
     let candidate = try provider(weights).network(widths)
     let refreshed = try session.withFreshStatistics(
-      candidate, images: Self.candidateImages, isCandidate: true)
+      candidate, images: Self.candidateImages, augment: false, stage: nil)
     let score = CandidateScore(
       loss: try session.watch?.loss(of: refreshed) ?? .infinity, cost: space.cost(of: widths))
     scores[weights, default: [:]][widths] = score

@@ -80,7 +80,7 @@ extension PruningSession {
         let other =
           threshold == own
           ? graph
-          : try withFreshStatistics(graph.settingGates(threshold: threshold), isSilent: true)
+          : try withFreshStatistics(graph.settingGates(threshold: threshold), stage: nil)
         try progress(
           WorkProgress(stage: "trying thresholds", step: index + 1, steps: tried.count))
         return TriedThreshold(
@@ -160,7 +160,7 @@ extension PruningSession {
       for turn in 1...Self.fittingTurns {
         // Of images as training varies them: those of clean ones cost a ResNet-20 two points.
         let candidate = try withFreshStatistics(
-          graph.settingGates(threshold: threshold), isSilent: true)
+          graph.settingGates(threshold: threshold), stage: nil)
         let seen = try saliencies(of: candidate, on: validation)
         let mean = seen.meanMACs(threshold: threshold)
         if abs(mean - macs) < best.distance {

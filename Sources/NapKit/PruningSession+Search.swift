@@ -94,9 +94,9 @@ private struct DropSearch {
     best = Candidate(state: .init(graph: session.original))
     path = [best]
     forecast = try session.forecast(
-      rounds: Self.expectedSteps + Self.trainings - 1,
+      rounds: Self.usualSteps + Self.failures + Self.trainings - 1,
       training: session.recipe(.epochs(wanted > 0 ? epochs * (1 + Self.trainings) : 0)),
-      share: Self.expectedLevel)
+      share: pow(descent.factor, Double(Self.usualSteps)))
     self.session = session.foretelling(forecast)
   }
 
@@ -113,10 +113,11 @@ private struct DropSearch {
   private mutating func goDown() throws {
     var trials: [Trial] = []
     while let level = descent.next(after: trials), mayGoDown || trials.isEmpty {
-      let steps = max(1, Self.expectedSteps - trials.count)
+      let more = trials.allSatisfy(descent.accepts) ? expectedSteps : 0
+      let failures = Self.failures - trials.count { !descent.accepts($0) }
       foretell(
-        steps: steps, trainings: Self.trainings,
-        level: path[path.count - 1].level * pow(descent.factor, Double(steps)))
+        steps: more + failures, trainings: Self.trainings,
+        level: path[path.count - 1].level * pow(descent.factor, Double(more)))
       guard var candidate = try smaller(than: path[path.count - 1], level: level) else { break }
       if candidate.drop > allowedDrop, mayRecover {
         candidate = try trained(
@@ -144,6 +145,14 @@ private struct DropSearch {
         epochs: recoveries * Self.recoveryEpochs + trainings * epochs, of: share(of: level)))
   }
 
+  /// How many more steps will be accepted, by what is lost so far.
+  private var expectedSteps: Int {
+    guard let last = path.last, path.count > 1 else { return Self.usualSteps }
+    let (allowed, lost) = (descent.allowedDrop, last.drop)
+    let steps = log(allowed / max(lost, 0.05 * allowed)) / log(Self.growth)
+    return steps > 0 ? Int(steps) : 0
+  }
+
   /// What is left to train of a network: single weights that are zero cost as much as others.
   private func share(of level: Double) -> Double {
     session.settings.granularity == .channels ? level : 1
@@ -164,7 +173,8 @@ private struct DropSearch {
     for left in (1...Self.trainings).reversed() {
       foretell(trainings: left, level: candidate.level)
       candidate = try trained(
-        candidate, session.budget.map { .seconds($0.left / Double(left)) } ?? .epochs(epochs))
+        candidate, session.budget.map { .seconds($0.left / Double(left)) } ?? .epochs(epochs),
+        in: session.part(Self.trainings - left + 1, of: Self.trainings, kind: "training"))
       try take(candidate, otherwise: "too much")
       guard left > 1, let next = try next(after: candidate) else { break }
       candidate = next
@@ -202,10 +212,12 @@ private struct DropSearch {
 
   /// Trained on the validation images too: the original has learned them, and would win on them against a
   /// network that has not.
-  private func trained(_ candidate: Candidate, _ length: TrainingLength) throws -> Candidate {
+  private func trained(
+    _ candidate: Candidate, _ length: TrainingLength, in session: PruningSession? = nil
+  ) throws -> Candidate {
+    let session = session ?? self.session
     forecast?.imageShare = session.imageShare(of: share(of: candidate.level))
-    let state = try session.recovered(
-      candidate.state, recipe: session.recipe(length))
+    let state = try session.recovered(candidate.state, recipe: session.recipe(length))
     return try judged(state, level: candidate.level)
   }
 
@@ -239,9 +251,11 @@ private struct DropSearch {
   private static let recoveryEpochs = 2
   /// The same, as a part of the time there is.
   private static let recoveryShare = 0.05
-  /// Steps down until training may not make up for them, and what is left then, where nothing is known yet.
-  private static let expectedSteps = 5
-  private static let expectedLevel = 0.4
+  /// Steps down that are accepted where nothing is known yet, and those that are tried in vain.
+  private static let usualSteps = 2
+  private static let failures = 2
+  /// What the next step loses by what the last one has lost: 2.4 times as much of a ResNet-20.
+  private static let growth = 2.4
   /// What training in earnest leaves of a loss after a little training: 0.43 of a ResNet-20's.
   private static let expectedRest = 0.4
 }

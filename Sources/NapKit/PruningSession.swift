@@ -390,24 +390,23 @@ extension PruningSession {
   ///
   /// - Parameters:
   ///   - images: that they are estimated from.
-  ///   - isCandidate: of many that are compared: on clean images, without a word.
-  ///   - isSilent: without a word.
+  ///   - augment: whether images are varied as in training.
+  ///   - stage: what progress calls it; `nil` for one of many that are tried, without a word.
   func withFreshStatistics(
-    _ graph: Graph, images: Int = statisticsImages, isCandidate: Bool = false,
-    isSilent: Bool = false
+    _ graph: Graph, images: Int = statisticsImages, augment: Bool = true,
+    stage: String? = "estimating statistics"
   ) throws -> Graph {
     guard graph.parameterRoles.values.contains(.statistic) else { return graph }
     let parameters = Parameters(graph)
     let estimation = try StatisticsEstimation(
       graph, parameters: parameters, data: training, preset: preset, images: images,
-      batchSize: graph.trainingBatch(of: training.count), scalar: scalar, augment: !isCandidate,
+      batchSize: graph.trainingBatch(of: training.count), scalar: scalar, augment: augment,
       seed: seed)
     var step = 0
     while try estimation.next() {
       step += 1
-      guard !isCandidate, !isSilent else { continue }
-      try progress(
-        WorkProgress(stage: "estimating statistics", step: step, steps: estimation.steps))
+      guard let stage else { continue }
+      try progress(WorkProgress(stage: stage, step: step, steps: estimation.steps))
     }
     return parameters.graph
   }
