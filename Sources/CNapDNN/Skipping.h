@@ -151,7 +151,8 @@ struct alignas(64) Line {
 NAP_INLINE float *grown(std::vector<Line> &lines, int64_t numbers) {
   size_t count = (numbers + 15) / 16;
   if (lines.size() < count) lines.resize(count);
-  return lines.data()->numbers;
+  // There may be none.
+  return reinterpret_cast<float *>(lines.data());
 }
 
 // Sums of outputs, [n, blocks, parts of an image, 8], of which means are made.
