@@ -20,14 +20,20 @@ final class Forecast {
   /// Seconds of rounds since then.
   private var secondsInRounds = 0.0
   private var last = 0
+  /// Networks that an allocator is still to evaluate, and seconds of each.
+  private var candidatesLeft: Int
+  private var secondsPerCandidate: Double
+  private var firstCandidate: (number: Int, elapsed: Double)?
   /// Seconds of measuring the result.
   private let ending: Double
 
   init(
-    of journal: Journal, rounds: Int, roundSeconds: Double, images: Double, secondsPerImage: Double,
-    ending: Double
+    of journal: Journal, candidates: Int = 0, secondsPerCandidate: Double = 0, rounds: Int,
+    roundSeconds: Double, images: Double, secondsPerImage: Double, ending: Double
   ) {
     self.journal = journal
+    candidatesLeft = candidates
+    self.secondsPerCandidate = secondsPerCandidate
     roundsLeft = rounds
     self.roundSeconds = roundSeconds
     imagesLeft = images
@@ -38,15 +44,27 @@ final class Forecast {
   /// Seconds that are left of the job.
   var left: Double {
     let inRound = roundBegan.map { min(journal.elapsed - $0, roundSeconds) } ?? 0
-    return Double(roundsLeft) * roundSeconds - inRound
-      + max(0, imagesLeft) * secondsPerImage + ending
+    return Double(candidatesLeft) * secondsPerCandidate + Double(roundsLeft) * roundSeconds
+      - inRound + max(0, imagesLeft) * secondsPerImage + ending
+  }
+
+  /// Takes in how many candidates have been evaluated, where some were expected.
+  func note(candidate: Int, of count: Int) {
+    guard candidatesLeft > 0 else { return }
+    candidatesLeft = count - candidate
+    let first = firstCandidate ?? (candidate, journal.elapsed)
+    firstCandidate = first
+    let seconds = journal.elapsed - first.elapsed
+    if seconds > Self.enough { secondsPerCandidate = seconds / Double(candidate - first.number) }
   }
 
   /// Says anew what is still to come, where that depends on what was found.
   func expect(rounds: Int, images: Double) { (roundsLeft, imagesLeft) = (rounds, images) }
 
   /// - Parameter left: rounds, this one among them, where that is not what was expected.
-  func beginRound(left: Int? = nil) { (roundsLeft, roundBegan) = (left ?? roundsLeft, journal.elapsed) }
+  func beginRound(left: Int? = nil) {
+    (roundsLeft, roundBegan) = (left ?? roundsLeft, journal.elapsed)
+  }
 
   /// The other rounds are expected to take as long.
   func endRound(taking seconds: Double) {

@@ -25,6 +25,9 @@ final class NetworkEvidence: AllocationEvidence {
 
   /// Images that a candidate's statistics are estimated from.
   private static let candidateImages = 1024
+  /// Images that one takes as long as, those that it is judged by among them: statistics take half as long again
+  /// as outputs.
+  static let imagesOfCandidate = 2.5 * Double(candidateImages)
 
   // MARK: Candidates
   func rankedWidths(downTo budget: Int) throws -> [Int] {
@@ -102,7 +105,7 @@ final class NetworkEvidence: AllocationEvidence {
 
   func report(_ message: String?, step: Int, of steps: Int) throws {
     try session.progress(
-      WorkProgress(stage: "choosing widths", step: step, steps: steps, message: message))
+      WorkProgress(stage: PruningSession.choosing, step: step, steps: steps, message: message))
   }
 
   func keep(similarity: Matrix) { self.similarity = similarity }

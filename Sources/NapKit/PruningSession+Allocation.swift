@@ -23,7 +23,7 @@ extension PruningSession {
   /// What the allocator makes of a network; `nil` where the criterion's ranking decides.
   func widths(of graph: Graph, _ cost: Cost, downTo target: Int) throws -> DecidedWidths? {
     guard let allocator else { return nil }
-    return try journal.step("choosing widths") {
+    return try journal.step(Self.choosing) {
       let space = try WidthSpace(
         graph, cost: cost, rounding: settings.rounding, latencies: latencies)
       let evidence = NetworkEvidence(self, graph, space)
@@ -32,7 +32,7 @@ extension PruningSession {
           space: space, budget: target, seed: seed.derived("widths"), evidence: evidence))
       try progress(
         WorkProgress(
-          stage: "choosing widths",
+          stage: Self.choosing,
           message: "\(settings.allocator) keeps "
             + zip(kept, space.full).map { "\($0)/\($1)" }.joined(separator: " ")))
       return DecidedWidths(

@@ -61,10 +61,11 @@ extension PruningSession {
           Double(smallest) / Double(whole)),
         recovery: least == 1 ? nil : "ask for less, or give a smaller --round")
     }
-    let widths = try widths(of: original, cost, downTo: target)
-    var outcome = PruningOutcome(state: State(graph: original), allocation: widths?.report)
     var (round, level, left) = (0, 1.0, try rounds(Self.channelRounds))
-    let forecast = try forecast(rounds: left, training: recipe, share: share)
+    let forecast = try forecast(
+      candidates: allocator?.candidates ?? 0, rounds: left, training: recipe, share: share)
+    let widths = try foretelling(forecast).widths(of: original, cost, downTo: target)
+    var outcome = PruningOutcome(state: State(graph: original), allocation: widths?.report)
     while left > 0 {
       round += 1
       level *= pow(share / level, 1 / Double(left))
@@ -153,7 +154,8 @@ extension PruningSession {
               forecast?.endRound(taking: seconds)
               take(state, into: run)
               if round == levels.count { best = try Best(state.graph, watch) }
-              try progress(WorkProgress(stage: Self.thinning, message: levels[round - 1].description))
+              try progress(
+                WorkProgress(stage: Self.thinning, message: levels[round - 1].description))
               if let budget, round == 1 {
                 levels = [levels[0]] + levels.dropFirst().spread(over: budget.affordable(seconds))
               }

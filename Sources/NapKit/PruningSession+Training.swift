@@ -147,16 +147,20 @@ extension PruningSession {
   /// How long a job takes that cuts in rounds and is trained for epochs; `nil` where its time is given.
   ///
   /// - Parameters:
+  ///   - candidates: networks that are evaluated before anything is cut.
   ///   - share: of the network that is left to train.
   ///   - isTried: whether several trainings are tried; `nil` for what `recovered` does.
   func forecast(
-    rounds: Int, training recipe: TrainingRecipe, share: Double, isTried: Bool? = nil
+    candidates: Int = 0, rounds: Int, training recipe: TrainingRecipe, share: Double,
+    isTried: Bool? = nil
   ) throws -> Forecast? {
     guard budget == nil else { return nil }
     let each = measuring.seconds / Double(max(1, measuring.examples))
     let collecting = criterion.evidence.isEmpty ? 0 : Double(curvatureImages)
     let forecast = Forecast(
-      of: journal, rounds: rounds, roundSeconds: Budget.collectingFactor * each * collecting,
+      of: journal, candidates: candidates,
+      secondsPerCandidate: each * NetworkEvidence.imagesOfCandidate * (1 + share) / 2,
+      rounds: rounds, roundSeconds: Budget.collectingFactor * each * collecting,
       images: trainedImages(epochs: recipe.epochs, of: share, isTried: isTried),
       secondsPerImage: recipe.epochs > 0 ? try secondsPerTrainedImage(recipe) : 0,
       ending: measuring.seconds)

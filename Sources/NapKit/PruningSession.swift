@@ -75,6 +75,9 @@ struct PruningSession {
       if [Self.tuning, Self.thinning].contains(event.stage), event.steps > 0 {
         forecast?.note(images: event.images)
       }
+      if event.stage == Self.choosing, event.steps > 0 {
+        forecast?.note(candidate: event.step, of: event.steps)
+      }
       event.jobSecondsLeft = budget?.jobLeft ?? forecast?.left
       try progress(event)
     }
@@ -85,6 +88,8 @@ struct PruningSession {
   static let tuning = "fine-tuning"
   /// The stage in which single weights go while the network is trained.
   static let thinning = "training"
+  /// The stage in which an allocator decides how wide layers are.
+  static let choosing = "choosing widths"
 
   /// What fine-tuning imitates.
   var teacher: Graph { imitated ?? original }

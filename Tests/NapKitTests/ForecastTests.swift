@@ -43,6 +43,23 @@ import Testing
     #expect(isNear(forecast.left, 50) && forecast.announcement == nil)
   }
 
+  @Test func candidatesCountWhereTheyAreExpected() {
+    func forecast(_ candidates: Int) -> Forecast {
+      Forecast(
+        of: Journal(), candidates: candidates, secondsPerCandidate: 0.5, rounds: 1,
+        roundSeconds: 100, images: 0, secondsPerImage: 0, ending: 0)
+    }
+    let search = forecast(1000)
+    #expect(isNear(search.left, 600))
+    search.note(candidate: 400, of: 1000)
+    #expect(isNear(search.left, 400))
+    search.note(candidate: 1000, of: 1000)
+    #expect(isNear(search.left, 100))
+    let none = forecast(0)
+    none.note(candidate: 1, of: 8)
+    #expect(isNear(none.left, 100))
+  }
+
   @Test func jobsAreCounted() {
     let unknown = JobCount(3, each: nil, of: Journal())
     #expect(unknown.name == "job 1 of 3" && unknown.left(own: nil) == nil)

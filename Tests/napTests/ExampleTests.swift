@@ -39,8 +39,7 @@ import Testing
     for part in prints { #expect(text.contains(part), "\(text)") }
   }
 
-  private static func documents(in others: [String] = []) throws -> [(name: String, text: String)]
-  {
+  private static func documents(in others: [String] = []) throws -> [(name: String, text: String)] {
     var files = [root.appending(path: "README.md")]
     for folder in ["docs", "Sources/NapKit/NapKit.docc"] + others {
       let place = root.appending(path: folder)

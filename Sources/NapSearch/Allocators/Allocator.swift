@@ -14,10 +14,17 @@ package protocol Allocator: Sendable {
   /// - Parameter variant: one of `variants`, if there are any.
   init(variant: String, _ settings: AllocatorSettings)
 
+  /// How many networks it evaluates at most.
+  var candidates: Int { get }
+
   /// Widths whose cost is no more than the budget.
   ///
   /// - Throws: what the network's evidence throws; `AllocationError` where no widths are so small.
   func widths(for problem: AllocationProblem) throws -> [Int]
+}
+
+extension Allocator {
+  package var candidates: Int { 0 }
 }
 
 /// What users may say to allocators; each takes what concerns it.

@@ -31,6 +31,8 @@ package struct ITPruner: Allocator {
     beta = settings.beta ?? (isLinear ? Self.publishedBeta : nil)
   }
 
+  package var candidates: Int { isLinear || beta != nil ? 0 : Self.betas.count }
+
   package func widths(for problem: AllocationProblem) throws -> [Int] {
     guard !isLinear else { return try linear(problem) }
     if let beta { return try Self.inverse(problem, betas: [beta])[0].widths }

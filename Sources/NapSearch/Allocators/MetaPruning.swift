@@ -19,7 +19,7 @@ package struct MetaPruning: Allocator {
   }
 
   private let source: WeightSource
-  private let candidates: Int
+  package let candidates: Int
 
   package init(variant: String, _ settings: AllocatorSettings) {
     source = WeightSource(rawValue: variant) ?? .compensated
