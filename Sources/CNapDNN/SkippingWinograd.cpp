@@ -187,6 +187,7 @@ struct SkippingWinograd {
       int64_t point) const {
     int64_t block = s.c.ic * kEight;
     int64_t begin = s.groups * unit.index / s.units, end = s.groups * (unit.index + 1) / s.units;
+    auto *values = reinterpret_cast<const float *>(unit.values.data());
     for (int p = 0; p < kPoints; ++p)
       for (int64_t k = 0; k < count; k += 4) {
         const float *u[4];
@@ -196,7 +197,7 @@ struct SkippingWinograd {
         for (int64_t g = begin; g < end; ++g) {
           int64_t t = s.group(g) - unit.first, some = s.group(g + 1) - s.group(g);
           products[some](
-              unit.values.data()->numbers + p * unit.point + t * unit.tile, unit.tile,
+              values + p * unit.point + t * unit.tile, unit.tile,
               unit.channels.data(), unit.channels.size(), u, m + p * point + t * outputs + k * kEight,
               outputs);
         }
