@@ -37,7 +37,8 @@ extension NetworkEvidence {
           some.append(rest.removeFirst())
         }
         try add(some, count, to: &result)
-        try report("", step: all - rest.count, of: all)
+        try session.progress(
+          WorkProgress(stage: "comparing features", step: all - rest.count, steps: all))
       }
       return result
     }

@@ -114,7 +114,7 @@ package protocol AllocationEvidence {
     _ name: String, from start: State, _ turn: (inout State) throws -> Bool
   ) throws -> State
 
-  /// Tells how far the work is, and of what has been found.
+  /// Tells how many candidates have been evaluated, and what has been found.
   func report(_ message: String?, step: Int, of steps: Int) throws
 
   /// Keeps how alike sets are for the report.
