@@ -55,7 +55,9 @@ final class Forecast {
     let first = firstCandidate ?? (candidate, journal.elapsed)
     firstCandidate = first
     let seconds = journal.elapsed - first.elapsed
-    if seconds > Self.enough { secondsPerCandidate = seconds / Double(candidate - first.number) }
+    if seconds > Self.enough, candidate > first.number {
+      secondsPerCandidate = seconds / Double(candidate - first.number)
+    }
   }
 
   /// Says anew what is still to come, where that depends on what was found.
