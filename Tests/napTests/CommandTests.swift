@@ -102,7 +102,7 @@ import Testing
   }
 
   /// Under `ulimit -v` too, where what is refused cannot be gone on from.
-  @Test func memoryIsAskedForBeforeItIsTaken() throws {
+  @Test(.enabled(if: Program.canBeLimited)) func memoryIsAskedForBeforeItIsTaken() throws {
     try withFolder { folder in
       let model = try model(folder, "resnet20")
       for mode in ["inference", "training", "curvature"] {

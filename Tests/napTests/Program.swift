@@ -20,6 +20,10 @@ enum Program {
       ? beside : build.appending(path: "../../.build/release/nap").standardizedFileURL
   }()
 
+  /// Whether it runs with little memory: built with a sanitizer, it asks for terabytes of addresses.
+  static let canBeLimited =
+    (try? run(["--version"], shell: "ulimit -v 4000000; exec \"$@\""))?.status == 0
+
   /// Runs it to its end; a trap is recorded.
   ///
   /// - Parameter shell: lines for `sh` that run the program as `"$@"`.
