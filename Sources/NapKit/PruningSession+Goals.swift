@@ -70,7 +70,7 @@ extension PruningSession {
       round += 1
       level *= pow(share / level, 1 / Double(left))
       let next = left == 1 ? target : Int(level * Double(whole))
-      forecast?.beginRound(left: left)
+      forecast?.beginRound()
       let seconds = try journal.timed {
         outcome.state = try part(round, of: round + left - 1, forecast).cut(
           outcome.state, cost: cost, downTo: next,
@@ -102,7 +102,7 @@ extension PruningSession {
     }
     var state = State(graph: original)
     for (round, level) in levels.enumerated() {
-      forecast?.beginRound(left: levels.count - round)
+      forecast?.beginRound()
       let seconds = try journal.timed {
         state = try part(round + 1, of: levels.count, forecast).thin(
           state, to: level, round: round + 1)

@@ -95,7 +95,7 @@ private struct DropSearch {
     path = [best]
     forecast = try session.forecast(
       rounds: Self.usualSteps + Self.failures + Self.trainings - 1,
-      training: session.recipe(.epochs(wanted > 0 ? epochs * (1 + Self.trainings) : 0)),
+      training: session.recipe(.epochs(epochs * (1 + Self.trainings))),
       share: pow(descent.factor, Double(Self.usualSteps)))
     self.session = session.foretelling(forecast)
   }
@@ -138,9 +138,9 @@ private struct DropSearch {
   /// - Parameter level: where the steps lead.
   private func foretell(steps: Int = 0, trainings: Int, level: Double) {
     guard let forecast else { return }
-    let recoveries = max(0, min(steps, (epochs - spentEpochs) / Self.recoveryEpochs))
+    let recoveries = min(steps, (epochs - spentEpochs) / Self.recoveryEpochs)
     forecast.expect(
-      rounds: steps + max(0, trainings - 1),
+      rounds: steps + trainings - 1,
       images: session.trainedImages(
         epochs: recoveries * Self.recoveryEpochs + trainings * epochs, of: share(of: level)))
   }

@@ -15,13 +15,19 @@ private final class MadeUpEvidence: AllocationEvidence {
   var similarity: Matrix?
   var front: [ScoredWidths] = []
   var scored: [[Int]] = []
+  /// Whether losses are numbers.
+  var isTelling = true
   init(_ space: WidthSpace) { self.space = space }
 
   func grams() -> [Matrix] {
     var generator = Seed(1).generator()
-    return space.full.map { _ in
+    let common = (0..<60).map { _ in Double(generator.uniform()) }
+    return space.full.indices.map { set in
       var features = Matrix(rows: 12, columns: 5)
-      for i in features.elements.indices { features.elements[i] = Double(generator.uniform()) }
+      // Later sets resemble each other more.
+      for i in features.elements.indices {
+        features.elements[i] = Double(generator.uniform()) + Double(set) * common[i]
+      }
       return features * features.transposed
     }
   }
@@ -42,7 +48,7 @@ private final class MadeUpEvidence: AllocationEvidence {
     let loss = zip(widths, space.full).enumerated().reduce(0) {
       $0 + Double($1.offset + 1) * Double($1.element.1) / Double($1.element.0)
     }
-    return CandidateScore(loss: loss, cost: space.cost(of: widths))
+    return CandidateScore(loss: isTelling ? loss : .infinity, cost: space.cost(of: widths))
   }
 
   func loop<State: Codable>(
@@ -97,9 +103,34 @@ struct AllocatorTests {
       }
     }
   }
-}
 
-extension AllocatorTests {
+  /// Where no loss tells them apart, no set is taken for more redundant than another.
+  @Test func withoutLossesAllSetsCountAlike() throws {
+    // Of two sets, each resembles the other as much.
+    var network = SmallNetwork()
+    var value = network.input([3, 8, 8])
+    for (index, inputs) in [3, 24, 24, 24].enumerated() {
+      let sum = network.conv(value, [24, inputs, 3, 3], "c\(index)")
+      value = network.apply(Relu(), sum, name: "relu\(index)")
+    }
+    let features = network.apply(
+      Flatten(), network.apply(GlobalAveragePool(), value, name: "pool"), name: "flatten")
+    network.output(network.linear(features, 24, 4, "fc"), [4])
+    let space = try WidthSpace(network.graph, cost: .macs, rounding: .single)
+    let evidence = MadeUpEvidence(space)
+    evidence.isTelling = false
+    func widths(_ beta: Double?) throws -> [Int] {
+      var settings = AllocatorSettings()
+      settings.beta = beta
+      return try ITPruner(variant: "inverse", settings).widths(
+        for: AllocationProblem(
+          space: space, budget: space.cost(of: space.full) * 6 / 10, seed: Seed(1),
+          evidence: evidence))
+    }
+    #expect(try widths(nil) == widths(0))
+    #expect(try widths(ITPruner.betas[0]) != widths(0))
+  }
+
   /// What other allocators keep is among the first candidates of an evolution.
   @Test func evolutionBeginsWithOtherWidths() throws {
     let space = try WidthSpace(

@@ -35,17 +35,18 @@ package struct ITPruner: Allocator {
 
   package func widths(for problem: AllocationProblem) throws -> [Int] {
     guard !isLinear else { return try linear(problem) }
-    if let beta { return try Self.inverse(problem, betas: [beta])[0].widths }
+    let widths = try Self.inverse(problem)
+    if let beta { return try widths(beta) }
     var best: (widths: [Int], loss: Double)?
-    let candidates = try Self.inverse(problem, betas: Self.betas)
-    for (index, (beta, widths)) in candidates.enumerated() {
-      let loss = try problem.evidence.score(widths, weights: .compensated).loss
+    for (index, beta) in Self.betas.enumerated() {
+      let candidate = try widths(beta)
+      let loss = try problem.evidence.score(candidate, weights: .compensated).loss
       try problem.evidence.report(
         String(format: "beta %g: held-out loss %.4g", beta, loss), step: index + 1,
-        of: candidates.count)
-      if loss < best?.loss ?? .infinity { best = (widths, loss) }
+        of: Self.betas.count)
+      if loss < best?.loss ?? .infinity { best = (candidate, loss) }
     }
-    return best?.widths ?? candidates[0].widths
+    return try best?.widths ?? widths(0)
   }
 
   private func linear(_ problem: AllocationProblem) throws -> [Int] {
@@ -55,17 +56,15 @@ package struct ITPruner: Allocator {
     return try problem.fitted(shares)
   }
 
-  /// The default's widths for some β.
-  static func inverse(_ problem: AllocationProblem, betas: [Double] = betas) throws
-    -> [(beta: Double, widths: [Int])]
-  {
+  /// The default's widths for any β; similarities are computed once.
+  static func inverse(_ problem: AllocationProblem) throws -> (_ beta: Double) throws -> [Int] {
     let program = program(problem)
     let deviations = standardized(try redundancy(in: problem, by: .unbiased))
-    return try betas.map { beta in
+    return { beta in
       guard let shares = program.inverse(importance(deviations, beta)) else {
         throw AllocationError()
       }
-      return (beta, try problem.fitted(shares))
+      return try problem.fitted(shares)
     }
   }
 

@@ -57,7 +57,7 @@ package struct MetaPruning: Allocator {
       [
         try problem.scaled(problem.space.full.map { _ in 1 }),
         try problem.evidence.rankedWidths(downTo: problem.budget),
-      ] + (try ITPruner.inverse(problem).map(\.widths))
+      ] + (try ITPruner.betas.map(ITPruner.inverse(problem)))
     var seen: Set<[Int]> = []
     return known.filter { problem.space.cost(of: $0) <= problem.budget && seen.insert($0).inserted }
   }
