@@ -103,7 +103,11 @@ let package = Package(
     // Level 4
     room("NapPruning", ["NapCurvature", "NapGraph", "NapKernels", "NapTensor"]),
     room(
-      "NapDynamic", ["NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapTensor", "NapTraining"]),
+      "NapDynamic",
+      [
+        "NapEngine", "NapGraph", "NapKernels", "NapOperators", "NapOutputs", "NapTensor",
+        "NapTraining",
+      ]),
     // Level 5
     room("NapSearch", ["NapGraph", "NapKernels", "NapPruning", "NapTensor", "CNapNLopt"]),
     // Level 6
@@ -171,8 +175,8 @@ let package = Package(
     tests(
       "NapDynamicTests",
       [
-        "NapDynamic", "NapEngine", "NapGraph", "NapKernels", "NapONNX", "NapOperators", "NapTensor",
-        "NapTestSupport", "NapTraining",
+        "NapDynamic", "NapEngine", "NapGraph", "NapKernels", "NapONNX", "NapOperators",
+        "NapOutputs", "NapTensor", "NapTestSupport", "NapTraining",
       ]),
     tests(
       "NapSearchTests",

@@ -114,7 +114,7 @@ package final class GatePrices: SideLoss {
     }
     var unlike = 0.0
     if let similarity {
-      for (g, gate) in cost.gates.enumerated() {
+      for case (let g, let gate as ChannelGate) in cost.gates.enumerated() {
         unlike += similarity.loss(
           said[g], units: gate.unitCount, said[gates + g], channels: gate.unitOfChannel.count,
           count: count, gradients: (gradients[g], gradients[gates + g]))

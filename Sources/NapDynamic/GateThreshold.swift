@@ -5,13 +5,13 @@ package import NapTensor
 extension Graph {
   /// Of its gates, the first of them where they differ; 0 where it has none.
   package var gateThreshold: Float {
-    (try? shapes(batch: 1)).flatMap { channelGates($0).first?.alpha } ?? 0
+    (try? shapes(batch: 1)).flatMap { gates($0).first?.alpha } ?? 0
   }
 
   /// The network with another threshold in all of its gates.
   package func settingGates(threshold: Float) throws(GraphError) -> Graph {
     var result = self
-    for gate in channelGates(try shapes(batch: 1)) {
+    for gate in gates(try shapes(batch: 1)) {
       if gate.scales {
         result.nodes[gate.threshold].op = ThresholdedRelu(alpha: threshold)
         result.nodes[gate.threshold].inputs = [gate.saliency]
@@ -42,7 +42,7 @@ extension Graph {
   /// - Parameter withMeans: whether the means of what gates multiply follow, `[n, channels, 1, …]`.
   package func showingSaliencies(withMeans: Bool = false) throws(GraphError) -> Graph {
     let shapes = try shapes(batch: 1)
-    let gates = channelGates(shapes)
+    let gates = gates(shapes)
     var result = self
     func show(_ value: ValueID, _ sizes: some Sequence<Int>) {
       result.outputs.append(
@@ -53,7 +53,7 @@ extension Graph {
     }
     for gate in gates { show(gate.saliency, shapes[gate.saliency.index].dropFirst()) }
     guard withMeans else { return result }
-    for gate in gates {
+    for gate in channelGates(shapes) {
       let name = "\(nodes[gate.product].name)/features.mean"
       let mean = result.addNode(name, GlobalAveragePool(), [gate.features])[0]
       let features = shapes[gate.features.index]
@@ -68,7 +68,7 @@ extension Graph {
   package func removingGates(_ isIdle: [Bool]) throws(GraphError) -> Graph {
     var result = self
     var gone: Set<Int> = []
-    for (gate, isIdle) in zip(channelGates(try shapes(batch: 1)), isIdle) where isIdle {
+    for (gate, isIdle) in zip(gates(try shapes(batch: 1)), isIdle) where isIdle {
       let product = nodes[gate.product].outputs[0]
       guard let producer = producers[gate.features.index] else { continue }
       gone.insert(gate.product)

@@ -160,7 +160,7 @@ struct DynamicMeasurement {
 extension Graph {
   /// Keys of metadata: multiply-accumulates of the network without gates, and, by threshold, those of an example
   /// in the mean.
-  private static let (wholeKey, thresholdsKey) = ("nap.dynamic", "nap.thresholds")
+  private static let (wholeKey, thresholdsKey) = (dynamicKey, "nap.thresholds")
   /// See `GateStatistics`.
   private static let statisticsKey = "nap.statistics"
 
@@ -170,9 +170,12 @@ extension Graph {
   mutating func noteGates(
     whole: Double, curve: [(threshold: Float, macs: Double)], statistics: [[Float]]
   ) {
-    let statistics = GateStatistics(of: self, others: statistics)
+    if !statistics.isEmpty {
+      note([
+        (Self.statisticsKey, GateStatistics(of: self, others: statistics).text(of: self))
+      ])
+    }
     note([
-      (Self.statisticsKey, statistics.text(of: self)),
       (Self.wholeKey, String(format: "%.0f", whole)),
       (
         Self.thresholdsKey,
@@ -232,7 +235,7 @@ extension Graph {
 extension Network {
   /// Whether it decides for every example which channels are computed.
   public var isDynamic: Bool {
-    (try? graph.shapes(batch: 1)).map { !graph.channelGates($0).isEmpty } ?? false
+    (try? graph.shapes(batch: 1)).map { !graph.gates($0).isEmpty } ?? false
   }
 
   /// The network with other thresholds in its gates: with which examples cost a share of the multiply-accumulates

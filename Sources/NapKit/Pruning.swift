@@ -65,16 +65,30 @@ public struct Pruning: Sendable {
     case sgd
   }
 
-  /// Which channels are computed is decided for every example anew.
+  /// What is computed is decided for every example anew.
   public struct Dynamic: Sendable, Hashable {
+    /// What gates decide about.
+    public enum Gates: String, Sendable, CaseIterable {
+      /// Whether the original is asked, after a small network has answered.
+      case network
+      /// Which channels of every layer are computed.
+      case channels
+    }
+
+    /// `nil` for the network where its output tells classes, else channels.
+    public var gates: Gates?
     /// Channels that are open or closed together: what kernels compute at once.
     public var block: Int
-    /// What is left of the multiply-accumulates when gates come, in `0...1`; `nil` leaves it to nap.
+    /// What is left of the multiply-accumulates for good, in `0...1`: in the small network, or when gates of
+    /// channels come; `nil` leaves it to nap.
     public var staticShare: Double?
     /// How much it counts that gates judge images alike that look alike, at least 0; 1 where it was published.
     public var similarity: Double
 
-    public init(block: Int = 8, staticShare: Double? = nil, similarity: Double = 0) {
+    public init(
+      gates: Gates? = nil, block: Int = 8, staticShare: Double? = nil, similarity: Double = 0
+    ) {
+      self.gates = gates
       (self.block, self.staticShare, self.similarity) = (block, staticShare, similarity)
     }
   }
@@ -288,10 +302,11 @@ public struct Pruning: Sendable {
     }
     switch (goal, granularity) {
     case (.macs(let share), .channels) where dynamic != nil:
-      return try session.pruneDynamically(
-        GateStyle(block: dynamic?.block ?? GateStyle().block), keeping: share)
+      return try session.pruneDynamically(dynamic ?? Dynamic(), keeping: share)
     case _ where dynamic != nil:
-      throw UsageError("gates decide about channels", recovery: "give --macs, and whole channels")
+      throw UsageError(
+        "what examples cost in the mean is multiply-accumulates of channels",
+        recovery: "give --macs, and whole channels")
     case (_, .pattern(let kept, let size)):
       return try session.pruneWeights(.pattern(WeightPattern(kept: kept, of: size)))
     case (.macs(let share), .channels): return try session.pruneChannels(.macs, keeping: share)

@@ -12,9 +12,32 @@ import NapTraining
 
 // MARK: Dynamic pruning
 extension PruningSession {
+  /// Examples decide what is computed, and cost a share of the multiply-accumulates in the mean.
+  func pruneDynamically(_ dynamic: Pruning.Dynamic, keeping share: Double) throws -> PruningOutcome
+  {
+    guard !Network(original).isDynamic else {
+      throw UsageError(
+        "the network is dynamic already", recovery: "prune the one that it was made of")
+    }
+    let answer = outputs.distribution
+    if let answer, dynamic.gates != .channels {
+      return try pruneToCascade(answer.distribution, axis: answer.axis, keeping: share)
+    }
+    guard dynamic.gates != .network else {
+      throw UsageError(
+        "when to ask the original is decided by how sure a small network is of its classes, and this one has not a single output that tells any",
+        recovery: "give --gates channels")
+    }
+    return try pruneWithGates(GateStyle(block: dynamic.block), keeping: share)
+  }
+
   /// Channels that nobody needs go for good; of the others, gates learn which each example needs, until
   /// examples cost a share of the multiply-accumulates in the mean.
-  func pruneDynamically(_ style: GateStyle, keeping share: Double) throws -> PruningOutcome {
+  private func pruneWithGates(_ style: GateStyle, keeping share: Double) throws -> PruningOutcome {
+    guard settings.epochs != 0 else {
+      throw UsageError(
+        "gates begin with knowing nothing", recovery: "leave --epochs 0 out, or --gates channels")
+    }
     let whole = Double(try CostModel(original).macs)
     let recipe = recipe(length(epochs: Self.defaultEpochs))
     let staying = settings.staticShare ?? Self.staticShare(share)

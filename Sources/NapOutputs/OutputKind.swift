@@ -38,10 +38,26 @@ package protocol OutputKind: Sendable {
 
   /// How agreement is told.
   var measure: AgreementMeasure { get }
+
+  /// What its numbers say about classes; `nil` where there are none.
+  static var distribution: Distribution? { get }
 }
 
 extension OutputKind {
   package var name: String { Self.name }
+  package static var distribution: Distribution? { nil }
+}
+
+/// How numbers become probabilities.
+package enum Distribution: Sendable, Hashable {
+  /// By a softmax over the channels.
+  case softmax
+  /// They are: one of the channels is right.
+  case classes
+  /// By a sigmoid, each of its own.
+  case sigmoid
+  /// They are, each of its own.
+  case decisions
 }
 
 /// How the agreement of two networks is told in terms that their user knows.

@@ -47,6 +47,14 @@ package struct Outputs: Sendable {
       && meanings[0].shape.count == 1
   }
 
+  /// What the numbers of the only output say about classes, along which of an example's axes; `nil` of others.
+  package var distribution: (distribution: Distribution, axis: Int)? {
+    guard meanings.count == 1, meanings[0].parts.count == 1, !meanings[0].shape.isEmpty else {
+      return nil
+    }
+    return type(of: meanings[0].parts[0].kind).distribution.map { ($0, meanings[0].axis) }
+  }
+
   /// How much a part counts among all.
   private func share(_ meaning: OutputMeaning) -> Double {
     let total = meanings.reduce(0) { $0 + $1.share }

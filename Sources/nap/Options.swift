@@ -7,6 +7,8 @@ extension Precision: ExpressibleByArgument {}
 
 extension Pruning.Optimizer: ExpressibleByArgument {}
 
+extension Pruning.Dynamic.Gates: ExpressibleByArgument {}
+
 extension Pruning.Granularity: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
   public var defaultValueDescription: String { description }

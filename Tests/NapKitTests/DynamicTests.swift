@@ -28,7 +28,7 @@ import Testing
     var pruning = Pruning(source: source)
     pruning.allowsChance = true
     pruning.goal = .macs(0.5)
-    pruning.dynamic = Pruning.Dynamic()
+    pruning.dynamic = Pruning.Dynamic(gates: .channels)
     pruning.epochs = 1
     pruning.rounds = 1
     pruning.curvatureImages = 128

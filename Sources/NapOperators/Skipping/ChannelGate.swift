@@ -9,7 +9,7 @@ import NapTensor
 /// channels are multiplied by their saliency, as published, it is `Clip` (or `Relu`) and `ThresholdedRelu` for `Greater` and `Cast`.
 ///
 /// - Source: Tang et al. 2021 (ManiDP), arXiv:2103.05861.
-package struct ChannelGate: Sendable {
+package struct ChannelGate: Gate {
   /// Index of the `Mul` in the graph.
   package let product: Int
   /// What saliencies are compared with; 0 while it is trained.

@@ -11,7 +11,9 @@ extension ThresholdedRelu: RewritingOperator {
 
 extension Greater: RewritingOperator {
   package static func rewritten(_ graph: Graph, shapes: [[Int]]) -> Graph? {
-    ThresholdedRelu.rewritten(graph, shapes: shapes)
+    // No value is added, so that shapes stay.
+    let branches = graph.skippingClosedBranches(shapes)
+    return ThresholdedRelu.rewritten(branches ?? graph, shapes: shapes) ?? branches
   }
 }
 

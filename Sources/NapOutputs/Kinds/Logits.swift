@@ -6,6 +6,7 @@ package import NapTensor
 package struct Logits: OutputKind {
   package static let name = "logits"
   package static let summary = "logits of classes along the axis; the largest is the answer"
+  package static let distribution: Distribution? = .softmax
 
   package init() {}
   package init(measuring samples: OutputSamples, at place: OutputPlace) {}

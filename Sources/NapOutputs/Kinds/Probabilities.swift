@@ -5,6 +5,7 @@ package import NapTensor
 package struct Probabilities: OutputKind {
   package static let name = "probabilities"
   package static let summary = "probabilities of classes along the axis, which sum to 1"
+  package static let distribution: Distribution? = .classes
 
   /// Whether there is a class that most is said of, mostly; else they are shares, numbers between 0 and 1.
   private let isSure: Bool

@@ -5,6 +5,7 @@ package import NapTensor
 package struct TwoClassLogits: OutputKind {
   package static let name = "two-class-logits"
   package static let summary = "logits each of its own yes or no, before a sigmoid"
+  package static let distribution: Distribution? = .sigmoid
 
   /// Whether most answers are clear; else they are shares, numbers between 0 and 1.
   private let isSure: Bool

@@ -6,6 +6,7 @@ package struct TwoClassProbabilities: OutputKind {
   package static let name = "two-class-probabilities"
   package static let summary =
     "probabilities each of its own yes or no, such as a detector's classes"
+  package static let distribution: Distribution? = .decisions
 
   /// Whether most answers are clear; else they are shares, numbers between 0 and 1.
   private let isSure: Bool

@@ -51,27 +51,33 @@ struct Prune: ComputingCommand {
 
   @Flag(
     help:
-      "Let every example decide which channels it needs: --macs is the mean then, and nap leaves out what is closed. An experiment: so far less accurate than pruning for good, and with AVX-512 no faster."
+      "Let every example decide what is computed: --macs is the mean then. A small network answers, and the original is asked where that is in doubt."
   )
   var dynamic = false
 
   @Option(
     help: ArgumentHelp(
-      "With --dynamic, channels that are open or closed together: 1, 8 or 16.",
-      valueName: "channels"))
-  var gateBlock = Pruning.Dynamic().block
+      "With --dynamic, what examples decide about: network (whether the original is asked after a small one; the default where there are classes), or channels (of each layer; less accurate so far).",
+      valueName: "kind"))
+  var gates: Pruning.Dynamic.Gates?
 
   @Option(
     help: ArgumentHelp(
-      "With --dynamic, what is left of the multiply-accumulates for good, before gates decide (default: a little more than --macs, such as 0.5 for 0.4).",
+      "With --gates channels, channels that are open or closed together: 1, 8 or 16 (default: 8).",
+      valueName: "channels"))
+  var gateBlock: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "With --dynamic, what is left of the multiply-accumulates for good: in the small network, or before gates of channels decide (default: a part of --macs; with channels a little more, such as 0.5 for 0.4).",
       valueName: "share"))
   var staticMacs: Share?
 
   @Option(
     help: ArgumentHelp(
-      "With --dynamic, how much it counts that gates judge images alike that look alike to the layer; 1 as published.",
+      "With --gates channels, how much it counts that gates judge images alike that look alike to the layer; 1 as published (default: 0).",
       valueName: "weight"))
-  var gateSimilarity = Pruning.Dynamic().similarity
+  var gateSimilarity: Double?
 
   @Option(help: ArgumentHelp("Keep at most this share of the parameters.", valueName: "share"))
   var params: Share?
@@ -238,15 +244,18 @@ struct Prune: ComputingCommand {
     if dynamic, macs == nil || granularity != .channels {
       throw ValidationError("--dynamic needs --macs, the mean of what examples cost")
     }
-    if dynamic, epochs == 0 {
-      throw ValidationError("--dynamic needs training: gates begin with knowing nothing")
+    if !dynamic, staticMacs != nil || gates != nil {
+      throw ValidationError("--\(gates == nil ? "static-macs" : "gates") is for --dynamic")
     }
-    if !dynamic, staticMacs != nil { throw ValidationError("--static-macs is for --dynamic") }
     try staticMacs?.check("--static-macs", allowsWhole: true)
-    if !dynamic, gateSimilarity != 0 {
-      throw ValidationError("--gate-similarity is for --dynamic")
+    if gates == .channels, epochs == 0 {
+      throw ValidationError("--gates channels needs training: they begin with knowing nothing")
     }
-    guard [1, 8, 16].contains(gateBlock) else {
+    if gates != .channels, gateBlock != nil || gateSimilarity != nil {
+      throw ValidationError(
+        "--gate-\(gateBlock == nil ? "similarity" : "block") is for --gates channels")
+    }
+    if let gateBlock, ![1, 8, 16].contains(gateBlock) {
       throw ValidationError("--gate-block \(gateBlock) is none of 1, 8 and 16")
     }
     if latencyTable != nil, latency == nil {
@@ -296,8 +305,10 @@ struct Prune: ComputingCommand {
     pruning.granularity = granularity
     pruning.goal = goal
     if dynamic {
-      pruning.dynamic = Pruning.Dynamic(
-        block: gateBlock, staticShare: staticMacs?.value, similarity: gateSimilarity)
+      var dynamic = Pruning.Dynamic(gates: gates, staticShare: staticMacs?.value)
+      if let gateBlock { dynamic.block = gateBlock }
+      if let gateSimilarity { dynamic.similarity = gateSimilarity }
+      pruning.dynamic = dynamic
     }
     pruning.epochs = epochs
     pruning.multiple = round
