@@ -4,10 +4,10 @@ package import NapOutputs
 import NapTensor
 
 extension Graph {
-  /// Two networks in one: this one answers, and of examples that it doubts the mean of both is said.
+  /// Two networks in one: this one answers, but for examples that it doubts, of which the larger one does.
   ///
-  /// The larger one is a branch behind a gate (`BranchGate`): most examples never go through it. How much an example is
-  /// doubted is the impurity of what is said of it, `1 - Σ p²` over classes, as a mean over positions.
+  /// The larger one is a branch behind a gate (`BranchGate`): most examples never go through it. Doubt is what is left
+  /// for other classes than the likeliest, `1 - max p`, as a mean over positions or decisions.
   ///
   /// - Parameters:
   ///   - larger: takes and gives the same.
@@ -21,9 +21,16 @@ extension Graph {
     guard outputs.count == 1, larger.outputs.count == 1, inputs.count == larger.inputs.count else {
       throw .invalid("networks with one output each can answer for each other")
     }
-    let answer = outputs[0].value
-    let rank = shapes[answer.index].count
+    // What is read under this name is what both say.
+    let both = outputs[0].value
+    let rank = shapes[both.index].count
     var result = self
+    let answer = result.addValue("\(name(of: both))/first")
+    for index in nodes.indices {
+      func moved(_ value: ValueID) -> ValueID { value == both ? answer : value }
+      result.nodes[index].inputs = nodes[index].inputs.map(moved)
+      result.nodes[index].outputs = nodes[index].outputs.map(moved)
+    }
     let second = result.append(larger, prefix: "whole")
     func node(_ suffix: String, _ op: any Operator, _ inputs: [ValueID]) -> ValueID {
       result.addNode("doubt/\(suffix)", op, inputs)[0]
@@ -31,35 +38,24 @@ extension Graph {
     func constant(_ suffix: String, _ value: Float) -> ValueID {
       result.addConstant("doubt/\(suffix)", Tensor(shape: [1], repeating: value))
     }
-    let axes = Array(1..<max(2, rank))
-    let doubt: ValueID
+    var p = answer
+    let doubts: ValueID
     switch distribution {
     case .softmax, .classes:
-      var p = answer
       if distribution == .softmax { p = node("probabilities", Softmax(axis: axis + 1), [p]) }
-      let positions = shapes[answer.index].product / max(1, shapes[answer.index][axis + 1])
-      var sum = node("squares", ReduceSumSquare(axes: axes), [p])
-      if positions > 1 {
-        sum = node("mean", Mul(), [sum, constant("part", 1 / Float(positions))])
-      }
-      doubt = node("impurity", Sub(), [constant("one", 1), sum])
+      let likeliest = node("likeliest", ReduceMax(axes: [axis + 1]), [p])
+      doubts = node("doubts", Sub(), [constant("one", 1), likeliest])
     case .sigmoid, .decisions:
-      var p = answer
       if distribution == .sigmoid { p = node("probabilities", Sigmoid(), [p]) }
-      let no = node("no", Sub(), [constant("one", 1), p])
-      let both = node("both", Mul(), [p, no])
-      doubt = node(
-        "impurity", Mul(),
-        [node("mean", ReduceMean(axes: axes), [both]), constant("two", 2)])
+      doubts = node("doubts", Min(), [p, node("no", Sub(), [constant("one", 1), p])])
     }
+    let doubt = node("mean", ReduceMean(axes: Array(1..<max(2, rank))), [doubts])
     let isAsked = node("isAsked", Greater(), [doubt, constant("threshold", threshold)])
     let asked = node("asked", Cast(to: .float32), [isAsked])
     let difference = node("difference", Sub(), [second, answer])
-    let half = node("half", Mul(), [difference, constant("weight", 0.5)])
-    let change = node("change", Mul(), [half, asked])
-    let mean = node("answer", Add(), [answer, change])
-    result.exchangeNames(answer, mean)
-    result.outputs[0].value = mean
+    let change = node("change", Mul(), [difference, asked])
+    result.nodes.append(
+      Node(name: "doubt/answer", op: Add(), inputs: [answer, change], outputs: [both]))
     return result
   }
 

@@ -60,8 +60,10 @@ package protocol PatchOperator: AffineOperator {
 package protocol RewritingOperator: Operator {
   /// A network that computes the same; `nil` where there is nothing to gain.
   ///
-  /// - Parameter shapes: of all values.
-  static func rewritten(_ graph: Graph, shapes: [[Int]]) -> Graph?
+  /// - Parameters:
+  ///   - shapes: of all values.
+  ///   - scalar: what it is computed in.
+  static func rewritten(_ graph: Graph, shapes: [[Int]], in scalar: Scalar) -> Graph?
 }
 
 /// What a plan is for.

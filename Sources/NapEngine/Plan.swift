@@ -89,9 +89,9 @@ package final class Plan {
         "this processor cannot compute with bfloat16",
         recovery: "choose float32, or leave it to nap")
     }
-    let mayRewrite =
-      rewrites && parameters == nil && mode == .inference && scalar == .float32 && !checksNumbers
-    let graph = mayRewrite ? try Self.rewritten(graph, batch: batch, inputShapes) : graph
+    let mayRewrite = rewrites && parameters == nil && mode == .inference && !checksNumbers
+    let graph =
+      mayRewrite ? try Self.rewritten(graph, batch: batch, inputShapes, in: scalar) : graph
     precondition(wanted.isEmpty || mode == .gradients)
     let known = Set(graph.inputs.map(\.value) + graph.nodes.flatMap(\.outputs))
     guard wanted.allSatisfy(known.contains) else {
@@ -280,8 +280,9 @@ extension Plan {
 // MARK: Compilation
 extension Plan {
   /// The network as its operators want it to be computed.
-  private static func rewritten(_ graph: Graph, batch: Int, _ inputShapes: [[Int]]?) throws -> Graph
-  {
+  private static func rewritten(
+    _ graph: Graph, batch: Int, _ inputShapes: [[Int]]?, in scalar: Scalar
+  ) throws -> Graph {
     var result = graph
     var asked: Set<ObjectIdentifier> = []
     for node in graph.nodes {
@@ -289,7 +290,7 @@ extension Plan {
       let type = type(of: op)
       guard asked.insert(ObjectIdentifier(type)).inserted else { continue }
       let shapes = try result.shapes(inputs: inputShapes ?? result.inputShapes(batch: batch))
-      result = type.rewritten(result, shapes: shapes) ?? result
+      result = type.rewritten(result, shapes: shapes, in: scalar) ?? result
     }
     return result
   }

@@ -52,6 +52,29 @@ extension Graph {
   /// Values that hold whole numbers, or truth.
   package var integerValues: Set<ValueID> { Set(elementTypes.keys) }
 
+  /// Puts every node behind those it reads from; the others stay in their order.
+  package mutating func sortNodes() {
+    var known = Set(inputs.map(\.value) + constants.keys)
+    var (sorted, waiting) = ([Node](), nodes)
+    while !waiting.isEmpty {
+      var rest: [Node] = []
+      for node in waiting {
+        if node.inputs.allSatisfy(known.contains) {
+          known.formUnion(node.outputs)
+          sorted.append(node)
+        } else {
+          rest.append(node)
+        }
+      }
+      guard rest.count < waiting.count else {
+        sorted += rest
+        break
+      }
+      waiting = rest
+    }
+    nodes = sorted
+  }
+
   /// The graph without nodes and constants that no output needs.
   package func withoutDeadNodes() -> Graph {
     var needed = Set(outputs.map(\.value))

@@ -100,11 +100,6 @@ package struct Graph: Sendable {
 
   package func name(of value: ValueID) -> String { valueNames[value.index] }
 
-  /// Gives a value the name of another, and the other way round.
-  package mutating func exchangeNames(_ a: ValueID, _ b: ValueID) {
-    valueNames.swapAt(a.index, b.index)
-  }
-
   /// Consumers of every value, as node indices, by `ValueID.index`.
   package var consumers: [[Int]] {
     var result = [[Int]](repeating: [], count: valueNames.count)

@@ -18,6 +18,8 @@ enum TrainingLength: Hashable {
 struct Budget {
   /// Of the whole job, in seconds.
   let seconds: Double
+  /// Of what is to be done next.
+  private var own: Double
   private let journal: Journal
   /// When the job began, by the journal.
   private let start: Double
@@ -34,14 +36,21 @@ struct Budget {
           seconds),
         recovery: "give more --time")
     }
-    self.seconds = seconds
+    (self.seconds, own) = (seconds, seconds)
     self.journal = journal
     self.start = start
     self.reserve = reserve
   }
 
+  /// The same, of which a share of what is left is for what is to be done next.
+  func first(_ share: Double) -> Budget {
+    var result = self
+    result.own -= (1 - share) * left
+    return result
+  }
+
   /// Seconds that are left to work with.
-  var left: Double { max(0, seconds - reserve - (journal.elapsed - start)) }
+  var left: Double { max(0, own - reserve - (journal.elapsed - start)) }
 
   /// Seconds that are left of the whole job.
   var jobLeft: Double { max(0, seconds - (journal.elapsed - start)) }
@@ -49,9 +58,9 @@ struct Budget {
   var rest: TrainingLength { .seconds(left) }
 
   /// A part of the whole, if it is left.
-  func part(_ share: Double) -> TrainingLength { .seconds(min(left, share * seconds)) }
+  func part(_ share: Double) -> TrainingLength { .seconds(min(left, share * own)) }
 
-  var isInFirstHalf: Bool { left > seconds / 2 }
+  var isInFirstHalf: Bool { left > own / 2 }
 
   /// How often something that takes so many seconds may be done, besides training; once at least.
   func affordable(_ seconds: Double) -> Int {

@@ -39,7 +39,7 @@ public struct Network: Sendable {
   ///   - path: where it is written.
   ///   - sparse: whether weights of zeros mostly are written as lists of what is not zero.
   public func write(to path: String, sparse: Bool = false) throws {
-    var writer = ONNXWriter.current
+    var writer = self.writer
     writer.writesSparse = sparse
     try writer.write(graph, to: path)
   }
@@ -48,11 +48,11 @@ public struct Network: Sendable {
   package var fileSize: Int? { bytes?.count }
 
   /// The network's file; `nil` when it is too large for one.
-  var bytes: Data? { ONNXWriter.current.bytes(of: graph) }
+  var bytes: Data? { writer.bytes(of: graph) }
 
   /// Sizes of the network's file in several forms; `nil` when it is too large for one.
   package var fileSizes: PruningReport.FileSizes? {
-    var writer = ONNXWriter.current
+    var writer = self.writer
     guard let plain = writer.bytes(of: graph), let compressed = plain.compressedCount else {
       return nil
     }
@@ -95,11 +95,19 @@ extension Graph {
   }
 }
 
-extension ONNXWriter {
-  /// Says which nap has written.
-  fileprivate static var current: ONNXWriter {
+extension Network {
+  /// Says which nap has written, and leaves out what examples can do without.
+  private var writer: ONNXWriter {
     var writer = ONNXWriter()
     writer.producerVersion = Runtime.version
+    let shapes = (try? graph.shapes(batch: 1)) ?? []
+    if !shapes.isEmpty {
+      writer.branches = graph.outermostBranchGates(shapes).map { gate in
+        FileBranch(
+          product: gate.product, decision: gate.decision, nodes: gate.nodes,
+          shape: [1] + shapes[gate.features.index].dropFirst())
+      }
+    }
     return writer
   }
 }

@@ -77,6 +77,8 @@ package struct NetworkEnds: Sendable {
     let ends = Dictionary(uniqueKeysWithValues: taken.map { ($0.outputs[0], $0) })
     result.nodes = whole.nodes.compactMap { ends[$0.outputs[0]] ?? rest.popFirst() } + rest
     result.outputs = whole.outputs
+    // What was added may come between an end and what it reads.
+    result.sortNodes()
     // Of what was added on the way, nothing is left that anybody knew before.
     result.cuts = changed.cuts.filter { whole.valueNames.indices.contains($0.key.value.index) }
     return result

@@ -277,7 +277,10 @@ public struct Pruning: Sendable {
       report.macsAfter = Int(measured.macs.mean * measured.whole)
     }
     if granularity == .channels {
-      report.latency = try latency(network, result, predictedBy: session.latencies)
+      // How long what examples decide about takes, real ones tell.
+      if dynamic == nil {
+        report.latency = try latency(network, result, predictedBy: session.latencies)
+      }
       report.removals = outcome.state.removals.isEmpty ? nil : outcome.state.removals
       report.frozen = try PruningUnits(job.measure.original).frozenReport(job.measure.original)
     }
@@ -387,10 +390,13 @@ public struct Pruning: Sendable {
     let macsBefore = before.macsByNode(shapes: shapesBefore)
     let macsAfter = after.macsByNode(shapes: shapesAfter)
     let places = after.producers
+    let readers = after.consumers
     return before.nodes.indices.compactMap { index in
       let node = before.nodes[index]
       guard node.op is any AffineOperator, let weight = before.constants[node.inputs[1]],
-        let place = places[node.outputs[0].index],
+        // Where something else gives out what it gave out, it still reads its weight.
+        let place = [places[node.outputs[0].index], readers[node.inputs[1].index].first]
+          .compactMap({ $0 }).first(where: { after.nodes[$0].op is any AffineOperator }),
         let left = after.constants[after.nodes[place].inputs[1]]
       else { return nil }
       return PruningReport.Layer(

@@ -3,10 +3,11 @@ import NapDynamic
 import NapGraph
 import NapOutputs
 import NapPruning
+import NapTraining
 
 // MARK: Two networks in one
 extension PruningSession {
-  /// A small network that answers, and the original for what that doubts, so that examples cost a share of the
+  /// A small network that answers and a larger one for what it doubts, so that examples cost a share of the
   /// multiply-accumulates in the mean.
   ///
   /// - Parameters:
@@ -16,24 +17,33 @@ extension PruningSession {
   {
     let whole = Double(try CostModel(original).macs)
     let small = settings.staticShare ?? Self.smallShare * share
-    guard small < share else {
+    // What is not trained is no better for being smaller.
+    let isTrained = settings.epochs != 0
+    let large = isTrained ? min(1, max(Self.largeShare * share, small)) : 1
+    guard small < share, small + large > share else {
       throw UsageError(
         String(
-          format: "a network of %.4f of the macs leaves nothing of %g for what it doubts", small,
+          format: "a network of %.4g of the macs leaves nothing of %g for what it doubts", small,
           share), recovery: "give a smaller --static-macs")
     }
-    var outcome = try pruneChannels(.macs, keeping: small)
-    var graph = try folded(outcome.state.graph).askingWhereInDoubt(
-      folded(original), distribution: distribution, axis: axis, threshold: 0)
-    graph.noteGates(whole: whole, curve: [], statistics: [])
-    let cost = try GatedCost(graph)
-    guard cost.most > share * whole else {
-      throw UsageError(
-        String(
-          format: "asking for every example costs %.4f of the macs: there is nothing to decide",
-          cost.most / whole), recovery: "ask for less")
+    var (larger, second) = (State(graph: original), self)
+    if large < 1 {
+      var first = part(1, of: 2, kind: "network")
+      first.budget = budget?.first(Self.largerTime)
+      let epochs = recipe(length(epochs: Self.defaultEpochs)).epochs
+      first.later = (try channelRounds(), trainedImages(epochs: epochs, of: small))
+      larger = try first.pruneChannels(.macs, keeping: large).state
+      second = part(2, of: 2, kind: "network")
+      (second.original, second.imitated, second.announces) = (larger.graph, teacher, false)
     }
-    let seen = try saliencies(of: graph, on: validation)
+    let made = Double(try CostModel(larger.graph).macs)
+    var outcome = try second.pruneChannels(.macs, keeping: small * whole / made)
+    outcome.state.isVerified = outcome.state.isVerified && larger.isVerified
+    var graph = try folded(outcome.state.graph).askingWhereInDoubt(
+      folded(larger.graph), distribution: distribution, axis: axis, threshold: 0)
+    graph.noteGates(whole: whole, curve: [], statistics: [])
+    // What training has seen is doubted less: how much examples cost is seen on others, whatever is right there.
+    let seen = try saliencies(of: graph, on: measured)
     let threshold = seen.threshold(for: share * whole)
     let curve = Set(Self.cascadeBudgets.map { seen.threshold(for: $0 * whole) } + [threshold])
       .sorted().map { (threshold: $0, macs: seen.meanMACs(threshold: $0)) }
@@ -47,8 +57,13 @@ extension PruningSession {
     return outcome
   }
 
-  /// The part of the budget that the small network gets.
-  private static let smallShare = 0.6
+  /// What the two networks have of the multiply-accumulates, as parts of the budget: of a ResNet-20 of 86.20 % (on images
+  /// that it never saw), four epochs, 37.6 % of the multiply-accumulates, 84.80 % were left of one network; of 25 % and
+  /// 60 %, 85.62; of 25 % and the whole, 85.33. At 45.8 %: 85.17, 85.77 and 85.91.
+  private static let (smallShare, largeShare) = (0.62, 1.65)
+
+  /// The part of the time that the larger one gets.
+  private static let largerTime = 0.5
 
   /// Shares of the original for which thresholds are noted, as far as they can be reached.
   private static let cascadeBudgets = stride(from: 0.05, through: 1.2, by: 0.05)

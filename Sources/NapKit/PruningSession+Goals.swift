@@ -61,7 +61,7 @@ extension PruningSession {
           Double(smallest) / Double(whole)),
         recovery: least == 1 ? nil : "ask for less, or give a smaller --round")
     }
-    var (round, level, left) = (0, 1.0, try rounds(Self.channelRounds))
+    var (round, level, left) = (0, 1.0, try channelRounds())
     let forecast = try forecast(
       candidates: allocator?.candidates ?? 0, rounds: left, training: recipe, share: share)
     let widths = try foretelling(forecast).widths(of: original, cost, downTo: target)
@@ -201,6 +201,9 @@ extension PruningSession {
   }
 
   private static let channelRounds = 4
+
+  /// Rounds in which channels are cut.
+  func channelRounds() throws -> Int { try rounds(Self.channelRounds) }
 
   /// As many rounds as are wanted, or as can be afforded: large networks would spend hours on
   /// curvature.

@@ -160,12 +160,12 @@ extension PruningSession {
     let forecast = Forecast(
       of: journal, candidates: candidates,
       secondsPerCandidate: each * NetworkEvidence.imagesOfCandidate * (1 + share) / 2,
-      rounds: rounds, roundSeconds: Budget.collectingFactor * each * collecting,
-      images: trainedImages(epochs: recipe.epochs, of: share, isTried: isTried),
+      rounds: rounds + later.rounds, roundSeconds: Budget.collectingFactor * each * collecting,
+      images: trainedImages(epochs: recipe.epochs, of: share, isTried: isTried) + later.images,
       secondsPerImage: recipe.epochs > 0 ? try secondsPerTrainedImage(recipe) : 0,
       ending: measuring.seconds)
     forecast.imageShare = imageShare(of: share)
-    if let announcement = forecast.announcement {
+    if announces, let announcement = forecast.announcement {
       try progress(WorkProgress(stage: "planning", message: announcement))
     }
     return forecast

@@ -13,8 +13,8 @@ import NapTraining
 
 /// What all stages of pruning one network share: data, precision, seed and progress.
 struct PruningSession {
-  /// The network as it came.
-  let original: Graph
+  /// The network as it came, or what it is made smaller from.
+  var original: Graph
   /// What its outputs are.
   let outputs: Outputs
   let preset: Preset
@@ -34,8 +34,14 @@ struct PruningSession {
   /// `nil` where the criterion's ranking of all channels decides widths, too.
   var allocator: (any Allocator)?
   let settings: Pruning
+  /// What the result is measured on: nothing is trained on it, and nobody asks what is right there but to report it.
+  let measured: any Dataset
   /// `nil` where epochs are counted instead.
-  let budget: Budget?
+  var budget: Budget?
+  /// What comes after the next cut and training: rounds, and images that are trained on, in those of `original`.
+  var later: (rounds: Int, images: Double) = (0, 0)
+  /// Whether it is still to be said how long the job takes.
+  var announces = true
   /// Seconds that measuring a network takes, and on how many examples; 0 where that is not known.
   var measuring: (seconds: Double, examples: Int) = (0, 0)
   /// Images that curvature can be collected from in the time given.

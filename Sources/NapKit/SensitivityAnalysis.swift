@@ -66,6 +66,7 @@ public struct SensitivityAnalysis: Sendable {
         let session = PruningSession(
           original: graph, outputs: outputs, preset: source.preset, trainable: data, training: rest,
           validation: heldOut, watch: nil, images: draw, criterion: criterion, settings: settings,
+          measured: heldOut,
           budget: nil, affordableImages: nil,
           latencies: nil, directory: nil, finished: { Network($0) }, progress: progress)
         let model = try session.model(of: graph, round: 1)

@@ -4,6 +4,7 @@ import NapDynamic
 import NapGraph
 import NapKit
 import NapOperators
+import NapOutputs
 import NapReport
 import NapTensor
 import NapTestSupport
@@ -19,9 +20,7 @@ struct CrossCheckTests {
     defer { try? FileManager.default.removeItem(at: folder) }
     func path(_ name: String) -> String { folder.appending(path: name).path }
     let input = try #require(network.graph.inputs.first)
-    let shape = try network.graph.shapes(batch: 3)[input.value.index]
-    var random = Seed(9).generator()
-    let x = Tensor(shape: shape, floats: (0..<shape.product).map { _ in random.uniform() * 4 - 2 })
+    let x = try examples(of: network)
     try NumPyFile.write(x, to: path("x.npy"))
     try network.write(to: path("first.onnx"), sparse: sparse)
     try Network(contentsOf: path("first.onnx")).write(to: path("model.onnx"), sparse: sparse)
@@ -32,6 +31,14 @@ struct CrossCheckTests {
     let check = try SharedFiles.runCrossCheck(
       "compare.py", [path("model.onnx"), name, path("x.npy"), path("out.npz")])
     #expect(check.status == 0)
+  }
+
+  private func examples(of network: Network) throws -> Tensor {
+    let input = try #require(network.graph.inputs.first)
+    let shape = try network.graph.shapes(batch: 3)[input.value.index]
+    var random = Seed(9).generator()
+    return Tensor(
+      shape: shape, floats: (0..<shape.product).map { _ in random.uniform() * 4 - 2 })
   }
 
   @Test(arguments: Network.architectures.map(\.name))
@@ -51,6 +58,21 @@ struct CrossCheckTests {
         shape: weight.shape, floats: weight.floats.map { _ in 2 * random.uniform() - 1 })
     }
     try compare(Network(graph.settingGates(threshold: 0.2)))
+  }
+
+  /// The second of two networks is the branch of an `If`, which nobody, some or all examples need.
+  @Test(arguments: [0, 1, 3], [false, true])
+  func cascadesComputeTheSame(_ asked: Int, _ sparse: Bool) throws {
+    let networks = try ["resnet8", "resnet20"].map {
+      try #require(Network(architecture: $0, imageShape: [3, 32, 32], classes: 10))
+    }
+    var graph = try networks[0].graph.askingWhereInDoubt(
+      networks[1].graph, distribution: .softmax, axis: 0, threshold: 0)
+    graph.metadata.append((key: Graph.dynamicKey, value: "1"))
+    let x = try examples(of: networks[0])
+    let doubts = [1] + (try graph.showingSaliencies().evaluate([x])[1].floats.sorted(by: >)) + [0]
+    graph = try graph.settingGates(threshold: (doubts[asked] + doubts[asked + 1]) / 2)
+    try compare(Network(graph), sparse: sparse)
   }
 
   /// In opset 17, and 19 where an operator needs it.

@@ -19,25 +19,38 @@ import Testing
     var report: PruningReport
   }
 
-  /// By all tests together.
-  private static let pruned: Pruned? = {
+  private static let original: Network? = {
     guard let source else { return nil }
     var training = Training(source: source)
     training.epochs = 1
-    guard let original = try? training.run(training.network("resnet8")).network else { return nil }
+    return try? training.run(training.network("resnet8")).network
+  }()
+
+  private static func pruned(_ gates: Pruning.Dynamic.Gates?) -> Pruned? {
+    guard let source, let original else { return nil }
     var pruning = Pruning(source: source)
     pruning.allowsChance = true
     pruning.goal = .macs(0.5)
-    pruning.dynamic = Pruning.Dynamic(gates: .channels)
+    pruning.dynamic = Pruning.Dynamic(gates: gates)
     pruning.epochs = 1
     pruning.rounds = 1
     pruning.curvatureImages = 128
     guard let (network, report) = try? pruning.run(original) else { return nil }
     return Pruned(original: original, network: network, report: report)
+  }
+
+  /// By all tests together.
+  private static let byGates: [Pruning.Dynamic.Gates: Pruned] = {
+    var result: [Pruning.Dynamic.Gates: Pruned] = [:]
+    result[.channels] = pruned(.channels)
+    // The default.
+    result[.network] = pruned(nil)
+    return result
   }()
 
-  @Test func theMeanMeetsTheBudget() throws {
-    let pruned = try #require(Self.pruned)
+  @Test(arguments: Pruning.Dynamic.Gates.allCases)
+  func theMeanMeetsTheBudget(_ gates: Pruning.Dynamic.Gates) throws {
+    let pruned = try #require(Self.byGates[gates])
     let dynamic = try #require(pruned.report.dynamic)
     #expect(pruned.report.verified)
     #expect(pruned.network.isDynamic && !pruned.original.isDynamic)
@@ -55,8 +68,9 @@ import Testing
     #expect(try #require(dynamic.milliseconds).mean > 0)
   }
 
-  @Test func aFileHoldsTheDynamicNetwork() throws {
-    let pruned = try #require(Self.pruned)
+  @Test(arguments: Pruning.Dynamic.Gates.allCases)
+  func aFileHoldsTheDynamicNetwork(_ gates: Pruning.Dynamic.Gates) throws {
+    let pruned = try #require(Self.byGates[gates])
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
     let path = folder.appending(path: "dynamic.onnx").path
@@ -70,7 +84,7 @@ import Testing
   }
 
   @Test func otherBudgetsAreOtherThresholdsAndStatistics() throws {
-    let pruned = try #require(Self.pruned)
+    let pruned = try #require(Self.byGates[.channels])
     let source = try #require(Self.source)
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
@@ -92,9 +106,45 @@ import Testing
     #expect(try pruned.original.spending(macs: 0.5) == nil)
   }
 
+  @Test func otherBudgetsAreOtherThresholds() throws {
+    let pruned = try #require(Self.byGates[.network])
+    let source = try #require(Self.source)
+    var (accuracies, costs) = ([Double](), [Double]())
+    for share in [0.3, 0.5, 0.7] {
+      let report = try Evaluation(source: source).run(
+        try #require(try pruned.network.spending(macs: share)))
+      let dynamic = try #require(report.dynamic)
+      #expect(abs(dynamic.macs.mean - share) < 0.02)
+      accuracies.append(report.accuracy)
+      costs.append(dynamic.macs.mean)
+    }
+    #expect(costs == costs.sorted() && accuracies.allSatisfy { $0 > 0 })
+    #expect(throws: UsageError.self) { try pruned.network.spending(macs: 0.01) }
+  }
+
+  /// The network that answers is small, and no layer of it is told of twice.
+  @Test func theReportIsOfTheSmallNetwork() throws {
+    let pruned = try #require(Self.byGates[.network])
+    let convolutions = pruned.original.graph.nodes.count { $0.op is Conv }
+    #expect(pruned.report.layers.count { $0.type == "Conv" } == convolutions)
+    #expect(pruned.report.layers.reduce(0) { $0 + $1.macsAfter } < pruned.report.macsBefore / 2)
+    #expect(pruned.report.parametersAfter == pruned.network.parameters)
+  }
+
+  @Test func whatIsDynamicIsNotPrunedOnceMore() throws {
+    let pruned = try #require(Self.byGates[.network])
+    var pruning = Pruning(source: try #require(Self.source))
+    pruning.allowsChance = true
+    pruning.goal = .macs(0.5)
+    pruning.dynamic = Pruning.Dynamic()
+    pruning.epochs = 0
+    #expect(throws: UsageError.self) { try pruning.run(pruned.network) }
+  }
+
   /// Fine-tuning, once more, of a network that has gates already.
-  @Test func aDynamicNetworkCanBeTrained() throws {
-    let pruned = try #require(Self.pruned)
+  @Test(arguments: Pruning.Dynamic.Gates.allCases)
+  func aDynamicNetworkCanBeTrained(_ gates: Pruning.Dynamic.Gates) throws {
+    let pruned = try #require(Self.byGates[gates])
     var training = Training(source: try #require(Self.source))
     training.seconds = 2
     training.learningRate = 0.001
@@ -109,8 +159,9 @@ import Testing
     #expect(try weights(network) == weights(pruned.network))
   }
 
-  @Test func aPageSaysWhatExamplesCost() throws {
-    let report = try #require(Self.pruned).report
+  @Test(arguments: Pruning.Dynamic.Gates.allCases)
+  func aPageSaysWhatExamplesCost(_ gates: Pruning.Dynamic.Gates) throws {
+    let report = try #require(Self.byGates[gates]).report
     let page = RunDirectory.page(report, nil)
     #expect(page.contains("What examples cost"))
     let again = try JSONDecoder().decode(

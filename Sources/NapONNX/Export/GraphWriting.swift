@@ -34,7 +34,9 @@ struct GraphWriting {
   private func name(_ value: ValueID) -> String { names[value] ?? graph.name(of: value) }
 
   /// The graph without initializers, and the initializers.
-  mutating func protos() -> (graph: ONNXGraphProto, constants: [(name: String, tensor: Tensor)]) {
+  ///
+  /// - Parameter branches: what is to be left out where no example needs it.
+  mutating func protos(_ branches: [FileBranch]) -> (graph: ONNXGraphProto, constants: [(name: String, tensor: Tensor)]) {
     var proto = ONNXGraphProto()
     proto.name = graph.name.isEmpty ? "nap" : graph.name
     proto.input = graph.inputs.map { valueInfo($0, $0.elementType) }
@@ -61,6 +63,7 @@ struct GraphWriting {
         .map { ONNXAttributeProto($0.value, name: $0.key) }
       proto.node.append(nodeProto)
     }
+    proto.nest(branches, decisions: branches.map { name($0.decision) })
     return (proto, constants)
   }
 

@@ -15,6 +15,9 @@ package struct ONNXWriter: Sendable {
   /// Whether tensors of zeros mostly are written as lists of what is not zero.
   package var writesSparse = false
 
+  /// What is left out where no example needs it.
+  package var branches: [FileBranch] = []
+
   /// Of nap.
   package var producerVersion = ""
 
@@ -34,6 +37,7 @@ package struct ONNXWriter: Sendable {
     var (model, constants) = model(of: graph)
     guard Self.size(of: constants) <= externalDataThreshold else { return nil }
     model.graph.initializer = constants.map { ONNXTensorProto($0.tensor, name: $0.name) }
+    model.graph.moveInitializersIntoBranches()
     return try? model.serializedData()
   }
 
@@ -41,6 +45,7 @@ package struct ONNXWriter: Sendable {
     var (model, constants) = model(of: graph)
     if Self.size(of: constants) <= externalDataThreshold {
       model.graph.initializer = constants.map { ONNXTensorProto($0.tensor, name: $0.name) }
+      model.graph.moveInitializersIntoBranches()
       try write(model, to: path)
     } else {
       // The data first: a model whose data is missing is worse than data nobody refers to.
@@ -74,7 +79,7 @@ package struct ONNXWriter: Sendable {
       return entry
     }
     var writing = GraphWriting(graph, opset: version)
-    var (proto, constants) = writing.protos()
+    var (proto, constants) = writing.protos(branches)
     if writesSparse {
       let sparse = constants.compactMap { ONNXNodeProto(sparse: $0.tensor, name: $0.name) }
       proto.node = sparse + proto.node

@@ -35,7 +35,8 @@ struct ParsedModel {
       throw .unsupported(
         "training information in '\(path)'", recovery: "export the model for inference")
     }
-    let graph = model.graph
+    var graph = model.graph
+    graph.flattenBranches()
     name = graph.name
     documentation = model.docString.isEmpty ? graph.docString : model.docString
     metadata = model.metadataProps.map { ($0.key, $0.value) }

@@ -13,6 +13,8 @@ package struct BranchGate: Gate {
   package let alpha: Float
   package let saliency: ValueID
   package let features: ValueID
+  /// What it is multiplied by, `[n, 1, …]`.
+  package let decision: ValueID
   /// Indices of the branch's nodes, in order.
   package let nodes: [Int]
 
@@ -37,6 +39,13 @@ extension Graph {
     return nodes.indices.compactMap { branchGate(at: $0, shapes, producers, consumers) }
   }
 
+  /// Those that are in no branch of another.
+  package func outermostBranchGates(_ shapes: [[Int]]) -> [BranchGate] {
+    let gates = branchGates(shapes)
+    let inner = Set(gates.flatMap(\.nodes))
+    return gates.filter { !inner.contains($0.product) }
+  }
+
   private func branchGate(
     at index: Int, _ shapes: [[Int]], _ producers: [Int?], _ consumers: [[Int]]
   ) -> BranchGate? {
@@ -56,7 +65,7 @@ extension Graph {
       guard !branch.isEmpty else { continue }
       return BranchGate(
         product: index, threshold: place, alpha: alpha.floats[0],
-        saliency: nodes[place].inputs[0], features: features, nodes: branch)
+        saliency: nodes[place].inputs[0], features: features, decision: decision, nodes: branch)
     }
     return nil
   }

@@ -1,19 +1,19 @@
 import NapEngine
 package import NapGraph
-import NapKernels
+package import NapKernels
 import NapTensor
 
 extension ThresholdedRelu: RewritingOperator {
-  package static func rewritten(_ graph: Graph, shapes: [[Int]]) -> Graph? {
-    canSkipChannels ? graph.skippingClosedChannels(shapes) : nil
+  package static func rewritten(_ graph: Graph, shapes: [[Int]], in scalar: Scalar) -> Graph? {
+    canSkipChannels && scalar == .float32 ? graph.skippingClosedChannels(shapes) : nil
   }
 }
 
 extension Greater: RewritingOperator {
-  package static func rewritten(_ graph: Graph, shapes: [[Int]]) -> Graph? {
+  package static func rewritten(_ graph: Graph, shapes: [[Int]], in scalar: Scalar) -> Graph? {
     // No value is added, so that shapes stay.
     let branches = graph.skippingClosedBranches(shapes)
-    return ThresholdedRelu.rewritten(branches ?? graph, shapes: shapes) ?? branches
+    return ThresholdedRelu.rewritten(branches ?? graph, shapes: shapes, in: scalar) ?? branches
   }
 }
 

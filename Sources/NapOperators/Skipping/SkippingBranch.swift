@@ -50,7 +50,7 @@ package struct SkippingBranch: Lowerable {
   package func lower(_ node: PlanNode, into plan: PlanBuilder) throws -> BackwardLowering {
     let shape = plan.shape(node.outputs[0])
     let batch = Self.batch(of: shape[0])
-    let inner = try Plan(branch, batch: batch)
+    let inner = try Plan(branch, scalar: plan.scalar, batch: batch)
     let sources = try node.inputs.map { try plan.dense(plan.buffer($0)) }
     let output = plan.define(node.outputs[0], Layout(dense: shape))
     let size = shape.dropFirst().product
@@ -94,12 +94,10 @@ extension Graph {
     guard isBatchOpen || inputs.allSatisfy({ shapes[$0.value.index].first == 1 }) else {
       return nil
     }
-    let gates = branchGates(shapes)
-    // Outer ones alone: those in a branch are found when that is compiled.
-    let inner = Set(gates.flatMap(\.nodes))
     var result = self
     var gone: Set<Int> = []
-    for gate in gates where !inner.contains(gate.product) {
+    // Those in a branch are found when that is compiled.
+    for gate in outermostBranchGates(shapes) {
       guard let node = skipping(gate, shapes) else { continue }
       result.nodes[gate.product] = node
       gone.formUnion(gate.nodes)

@@ -14,7 +14,7 @@ extension DynamicReport {
         own.mean, own.median, own.percentile95)
     }
     if let before = millisecondsBefore {
-      text += String(format: ", without gates %.3f ms in the median", before.median)
+      text += String(format: ", the original %.3f ms in the mean", before.mean)
     }
     return text + "."
   }
