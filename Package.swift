@@ -134,8 +134,8 @@ let package = Package(
     .target(
       name: "NapFuzzing",
       dependencies: [
-        "NapData", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators", "NapTensor",
-        "NapTestSupport", protobuf,
+        "NapData", "NapDynamic", "NapEngine", "NapGraph", "NapKit", "NapONNX", "NapOperators",
+        "NapOutputs", "NapTensor", "NapTestSupport", protobuf,
       ], path: "Tests/NapFuzzing", exclude: ["Corpus"], swiftSettings: strict),
     tests(
       "NapFuzzingTests",

@@ -1,7 +1,7 @@
 import Foundation
 import NapData
 package import NapGraph
-import NapONNX
+package import NapONNX
 import NapOperators
 package import NapReport
 import NapTensor
@@ -100,14 +100,19 @@ extension Network {
   private var writer: ONNXWriter {
     var writer = ONNXWriter()
     writer.producerVersion = Runtime.version
-    let shapes = (try? graph.shapes(batch: 1)) ?? []
-    if !shapes.isEmpty {
-      writer.branches = graph.outermostBranchGates(shapes).map { gate in
-        FileBranch(
-          product: gate.product, decision: gate.decision, nodes: gate.nodes,
-          shape: [1] + shapes[gate.features.index].dropFirst())
-      }
-    }
+    writer.branches = graph.fileBranches
     return writer
+  }
+}
+
+extension Graph {
+  /// What its file has as branches.
+  package var fileBranches: [FileBranch] {
+    guard let shapes = try? shapes(batch: 1) else { return [] }
+    return outermostBranchGates(shapes).map { gate in
+      FileBranch(
+        product: gate.product, decision: gate.decision, nodes: gate.nodes,
+        shape: [1] + shapes[gate.features.index].dropFirst())
+    }
   }
 }

@@ -69,7 +69,7 @@ public struct Pruning: Sendable {
   public struct Dynamic: Sendable, Hashable {
     /// What gates decide about.
     public enum Gates: String, Sendable, CaseIterable {
-      /// Whether the original is asked, after a small network has answered.
+      /// Whether a larger network is asked, after a small one has answered.
       case network
       /// Which channels of every layer are computed.
       case channels

@@ -42,6 +42,7 @@ extension PruningSession {
     var graph = try folded(outcome.state.graph).askingWhereInDoubt(
       folded(larger.graph), distribution: distribution, axis: axis, threshold: 0)
     graph.noteGates(whole: whole, curve: [], statistics: [])
+    let cost = try GatedCost(graph)
     // What training has seen is doubted less: how much examples cost is seen on others, whatever is right there.
     let seen = try saliencies(of: graph, on: measured)
     let threshold = seen.threshold(for: share * whole)
@@ -50,6 +51,14 @@ extension PruningSession {
     graph = try graph.settingGates(threshold: threshold)
     graph.noteGates(whole: whole, curve: curve, statistics: [])
     outcome.meanMACs = seen.meanMACs(threshold: threshold) / whole
+    let asked = seen.open(threshold: threshold).reduce(0) { $0 + $1[0] } / Double(max(1, seen.count))
+    try progress(
+      WorkProgress(
+        stage: "counting doubts",
+        message: String(
+          format:
+            "a network of %.1f %% of the MACs answers; of %.1f %% of the examples, one of %.1f %% does",
+          100 * cost.least / whole, 100 * asked, 100 * (cost.most - cost.least) / whole)))
     outcome.state.graph = graph
     // Leaving out gives what multiplying by 0 gives.
     outcome.state.isVerified =

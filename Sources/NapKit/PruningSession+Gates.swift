@@ -25,7 +25,7 @@ extension PruningSession {
     }
     guard dynamic.gates != .network else {
       throw UsageError(
-        "when to ask the original is decided by how sure a small network is of its classes, and this one has not a single output that tells any",
+        "when to ask a larger network is decided by how sure a small network is of its classes, and this one has not a single output that tells any",
         recovery: "give --gates channels")
     }
     return try pruneWithGates(GateStyle(block: dynamic.block), keeping: share)
@@ -214,7 +214,10 @@ extension PruningSession {
 
   /// What all gates of a network say of a data set.
   func saliencies(of graph: Graph, on data: any Dataset) throws -> Saliencies {
-    let shown = try graph.showingSaliencies()
+    var shown = try graph.showingSaliencies()
+    // What nothing is decided by need not be computed.
+    shown.outputs.removeFirst(graph.outputs.count)
+    shown = shown.withoutDeadNodes()
     let batch = shown.batchSize(upTo: min(128, max(1, data.count)))
     let plan = try Plan(shown, batch: batch)
     var result = Saliencies(try GatedCost(graph))
@@ -225,7 +228,7 @@ extension PruningSession {
     while let images = try epoch.next() {
       plan.setInputs(images.inputs, count: images.count)
       plan.forward()
-      result.add(plan.outputs[graph.outputs.count...], count: images.count)
+      result.add(plan.outputs[...], count: images.count)
     }
     return result
   }

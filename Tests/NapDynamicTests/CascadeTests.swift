@@ -119,6 +119,23 @@ import Testing
     #expect(cost.macs(open: [0, 0]) < cost.macs(open: [1, 0]) || cost.macs(open: [0, 0]) < cost.macs(open: [0, 1]))
   }
 
+  /// Plans are nested as deep as branches are.
+  @Test func tooManyBranchesAreComputed() throws {
+    var n = SmallNetwork(seed: 5)
+    let x = n.input([4])
+    n.output(n.apply(Neg(), x, name: "values"), [4])
+    var graph = n.graph
+    for depth in 1...20 {
+      graph = try n.graph.askingWhereInDoubt(
+        graph, distribution: .softmax, axis: 0, threshold: 0.5
+      ).marked()
+      let gates = graph.gates(try graph.shapes(batch: 1)).count
+      #expect(gates == (depth > 16 ? 0 : depth))
+    }
+    let input = n.tensor([5, 4])
+    #expect(relativeDifference(try run(graph, input), graph.evaluate([input])[0].floats) < 1e-6)
+  }
+
   @Test func doubtsOfNoNumberAskNobody() throws {
     var n = SmallNetwork(seed: 5)
     let x = n.input([4])

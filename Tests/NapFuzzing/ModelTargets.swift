@@ -38,7 +38,7 @@ extension FuzzTarget {
 private enum ModelFile {
   @Sendable static func seeds() -> [Data] {
     (NoisyModels.bases + (1...8).map { RandomNetwork(seed: Seed($0)).graph }).compactMap {
-      ONNXWriter().bytes(of: $0)
+      NoisyModels.bytes(of: $0)
     }
   }
 

@@ -1,7 +1,10 @@
 package import Foundation
+import NapDynamic
 import NapGraph
+import NapKit
 import NapONNX
 import NapOperators
+import NapOutputs
 package import NapTensor
 import NapTestSupport
 import SwiftProtobuf
@@ -19,7 +22,25 @@ package struct NoisyModels {
   ]
 
   static let bases: [Graph] =
-    (SmallNetwork.all + SmallNetwork.reshaping).map(\.network.graph) + [SmallNetwork.anySize.graph]
+    (SmallNetwork.all + SmallNetwork.reshaping).map(\.network.graph)
+    + [SmallNetwork.anySize.graph, cascade]
+
+  /// Has a branch in its file.
+  private static let cascade: Graph = {
+    let graph = SmallNetwork.concatenating.graph
+    var result =
+      (try? graph.askingWhereInDoubt(
+        SmallNetwork.residual.graph, distribution: .softmax, axis: 0, threshold: 0.5)) ?? graph
+    result.metadata.append((key: Graph.dynamicKey, value: "1"))
+    return result
+  }()
+
+  /// The file of a network.
+  static func bytes(of graph: Graph) -> Data? {
+    var writer = ONNXWriter()
+    writer.branches = graph.fileBranches
+    return writer.bytes(of: graph)
+  }
 
   private mutating func number(_ range: ClosedRange<Int>) -> Int {
     Int.random(in: range, using: &random)
@@ -42,7 +63,7 @@ package struct NoisyModels {
     let graph =
       chance(3)
       ? RandomNetwork(seed: Seed(UInt64(number(0...1_000_000)))).graph : any(Self.bases) ?? Graph()
-    var data = try changed(ONNXWriter().bytes(of: graph) ?? Data())
+    var data = try changed(Self.bytes(of: graph) ?? Data())
     if chance(12) { for _ in 0..<number(1...6) { flip(&data) } }
     return data
   }

@@ -110,7 +110,7 @@ import Testing
     let pruned = try #require(Self.byGates[.network])
     let source = try #require(Self.source)
     var (accuracies, costs) = ([Double](), [Double]())
-    for share in [0.3, 0.5, 0.7] {
+    for share in [0.35, 0.5, 0.7] {
       let report = try Evaluation(source: source).run(
         try #require(try pruned.network.spending(macs: share)))
       let dynamic = try #require(report.dynamic)
@@ -129,6 +129,27 @@ import Testing
     #expect(pruned.report.layers.count { $0.type == "Conv" } == convolutions)
     #expect(pruned.report.layers.reduce(0) { $0 + $1.macsAfter } < pruned.report.macsBefore / 2)
     #expect(pruned.report.parametersAfter == pruned.network.parameters)
+  }
+
+  /// Probabilities are computed behind both networks.
+  @Test(arguments: Pruning.Dynamic.Gates.allCases)
+  func aSoftmaxAtTheEndStaysThere(_ gates: Pruning.Dynamic.Gates) throws {
+    var graph = try #require(Self.original).graph
+    let logits = graph.outputs[0]
+    graph.outputs[0].value = graph.addNode("softmax", Softmax(axis: 1), [logits.value])[0]
+    let source = try #require(Self.source)
+    var pruning = Pruning(source: source)
+    pruning.allowsChance = true
+    pruning.goal = .macs(0.5)
+    pruning.dynamic = Pruning.Dynamic(gates: gates)
+    (pruning.rounds, pruning.curvatureImages) = (1, 128)
+    // Gates of channels have to learn something.
+    if gates == .network { pruning.epochs = 0 } else { pruning.seconds = 25 }
+    let (network, report) = try pruning.run(Network(graph))
+    try network.graph.verify()
+    #expect(network.graph.nodes.last?.op is Softmax && network.isDynamic && report.verified)
+    let again = try Evaluation(source: source).run(network)
+    #expect(abs(again.accuracy - report.accuracyAfter) < 0.05)
   }
 
   @Test func whatIsDynamicIsNotPrunedOnceMore() throws {

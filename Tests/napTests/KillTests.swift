@@ -36,7 +36,10 @@ import Testing
           "--macs", "0.5", "--epochs", "1", "--allocator", "metapruning:shared", "--candidates",
           "60")),
       Job(arguments: prune("--max-drop", "5", "--epochs", "4")),
-      Job(arguments: prune("--dynamic", "--macs", "0.6", "--epochs", "2", "--rounds", "1")),
+      Job(arguments: prune("--dynamic", "--macs", "0.5", "--epochs", "1", "--rounds", "1")),
+      Job(
+        arguments: prune(
+          "--dynamic", "--gates", "channels", "--macs", "0.6", "--epochs", "2", "--rounds", "1")),
       Job(arguments: prune("--granularity", "weights", "--sparsity", "0.7", "--epochs", "3")),
       Job(
         arguments: [

@@ -36,8 +36,12 @@ extension Graph {
   package func branchGates(_ shapes: [[Int]]) -> [BranchGate] {
     guard isMarkedDynamic else { return [] }
     let (producers, consumers) = (producers, consumers)
-    return nodes.indices.compactMap { branchGate(at: $0, shapes, producers, consumers) }
+    let gates = nodes.indices.compactMap { branchGate(at: $0, shapes, producers, consumers) }
+    return gates.count > Self.mostBranches ? [] : gates
   }
+
+  /// Plans of branches are nested: of more, nothing is left out.
+  private static let mostBranches = 16
 
   /// Those that are in no branch of another.
   package func outermostBranchGates(_ shapes: [[Int]]) -> [BranchGate] {

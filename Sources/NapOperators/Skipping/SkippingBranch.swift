@@ -123,7 +123,7 @@ extension Graph {
           node.outputs.indices.filter { node.op.elementType(ofOutput: $0) != .float32 }
             .map { node.outputs[$0] }
         })
-    guard
+    guard !read.isEmpty,
       (read + [gate.features]).allSatisfy({
         shapes[$0.index].first == examples && !integers.contains($0)
       })

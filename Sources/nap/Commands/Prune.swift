@@ -51,13 +51,13 @@ struct Prune: ComputingCommand {
 
   @Flag(
     help:
-      "Let every example decide what is computed: --macs is the mean then. A small network answers, and the original is asked where that is in doubt."
+      "Let every example decide what is computed: --macs is the mean then. A small network answers, and a larger one is asked where that is in doubt."
   )
   var dynamic = false
 
   @Option(
     help: ArgumentHelp(
-      "With --dynamic, what examples decide about: network (whether the original is asked after a small one; the default where there are classes), or channels (of each layer; less accurate so far).",
+      "With --dynamic, what examples decide about: network (whether a larger one is asked after a small one; the default where there are classes), or channels (of each layer; less accurate so far).",
       valueName: "kind"))
   var gates: Pruning.Dynamic.Gates?
 
