@@ -6,7 +6,7 @@ import NapTensor
 extension Graph {
   /// Two networks in one: this one answers, but for examples that it doubts, of which the larger one does.
   ///
-  /// The larger one is a branch behind a gate (`BranchGate`): most examples never go through it. Doubt is what is left
+  /// The larger one is a branch behind a gate (`BranchGate`), and marked as such: most examples never go through it. Doubt is what is left
   /// for other classes than the likeliest, `1 - max p`, as a mean over positions or decisions.
   ///
   /// - Parameters:
@@ -56,6 +56,10 @@ extension Graph {
     let change = node("change", Mul(), [difference, asked])
     result.nodes.append(
       Node(name: "doubt/answer", op: Add(), inputs: [answer, change], outputs: [both]))
+    if !result.isMarkedDynamic {
+      let macs = larger.macsByNode(shapes: try larger.shapes(batch: 1)).reduce(0, +)
+      result.metadata.append((key: Self.dynamicKey, value: String(macs)))
+    }
     return result
   }
 

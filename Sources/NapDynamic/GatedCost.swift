@@ -22,7 +22,7 @@ package struct GatedCost: Sendable {
     let layers = GatedLayers(graph, shapes: shapes)
     let branches = graph.branchGates(shapes)
     let macs = graph.macsByNode(shapes: shapes)
-    gates = graph.gates(shapes)
+    gates = layers.gates as [any Gate] + branches
     var byNode: [Int: [Int]] = [:]
     for layer in layers.layers {
       byNode[layer.node] = [layer.output, layer.input].compactMap { $0 }

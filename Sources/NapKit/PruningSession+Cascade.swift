@@ -41,7 +41,6 @@ extension PruningSession {
     outcome.state.isVerified = outcome.state.isVerified && larger.isVerified
     var graph = try folded(outcome.state.graph).askingWhereInDoubt(
       folded(larger.graph), distribution: distribution, axis: axis, threshold: 0)
-    graph.noteGates(whole: whole, curve: [], statistics: [])
     let cost = try GatedCost(graph)
     // What training has seen is doubted less: how much examples cost is seen on others, whatever is right there.
     let seen = try saliencies(of: graph, on: measured)

@@ -17,7 +17,7 @@ import Testing
   private func cascade(_ asked: Double = 0.4, of input: Tensor) throws -> Graph {
     let graph = try Self.small.askingWhereInDoubt(
       Self.large, distribution: .softmax, axis: 0, threshold: 0
-    ).marked()
+    )
     // Between two, as kernels round otherwise than the specification.
     let doubts = [1] + (try doubts(graph, input).sorted(by: >)) + [0]
     let place = Int(asked * Double(input.shape[0]))
@@ -102,7 +102,7 @@ import Testing
     let inner = try cascade(0.5, of: x)
     let outer = try SmallNetwork.blocks(4).askingWhereInDoubt(
       inner, distribution: .softmax, axis: 0, threshold: 0
-    ).marked()
+    )
     let doubts = try doubts(outer, x)
     #expect(outer.gates(try outer.shapes(batch: 1)).count == 2)
     // Thresholds one by one: `settingGates` is for all.
@@ -128,7 +128,7 @@ import Testing
     for depth in 1...20 {
       graph = try n.graph.askingWhereInDoubt(
         graph, distribution: .softmax, axis: 0, threshold: 0.5
-      ).marked()
+      )
       let gates = graph.gates(try graph.shapes(batch: 1)).count
       #expect(gates == (depth > 16 ? 0 : depth))
     }
@@ -142,7 +142,7 @@ import Testing
     n.output(n.apply(Neg(), x, name: "values"), [4])
     let graph = try n.graph.askingWhereInDoubt(
       n.graph, distribution: .softmax, axis: 0, threshold: 0.1
-    ).marked()
+    )
     let input = Tensor(shape: [3, 4], floats: [.nan, 1, 2, 3, 0, 0, 0, 0, 9, 0, 0, 0])
     let said = try run(graph, input)
     #expect(said.prefix(4).contains(where: \.isNaN) && said.dropFirst(4).allSatisfy(\.isFinite))
@@ -157,7 +157,7 @@ import Testing
     n.output(values, [4, 3, 2])
     let graph = try n.graph.askingWhereInDoubt(
       n.graph, distribution: distribution, axis: 0, threshold: 0
-    ).marked()
+    )
     let isLogit = distribution == .softmax || distribution == .sigmoid
     let input = isLogit ? n.tensor([2, 4, 3, 2], in: -3...3) : n.tensor([2, 4, 3, 2], in: 0...1)
     let found = try doubts(graph, input)
@@ -177,13 +177,5 @@ import Testing
       }
       #expect(abs(Double(found[example]) - sum / 6) < 1e-5)
     }
-  }
-}
-
-extension Graph {
-  fileprivate func marked() -> Graph {
-    var result = self
-    result.metadata.append((key: Graph.dynamicKey, value: "1"))
-    return result
   }
 }

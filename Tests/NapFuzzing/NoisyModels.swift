@@ -28,11 +28,8 @@ package struct NoisyModels {
   /// Has a branch in its file.
   private static let cascade: Graph = {
     let graph = SmallNetwork.concatenating.graph
-    var result =
-      (try? graph.askingWhereInDoubt(
-        SmallNetwork.residual.graph, distribution: .softmax, axis: 0, threshold: 0.5)) ?? graph
-    result.metadata.append((key: Graph.dynamicKey, value: "1"))
-    return result
+    return (try? graph.askingWhereInDoubt(
+      SmallNetwork.residual.graph, distribution: .softmax, axis: 0, threshold: 0.5)) ?? graph
   }()
 
   /// The file of a network.

@@ -22,9 +22,8 @@ import Testing
       networks[1].constants[value] = Tensor(
         shape: tensor.shape, floats: tensor.floats.map { 0.9 * $0 })
     }
-    var graph = try networks[0].askingWhereInDoubt(
+    let graph = try networks[0].askingWhereInDoubt(
       networks[1], distribution: .softmax, axis: 0, threshold: 0.5)
-    graph.metadata.append((key: Graph.dynamicKey, value: "1"))
     return Network(graph)
   }
 

@@ -68,7 +68,6 @@ struct CrossCheckTests {
     }
     var graph = try networks[0].graph.askingWhereInDoubt(
       networks[1].graph, distribution: .softmax, axis: 0, threshold: 0)
-    graph.metadata.append((key: Graph.dynamicKey, value: "1"))
     let x = try examples(of: networks[0])
     let doubts = [1] + (try graph.showingSaliencies().evaluate([x])[1].floats.sorted(by: >)) + [0]
     graph = try graph.settingGates(threshold: (doubts[asked] + doubts[asked + 1]) / 2)

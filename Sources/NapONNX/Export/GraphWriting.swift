@@ -36,7 +36,9 @@ struct GraphWriting {
   /// The graph without initializers, and the initializers.
   ///
   /// - Parameter branches: what is to be left out where no example needs it.
-  mutating func protos(_ branches: [FileBranch]) -> (graph: ONNXGraphProto, constants: [(name: String, tensor: Tensor)]) {
+  mutating func protos(_ branches: [FileBranch]) -> (
+    graph: ONNXGraphProto, constants: [(name: String, tensor: Tensor)]
+  ) {
     var proto = ONNXGraphProto()
     proto.name = graph.name.isEmpty ? "nap" : graph.name
     proto.input = graph.inputs.map { valueInfo($0, $0.elementType) }

@@ -36,16 +36,14 @@ package struct ONNXWriter: Sendable {
   package func bytes(of graph: Graph) -> Data? {
     var (model, constants) = model(of: graph)
     guard Self.size(of: constants) <= externalDataThreshold else { return nil }
-    model.graph.initializer = constants.map { ONNXTensorProto($0.tensor, name: $0.name) }
-    model.graph.moveInitializersIntoBranches()
+    model.graph.hold(constants)
     return try? model.serializedData()
   }
 
   private func writeFiles(_ graph: Graph, to path: String) throws(FileError) {
     var (model, constants) = model(of: graph)
     if Self.size(of: constants) <= externalDataThreshold {
-      model.graph.initializer = constants.map { ONNXTensorProto($0.tensor, name: $0.name) }
-      model.graph.moveInitializersIntoBranches()
+      model.graph.hold(constants)
       try write(model, to: path)
     } else {
       // The data first: a model whose data is missing is worse than data nobody refers to.
@@ -138,4 +136,12 @@ package struct ONNXWriter: Sendable {
 
   /// A multiple of the page size, so that runtimes can map tensors into memory.
   private static let alignment = 4096
+}
+
+extension ONNXGraphProto {
+  /// Takes constants in, each where it is read.
+  fileprivate mutating func hold(_ constants: [(name: String, tensor: Tensor)]) {
+    initializer = constants.map { ONNXTensorProto($0.tensor, name: $0.name) }
+    moveInitializersIntoBranches()
+  }
 }

@@ -117,12 +117,7 @@ extension Graph {
       read.append(value)
     }
     let examples = shapes[gate.saliency.index].first
-    let integers = Set(
-      inputs.filter { $0.elementType != .float32 }.map(\.value)
-        + self.nodes.flatMap { node in
-          node.outputs.indices.filter { node.op.elementType(ofOutput: $0) != .float32 }
-            .map { node.outputs[$0] }
-        })
+    let integers = integerValues
     guard !read.isEmpty,
       (read + [gate.features]).allSatisfy({
         shapes[$0.index].first == examples && !integers.contains($0)
