@@ -46,9 +46,6 @@ package protocol FoldableNormalization: Operator {
 /// in inference plans.
 package protocol FoldingOperator: AffineOperator, FusingOperator {}
 
-/// An operator that adds two values elementwise.
-package protocol ResidualOperator: Operator {}
-
 /// An affine operator whose input may be seen as 3x3 patches of images, all of them.
 package protocol PatchOperator: AffineOperator {
   /// Whether `PatchCorrelation` gives the second moments of its patches; curvature plans then hand

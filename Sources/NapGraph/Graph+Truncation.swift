@@ -1,6 +1,43 @@
 import NapTensor
 
 extension Graph {
+  /// A value and all that it depends on.
+  package func ancestors(of value: ValueID) -> Set<ValueID> {
+    var result: Set<ValueID> = [value]
+    for node in nodes.reversed() where node.outputs.contains(where: result.contains) {
+      result.formUnion(node.inputs)
+    }
+    return result
+  }
+
+  /// What computes a value for one reader alone, in order.
+  ///
+  /// - Parameters:
+  ///   - reader: index of a node that reads it.
+  ///   - others: values whose nodes do not count.
+  ///   - consumers: of every value.
+  package func nodes(
+    onlyFor value: ValueID, readBy reader: Int, but others: Set<ValueID> = [],
+    _ consumers: [[Int]]
+  ) -> [Int] {
+    let given = Set(outputs.map(\.value))
+    var (needed, found) = (Set([value]), [Int]())
+    var inside: Set<Int> = [reader]
+    for index in (0..<reader).reversed() {
+      let node = nodes[index]
+      guard node.outputs.contains(where: needed.contains),
+        node.outputs.allSatisfy({ output in
+          !given.contains(output) && !others.contains(output)
+            && consumers[output.index].allSatisfy(inside.contains)
+        })
+      else { continue }
+      inside.insert(index)
+      found.append(index)
+      needed.formUnion(node.inputs)
+    }
+    return found.reversed()
+  }
+
   /// The network up to some values, which become its outputs; what they do not depend on is left out,
   /// but for inputs.
   ///

@@ -154,6 +154,9 @@ extension AffineOperator {
   package func featureAxis(ofRank rank: Int) -> Int { patchesArePositionMajor ? rank - 1 : 1 }
 }
 
+/// An operator that adds two values elementwise.
+package protocol ResidualOperator: Operator {}
+
 /// Sizes of an affine operator seen as `groups` products `[positions, in] · [in, out]` an example.
 package struct AffineShape: Sendable, Hashable {
   package var groups: Int

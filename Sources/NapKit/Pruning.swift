@@ -94,7 +94,7 @@ public struct Pruning: Sendable {
   }
 
   public var source: DataSource
-  /// Gates, for `Goal.macs`, which means the mean of examples then; `nil` for none.
+  /// Gates, for `Goal.macs` or `Goal.latency`, which mean the mean of examples then; `nil` for none.
   public var dynamic: Dynamic?
   /// Whether a classifier that does no better than guessing is pruned, too.
   public var allowsChance = false
@@ -305,11 +305,13 @@ public struct Pruning: Sendable {
     }
     switch (goal, granularity) {
     case (.macs(let share), .channels) where dynamic != nil:
-      return try session.pruneDynamically(dynamic ?? Dynamic(), keeping: share)
+      return try session.pruneDynamically(dynamic ?? Dynamic(), .macs, keeping: share)
+    case (.latency(let share), .channels) where dynamic != nil:
+      return try session.pruneDynamically(dynamic ?? Dynamic(), .latency, keeping: share)
     case _ where dynamic != nil:
       throw UsageError(
-        "what examples cost in the mean is multiply-accumulates of channels",
-        recovery: "give --macs, and whole channels")
+        "what examples cost in the mean is multiply-accumulates of channels, or time",
+        recovery: "give --macs or --latency, and whole channels")
     case (_, .pattern(let kept, let size)):
       return try session.pruneWeights(.pattern(WeightPattern(kept: kept, of: size)))
     case (.macs(let share), .channels): return try session.pruneChannels(.macs, keeping: share)
@@ -391,9 +393,19 @@ public struct Pruning: Sendable {
     let macsAfter = after.macsByNode(shapes: shapesAfter)
     let places = after.producers
     let readers = after.consumers
+    let names = Set(after.nodes.map(\.name))
     return before.nodes.indices.compactMap { index in
       let node = before.nodes[index]
-      guard node.op is any AffineOperator, let weight = before.constants[node.inputs[1]],
+      guard node.op is any AffineOperator, let weight = before.constants[node.inputs[1]] else {
+        return nil
+      }
+      guard names.contains(node.name) else {
+        // With the branch that it was in.
+        return PruningReport.Layer(
+          name: node.name, type: node.op.name, shapeBefore: weight.shape, shapeAfter: [],
+          macsBefore: macsBefore[index], macsAfter: 0, nonzeroAfter: 0)
+      }
+      guard
         // Where something else gives out what it gave out, it still reads its weight.
         let place = [places[node.outputs[0].index], readers[node.inputs[1].index].first]
           .compactMap({ $0 }).first(where: { after.nodes[$0].op is any AffineOperator }),

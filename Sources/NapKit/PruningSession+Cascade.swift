@@ -1,5 +1,6 @@
 import Foundation
 import NapDynamic
+import NapEngine
 import NapGraph
 import NapOutputs
 import NapPruning
@@ -8,14 +9,13 @@ import NapTraining
 // MARK: Two networks in one
 extension PruningSession {
   /// A small network that answers and a larger one for what it doubts, so that examples cost a share of the
-  /// multiply-accumulates in the mean.
+  /// multiply-accumulates, or of the time of a single example, in the mean.
   ///
   /// - Parameters:
   ///   - distribution: what the output's numbers say about classes, along `axis`.
-  func pruneToCascade(_ distribution: Distribution, axis: Int, keeping share: Double) throws
-    -> PruningOutcome
-  {
-    let whole = Double(try CostModel(original).macs)
+  func pruneToCascade(
+    _ distribution: Distribution, axis: Int, _ cost: Cost, keeping share: Double
+  ) throws -> PruningOutcome {
     let small = settings.staticShare ?? Self.smallShare * share
     // What is not trained is no better for being smaller.
     let isTrained = settings.epochs != 0
@@ -23,8 +23,8 @@ extension PruningSession {
     guard small < share, small + large > share else {
       throw UsageError(
         String(
-          format: "a network of %.4g of the macs leaves nothing of %g for what it doubts", small,
-          share), recovery: "give a smaller --static-macs")
+          format: "a network of %.4g of the %@ leaves nothing of %g for what it doubts", small,
+          cost.rawValue, share), recovery: "give a smaller --static-macs")
     }
     var (larger, second) = (State(graph: original), self)
     if large < 1 {
@@ -32,19 +32,27 @@ extension PruningSession {
       first.budget = budget?.first(Self.largerTime)
       let epochs = recipe(length(epochs: Self.defaultEpochs)).epochs
       first.later = (try channelRounds(), trainedImages(epochs: epochs, of: small))
-      larger = try first.pruneChannels(.macs, keeping: large).state
+      larger = try first.pruneChannels(cost, keeping: large).state
       second = part(2, of: 2, kind: "network")
       (second.original, second.imitated, second.announces) = (larger.graph, teacher, false)
     }
-    let made = Double(try CostModel(larger.graph).macs)
-    var outcome = try second.pruneChannels(.macs, keeping: small * whole / made)
+    let made = try costs(of: [original, larger.graph], cost)
+    var outcome = try second.pruneChannels(cost, keeping: min(1, small * made[0] / made[1]))
     outcome.state.isVerified = outcome.state.isVerified && larger.isVerified
-    var graph = try folded(outcome.state.graph).askingWhereInDoubt(
+    let first = folded(outcome.state.graph)
+    var graph = try first.askingWhereInDoubt(
       folded(larger.graph), distribution: distribution, axis: axis, threshold: 0)
-    let cost = try GatedCost(graph)
+    let macs = try GatedCost(graph)
+    let whole = Double(try CostModel(original).macs)
     // What training has seen is doubted less: how much examples cost is seen on others, whatever is right there.
     let seen = try saliencies(of: graph, on: measured)
-    let threshold = seen.threshold(for: share * whole)
+    var target = share * whole
+    if cost != .macs {
+      let parts = try costs(of: [original, first, folded(larger.graph)], cost)
+      let asked = min(1, max(0, (share * parts[0] - parts[1]) / parts[2]))
+      target = macs.least + asked * (macs.most - macs.least)
+    }
+    let threshold = seen.threshold(for: target)
     let curve = Set(Self.cascadeBudgets.map { seen.threshold(for: $0 * whole) } + [threshold])
       .sorted().map { (threshold: $0, macs: seen.meanMACs(threshold: $0)) }
     graph = try graph.settingGates(threshold: threshold)
@@ -57,12 +65,26 @@ extension PruningSession {
         message: String(
           format:
             "a network of %.1f %% of the MACs answers; of %.1f %% of the examples, one of %.1f %% does",
-          100 * cost.least / whole, 100 * asked, 100 * (cost.most - cost.least) / whole)))
+          100 * macs.least / whole, 100 * asked, 100 * (macs.most - macs.least) / whole)))
     outcome.state.graph = graph
     // Leaving out gives what multiplying by 0 gives.
     outcome.state.isVerified =
       try outcome.state.isVerified && agrees(graph, graph, rewritingSecond: false)
     return outcome
+  }
+
+  /// What networks cost, each as a whole; times of single examples by the table there is, or measured in turns.
+  private func costs(of graphs: [Graph], _ cost: Cost) throws -> [Double] {
+    guard cost == .latency, latencies == nil else {
+      return try graphs.map { Double(try CostModel($0, latencies: latencies).value(cost)) }
+    }
+    return try journal.step("timing networks") {
+      let plans = try graphs.map { try Plan(folded($0), batch: $0.batchSize(1)) }
+      for plan in plans { plan.forward() }
+      return measuredTimes(
+        of: plans.map { plan in { plan.forward() } }, rounds: 5...101, seconds: 2
+      ).map(\.median)
+    }
   }
 
   /// What the two networks have of the multiply-accumulates, as parts of the budget: of a ResNet-20 of 86.20 % (on images

@@ -12,8 +12,9 @@ import NapTraining
 
 // MARK: Dynamic pruning
 extension PruningSession {
-  /// Examples decide what is computed, and cost a share of the multiply-accumulates in the mean.
-  func pruneDynamically(_ dynamic: Pruning.Dynamic, keeping share: Double) throws -> PruningOutcome
+  /// Examples decide what is computed, and cost a share of the multiply-accumulates, or of the time, in the mean.
+  func pruneDynamically(_ dynamic: Pruning.Dynamic, _ cost: Cost, keeping share: Double) throws
+    -> PruningOutcome
   {
     guard !Network(original).isDynamic else {
       throw UsageError(
@@ -21,12 +22,17 @@ extension PruningSession {
     }
     let answer = outputs.distribution
     if let answer, dynamic.gates != .channels {
-      return try pruneToCascade(answer.distribution, axis: answer.axis, keeping: share)
+      return try pruneToCascade(answer.distribution, axis: answer.axis, cost, keeping: share)
     }
     guard dynamic.gates != .network else {
       throw UsageError(
         "when to ask a larger network is decided by how sure a small network is of its classes, and this one has not a single output that tells any",
         recovery: "give --gates channels")
+    }
+    guard cost == .macs else {
+      throw UsageError(
+        "gates of channels are priced by multiply-accumulates, not by time",
+        recovery: "give --macs instead of --latency")
     }
     return try pruneWithGates(GateStyle(block: dynamic.block), keeping: share)
   }

@@ -46,10 +46,12 @@ extension PruningSession {
   func narrowed(_ cost: Cost, keeping share: Double, training recipe: TrainingRecipe) throws
     -> (outcome: PruningOutcome, forecast: Forecast?)
   {
-    let whole = try CostModel(original, latencies: latencies).value(cost)
+    let start = try timing(original, cost)
+    var whole = try CostModel(original, latencies: start.latencies).value(cost)
     let smallest = UnitSelection.smallest(
-      try PruningModel(original, latencies: latencies), cost, rounding: settings.rounding)
-    let target = Int((share * Double(whole)).rounded(.down))
+      try PruningModel(original, latencies: start.latencies), cost, rounding: settings.rounding,
+      removingBranches: removesBranches(for: cost))
+    var target = Int((share * Double(whole)).rounded(.down))
     let least = settings.multiple ?? 1
     guard smallest <= target else {
       throw UsageError(
@@ -64,23 +66,35 @@ extension PruningSession {
     var (round, level, left) = (0, 1.0, try channelRounds())
     let forecast = try forecast(
       candidates: allocator?.candidates ?? 0, rounds: left, training: recipe, share: share)
-    let widths = try foretelling(forecast).widths(of: original, cost, downTo: target)
+    let widths = try start.foretelling(forecast).widths(of: original, cost, downTo: target)
     var outcome = PruningOutcome(state: State(graph: original), allocation: widths?.report)
+    var session = start
+    let mostRounds = left + Self.corrections
     while left > 0 {
       round += 1
       level *= pow(share / level, 1 / Double(left))
       let next = left == 1 ? target : Int(level * Double(whole))
       forecast?.beginRound()
       let seconds = try journal.timed {
-        outcome.state = try part(round, of: round + left - 1, forecast).cut(
+        outcome.state = try session.part(round, of: round + left - 1, forecast).cut(
           outcome.state, cost: cost, downTo: next,
           keeping: widths?.halfway(part: round, of: round + left - 1), round: round)
       }
       left = min(left - 1, budget?.affordable(seconds) ?? left)
       forecast?.endRound(taking: seconds)
+      guard cost == .latency, latencies == nil, widths == nil else { continue }
+      session = try timing(outcome.state.graph, cost)
+      whole = try CostModel(original, latencies: timing(original, cost).latencies).value(cost)
+      target = Int((share * Double(whole)).rounded(.down))
+      let now = try CostModel(outcome.state.graph, latencies: session.latencies).value(cost)
+      level = Double(now) / Double(max(1, whole))
+      // What layers of the new widths really take is known only now.
+      if left == 0, level > Self.accepted * share, round < mostRounds { left = 1 }
+      if left > 0, level <= share { left = 0 }
     }
-    let reached = try CostModel(outcome.state.graph, latencies: latencies).value(cost)
-    guard reached <= target else {
+    let reached = try CostModel(outcome.state.graph, latencies: session.latencies).value(cost)
+    let isMeasured = cost == .latency && latencies == nil
+    guard isMeasured || reached <= target else {
       throw UsageError(
         String(
           format: "no more channels can go, but %.4f of the %@ are left",
@@ -88,6 +102,25 @@ extension PruningSession {
         recovery: "ask for less, or give a smaller --round")
     }
     return (outcome, forecast)
+  }
+
+  /// Rounds that may follow where the time of what was cut is not what was foretold.
+  private static let corrections = 2
+  /// What is measured of a time may be so many times what it is to be.
+  private static let accepted = 1.02
+
+  /// The same, with a table of how long layers take as wide as they are in a network, and narrower.
+  ///
+  /// Machines change their speed: times of different networks are compared by what the original takes just then.
+  private func timing(_ graph: Graph, _ cost: Cost) throws -> PruningSession {
+    guard cost == .latency, latencies == nil else { return self }
+    var result = self
+    result.latencies = try journal.step("timing layers") {
+      try Latency(
+        measuring: finished(graph), batchSize: settings.latencyBatch, progress: progress
+      ).table
+    }
+    return result
   }
 
   /// Weights go gradually while the network is trained, over the first part of the run; or in some

@@ -46,8 +46,8 @@ struct PruningSession {
   var measuring: (seconds: Double, examples: Int) = (0, 0)
   /// Images that curvature can be collected from in the time given.
   let affordableImages: Int?
-  /// What the time of networks is predicted from.
-  let latencies: LatencyTable?
+  /// What the time of networks is predicted from; `nil` where it is measured, see `timing(_:_:)`.
+  var latencies: LatencyTable?
   /// Where networks on the way are kept.
   let directory: RunDirectory?
   /// What was done before the job was stopped.
@@ -325,21 +325,33 @@ extension PruningSession {
   private func predicted(by selection: some ChannelSelection, _ model: PruningModel)
     -> PruningReport.Removal?
   {
-    guard criterion.isLoss, selection.removedLoss.isFinite, !model.removedUnits.isEmpty else {
-      return nil
-    }
+    guard criterion.isLoss, selection.removedLoss.isFinite,
+      !model.removedUnits.isEmpty || !model.removedBranches.isEmpty
+    else { return nil }
+    let branches = model.removedBranches.map { model.graph.nodes[model.branches[$0].sum].name }
     return PruningReport.Removal(
       units: model.removedUnits.count, loss: selection.removedLoss,
-      nextLoss: selection.nextLoss.flatMap { $0.isFinite ? $0 : nil })
+      nextLoss: selection.nextLoss.flatMap { $0.isFinite ? $0 : nil },
+      branches: branches.isEmpty ? nil : branches)
   }
 
   /// The ranking of all units by what they cost.
   func selection(in model: PruningModel, _ criterion: any Criterion, cost: Cost)
     -> any ChannelSelection
   {
-    settings.rounding == .single
+    let units: any ChannelSelection =
+      settings.rounding == .single
       ? UnitSelection(model, criterion: criterion, cost: cost)
       : RoundedSelection(model, criterion: criterion, cost: cost, rounding: settings.rounding)
+    guard removesBranches(for: cost) else { return units }
+    return BranchSelection(
+      model, cost: cost, beside: units, compensates: type(of: criterion).compensates)
+  }
+
+  /// Whether whole residual branches may go: where it is time that counts, and the criterion tells losses.
+  func removesBranches(for cost: Cost) -> Bool {
+    cost == .latency && allocator == nil && criterion.isLoss
+      && criterion.evidence.contains(.factors)
   }
 
   /// Sets single weights to zero.

@@ -47,7 +47,7 @@ package enum BiasHome: Sendable, Hashable {
     } else if reader.op.acceptsBias {
       self = factor != 0 ? .newBias(factor: factor) : .none
     } else if let next, let addend = next.inputs.first(where: { $0 != output }),
-      next.op.name == "Add", uses[addend] == 1, let tensor = graph.constants[addend],
+      next.op is any ResidualOperator, uses[addend] == 1, let tensor = graph.constants[addend],
       tensor.shape.last == reader.shape.outputs, tensor.count == reader.shape.outputs
     {
       self = .addend(addend)

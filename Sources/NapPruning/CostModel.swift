@@ -27,12 +27,16 @@ package struct CostModel: Sendable {
 
   /// A node that multiplies what is computed, with the sizes that are left.
   private struct Product {
+    /// Index in the graph.
+    let node: Int
     let op: any Operator
     let inputs: [ValueID]
     let outputs: [ValueID]
     var shapes: [ValueID: [Int]]
 
+    /// 0 where it is gone.
     var macs: Int {
+      guard !shapes.isEmpty else { return 0 }
       func all(_ values: [ValueID]) -> [[Int]] { values.map { shapes[$0] ?? [] } }
       return op.macs(inputs: all(inputs), outputs: all(outputs))
     }
@@ -66,7 +70,8 @@ package struct CostModel: Sendable {
       parameters += tensor.count
     }
     let byNode = graph.macsByNode(shapes: shapes)
-    for (node, macs) in zip(graph.nodes, byNode) where macs > 0 {
+    for (index, macs) in byNode.enumerated() where macs > 0 {
+      let node = graph.nodes[index]
       if node.op is any AffineOperator, let size = items[node.inputs[1]]?.size, size > 0 {
         items[node.inputs[1]]?.positions += macs / size
         continue
@@ -75,7 +80,7 @@ package struct CostModel: Sendable {
       for value in values { productsOfValue[value, default: []].append(products.count) }
       products.append(
         Product(
-          op: node.op, inputs: node.inputs, outputs: node.outputs,
+          node: index, op: node.op, inputs: node.inputs, outputs: node.outputs,
           shapes: Dictionary(uniqueKeysWithValues: values.map { ($0, shapes[$0.index]) })))
     }
     macs = byNode.reduce(0, +)
@@ -127,6 +132,26 @@ package struct CostModel: Sendable {
     for index in products.indices { products[index].remove(unit) }
     macs -= saved.macs
     parameters -= saved.parameters
+  }
+
+  /// What removing a branch saves now of one cost.
+  package func saving(of branch: ResidualBranch, _ cost: Cost) -> Double {
+    var left = self
+    left.remove(branch)
+    return Double(value(cost) - left.value(cost))
+  }
+
+  package mutating func remove(_ branch: ResidualBranch) {
+    latency?.remove(branch)
+    for value in branch.constants {
+      guard let item = items.removeValue(forKey: value) else { continue }
+      macs -= item.size * item.positions
+      if item.isParameter { parameters -= item.size }
+    }
+    for index in products.indices where branch.nodes.contains(products[index].node) {
+      macs -= products[index].macs
+      products[index].shapes = [:]
+    }
   }
 
   private static func byValue(_ unit: PruningUnit) -> [ValueID: [(axis: Int, count: Int)]] {

@@ -46,6 +46,8 @@ package struct LatencyModel: Sendable {
   }
 
   private struct Item {
+    /// Index in the graph.
+    let node: Int
     /// What the node's work is the product of: places with how many indices are left there.
     var counts: [IndexAtoms.Place: Int]
     /// Ascending by work.
@@ -53,8 +55,8 @@ package struct LatencyModel: Sendable {
     /// Those of the points that the largest convex curve under them goes through.
     let corners: [Point]
 
-    init(counts: [IndexAtoms.Place: Int], points: [Point]) {
-      self.counts = counts
+    init(node: Int, counts: [IndexAtoms.Place: Int], points: [Point]) {
+      (self.node, self.counts) = (node, counts)
       self.points = points
       var corners: [Point] = []
       for point in points {
@@ -92,7 +94,7 @@ package struct LatencyModel: Sendable {
   package init(_ graph: Graph, _ table: LatencyTable) throws(GraphError) {
     let shapes = try graph.shapes(batch: 1)
     let entries = Dictionary(grouping: table.entries, by: \.node)
-    for node in graph.nodes {
+    for (index, node) in graph.nodes.enumerated() {
       guard let entries = entries[node.name] else { continue }
       let sizes = Self.places(of: node, graph, shapes)
       let hasWeight = sizes.inputs != nil
@@ -108,7 +110,7 @@ package struct LatencyModel: Sendable {
         counts[place] = shapes[place.value.index][place.axis]
         itemsOfPlace[place, default: []].append(items.count)
       }
-      items.append(Item(counts: counts, points: points.sorted { $0.work < $1.work }))
+      items.append(Item(node: index, counts: counts, points: points.sorted { $0.work < $1.work }))
     }
     nanoseconds = items.reduce(0) { $0 + $1.nanoseconds }
   }
@@ -135,6 +137,13 @@ package struct LatencyModel: Sendable {
     for (index, item) in affected(unit) {
       nanoseconds -= items[index].nanoseconds - item.nanoseconds
       items[index] = item
+    }
+  }
+
+  package mutating func remove(_ branch: ResidualBranch) {
+    for index in items.indices where branch.nodes.contains(items[index].node) {
+      nanoseconds -= items[index].nanoseconds
+      items[index] = Item(node: items[index].node, counts: [:], points: [])
     }
   }
 

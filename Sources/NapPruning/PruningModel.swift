@@ -16,6 +16,13 @@ package final class PruningModel {
   private var removed: [IndexAtoms.Place: [Int]] = [:]
   package private(set) var removedUnits: [Int] = []
   private var goneUnits: Set<Int> = []
+  /// What the network may do without as a whole.
+  package let branches: [ResidualBranch]
+  /// Indices of branches that are gone, in the order in which they went.
+  package private(set) var removedBranches: [Int] = []
+  /// Grows with all that goes, and with a branch by as much as with all units: what was scored before a branch
+  /// went has to be scored again.
+  private(set) var changes = 0
   /// Which units do what others do; `nil` where nobody asked.
   package internal(set) var functions: UnitFunctions?
   /// The gates of all removed units together, by example; empty without gradients.
@@ -70,6 +77,9 @@ package final class PruningModel {
     for layer in sideBySide(&small, { makeLayer($0, $1) }) { layers[layer.node] = layer }
     self.layers = layers
     shares = UnitShares(units.units, of: layers, graph, shapes)
+    branches = graph.residualBranches(shapes).filter { branch in
+      layers[branch.tail[0]].map { $0.readers.count == 1 && !$0.isShared } ?? false
+    }
     for unit in units.units {
       for place in unit.places.keys { remaining[place] = shapes[place.value.index][place.axis] }
     }
@@ -91,6 +101,9 @@ package final class PruningModel {
     removed = other.removed
     removedUnits = other.removedUnits
     goneUnits = other.goneUnits
+    branches = other.branches
+    removedBranches = other.removedBranches
+    changes = other.changes
     functions = other.functions
     closedGates = other.closedGates
     calibrations = other.calibrations
@@ -240,9 +253,44 @@ extension PruningModel {
     }
     removedUnits.append(index)
     goneUnits.insert(index)
+    changes += 1
   }
 
   func isRemoved(_ index: Int) -> Bool { goneUnits.contains(index) }
+}
+
+// MARK: Branches
+extension PruningModel {
+  /// The increase of the loss, in nats, when a constant stands for what a branch adds: the mean, as far as its last
+  /// layer has a place for that.
+  package func loss(ofBranch index: Int) -> Double {
+    guard let layer = layers[branches[index].tail[0]] else { return .infinity }
+    let columns = Array(0..<layer.shape.inputs)
+    return (0..<layer.shape.groups).reduce(0) {
+      $0 + layer.loss(removingColumns: columns, group: $1)
+    }
+  }
+
+  /// Whether a branch is still there, and something else is left of what it is added to.
+  package func mayRemove(branch index: Int) -> Bool {
+    let branch = branches[index]
+    return !removedBranches.contains { gone in
+      branches[gone].sum == branch.sum || branches[gone].nodes.contains(branch.sum)
+    }
+  }
+
+  package func remove(branch index: Int, compensating: Bool) {
+    let branch = branches[index]
+    if let layer = layers[branch.tail[0]] {
+      for group in 0..<layer.shape.groups {
+        layer.remove(
+          columns: Array(0..<layer.shape.inputs), group: group, compensating: compensating)
+      }
+    }
+    cost.remove(branch)
+    removedBranches.append(index)
+    changes += units.units.count
+  }
 }
 
 // MARK: Results
@@ -255,7 +303,7 @@ extension PruningModel {
   }
 
   /// The network at its full size with compensated weights and zeros for what is gone, and the
-  /// same network cut.
+  /// same network cut, without the branches that are gone.
   package func results() throws(GraphError) -> (masked: Graph, cut: Graph) {
     var masked = weighted()
     var gone = removed.mapValues { $0.sorted() }
@@ -278,7 +326,8 @@ extension PruningModel {
       gone[IndexAtoms.Place(value: bias, axis: 0)] = indices
       masked.constants[bias] = masked.constants[bias]?.setting(indices, axis: 0, to: 0)
     }
-    return (masked, try masked.removing(gone))
+    // No node has gone yet: indices are those of the branches.
+    return (masked, try masked.removing(gone).replacing(removedBranches.map { branches[$0] }))
   }
 }
 

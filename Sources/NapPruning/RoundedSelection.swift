@@ -17,7 +17,7 @@ package struct RoundedSelection: ChannelSelection {
     var bundle: [Int] = []
     /// Score and saving of the bundle; `nil` when none may go.
     var worth: (score: Double, saving: Double)?
-    /// Removals at the time that was computed.
+    /// `PruningModel.changes` at the time that was computed.
     var time = -1
 
     func key(saving needed: Double) -> Double? { worth.map { $0.score / min($0.saving, needed) } }
@@ -35,7 +35,7 @@ package struct RoundedSelection: ChannelSelection {
     let multiple = rounding.multiple(
       of: units.count, channels: model.units.units[first].channels)
     let count = units.count % multiple == 0 ? multiple : units.count % multiple
-    sets[index].time = model.removedUnits.count
+    sets[index].time = model.changes
     sets[index].worth = nil
     guard units.count > multiple else { return }
     let scored = units.map { (criterion.loss(of: model.units.units[$0], in: model), $0) }
@@ -57,24 +57,31 @@ package struct RoundedSelection: ChannelSelection {
     }
   }
 
+  package mutating func nextKey(saving needed: Double) -> Double? {
+    next(saving: needed).flatMap { sets[$0].key(saving: needed) }
+  }
+
   package mutating func removeNext(saving needed: Double) -> Bool {
+    guard let best = next(saving: needed) else { return false }
+    removedLoss += sets[best].worth?.score ?? 0
+    let bundle = Set(sets[best].bundle)
+    for unit in sets[best].bundle {
+      model.remove(unit, compensating: type(of: criterion).compensates)
+    }
+    sets[best].units.removeAll(where: bundle.contains)
+    refresh(best)
+    return true
+  }
+
+  /// The set whose bundle goes next, scored as the network is now.
+  private mutating func next(saving needed: Double) -> Int? {
     while true {
       let keys = sets.indices.compactMap { index in
         sets[index].key(saving: needed).map { ($0, index) }
       }
-      guard let (_, best) = keys.min(by: <) else { return false }
-      if sets[best].time < model.removedUnits.count {
-        refresh(best)
-        continue
-      }
-      removedLoss += sets[best].worth?.score ?? 0
-      let bundle = Set(sets[best].bundle)
-      for unit in sets[best].bundle {
-        model.remove(unit, compensating: type(of: criterion).compensates)
-      }
-      sets[best].units.removeAll(where: bundle.contains)
+      guard let (_, best) = keys.min(by: <) else { return nil }
+      guard sets[best].time < model.changes else { return best }
       refresh(best)
-      return true
     }
   }
 }

@@ -4,6 +4,8 @@ package protocol ChannelSelection {
   ///
   /// - Parameter needed: what has to be saved. What is saved beyond it counts for nothing.
   mutating func removeNext(saving needed: Double) -> Bool
+  /// Loss by saving of what would go next; `nil` where nothing may go.
+  mutating func nextKey(saving needed: Double) -> Double?
   /// The sum of what the criterion said of all that was removed, as it was computed last before it went.
   var removedLoss: Double { get }
   /// What it says of the unit that would go next, or of each of some that would go together; `nil` where
@@ -46,7 +48,7 @@ package struct UnitSelection: ChannelSelection {
     var key: Double
     var unit: Int
     var loss: Double
-    /// Removals at the time the key was computed.
+    /// `PruningModel.changes` at the time the key was computed.
     var time: Int
   }
 
@@ -72,16 +74,30 @@ package struct UnitSelection: ChannelSelection {
     guard saved > 0 else { return nil }
     let loss = criterion.loss(of: unit, in: model)
     return Entry(
-      key: loss / min(saved, needed), unit: index, loss: loss, time: model.removedUnits.count)
+      key: loss / min(saved, needed), unit: index, loss: loss, time: model.changes)
   }
 
   package mutating func removeNext(saving needed: Double) -> Bool {
-    while var entry = popFirst() {
+    guard let entry = popNext(saving: needed) else { return false }
+    let unit = model.units.units[entry.unit]
+    model.remove(entry.unit, compensating: type(of: criterion).compensates)
+    surplus?.remove(unit)
+    removedLoss += entry.loss
+    return true
+  }
+
+  package mutating func nextKey(saving needed: Double) -> Double? {
+    guard let entry = popNext(saving: needed) else { return nil }
+    insert(entry)
+    return entry.key
+  }
+
+  /// Takes what comes next from the heap, scored as the network is now.
+  private mutating func popNext(saving needed: Double) -> Entry? {
+    while let entry = popFirst() {
       let unit = model.units.units[entry.unit]
-      guard model.mayRemove(unit), surplus?.mayGo(unit, in: model) ?? true else {
-        continue
-      }
-      if entry.time + model.units.units.count / 500 < model.removedUnits.count
+      guard model.mayRemove(unit), surplus?.mayGo(unit, in: model) ?? true else { continue }
+      if entry.time + model.units.units.count / 500 < model.changes
         || model.cost.saving(of: unit, cost) > needed
       {
         guard let fresh = self.entry(of: entry.unit, saving: needed) else { continue }
@@ -89,14 +105,11 @@ package struct UnitSelection: ChannelSelection {
           insert(fresh)
           continue
         }
-        entry = fresh
+        return fresh
       }
-      model.remove(entry.unit, compensating: type(of: criterion).compensates)
-      surplus?.remove(unit)
-      removedLoss += entry.loss
-      return true
+      return entry
     }
-    return false
+    return nil
   }
 
   package var nextLoss: Double? {
@@ -106,7 +119,18 @@ package struct UnitSelection: ChannelSelection {
   }
 
   /// The smallest cost that any removal of units can reach.
-  package static func smallest(_ model: PruningModel, _ cost: Cost, rounding: Rounding) -> Int {
+  ///
+  /// - Parameter removingBranches: whether residual branches may go as wholes.
+  package static func smallest(
+    _ model: PruningModel, _ cost: Cost, rounding: Rounding, removingBranches: Bool = false
+  ) -> Int {
+    if removingBranches {
+      let savings = model.branches.map { model.cost.saving(of: $0, cost) }
+      for index in savings.indices.sorted(by: { savings[$0] > savings[$1] })
+      where model.mayRemove(branch: index) {
+        model.remove(branch: index, compensating: false)
+      }
+    }
     for set in model.units.sets {
       var left = set.count
       if case .multiple = rounding, let first = set.first {

@@ -5,6 +5,7 @@ public struct PruningReport: Report, Sendable, Equatable {
     public var name: String
     public var type: String
     public var shapeBefore: [Int]
+    /// Of its weight; empty where the layer is gone as a whole.
     public var shapeAfter: [Int]
     public var macsBefore: Int
     public var macsAfter: Int
@@ -24,6 +25,9 @@ public struct PruningReport: Report, Sendable, Equatable {
       self.macsAfter = macsAfter
       self.nonzeroAfter = nonzeroAfter
     }
+
+    /// The shape of the weight, as people read it.
+    var widthsAfter: String { shapeAfter.isEmpty ? "gone" : described(shapeAfter) }
 
     enum CodingKeys: String, CodingKey {
       case name, type
@@ -60,15 +64,18 @@ public struct PruningReport: Report, Sendable, Equatable {
     public var loss: Double
     /// Of the one that would have gone next.
     public var nextLoss: Double?
+    /// Nodes that residual branches were added by that went as wholes; `nil` for none.
+    public var branches: [String]?
 
-    public init(units: Int, loss: Double, nextLoss: Double?) {
+    public init(units: Int, loss: Double, nextLoss: Double?, branches: [String]? = nil) {
       self.units = units
+      self.branches = branches
       self.loss = loss
       self.nextLoss = nextLoss
     }
 
     enum CodingKeys: String, CodingKey {
-      case units, loss
+      case units, loss, branches
       case nextLoss = "next_loss"
     }
   }

@@ -4,6 +4,7 @@ import NapDynamic
 import NapGraph
 @testable import NapKit
 import NapOperators
+import NapPruning
 import NapReport
 import NapTestSupport
 import NapTraining
@@ -66,6 +67,43 @@ import Testing
     }
     #expect(dynamic.deciles.map(\.macs) == dynamic.deciles.map(\.macs).sorted())
     #expect(try #require(dynamic.milliseconds).mean > 0)
+  }
+
+  /// By a table, in which time goes with work: the mean time is what was asked for.
+  @Test func aBudgetOfTimeIsOneOfTheMean() throws {
+    let (source, original) = (try #require(Self.source), try #require(Self.original))
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var table = try Latency(measuring: original)
+    for (index, entry) in table.table.entries.enumerated() {
+      table.table.entries[index].nanoseconds = Double(100 * entry.inputs * entry.outputs)
+    }
+    let path = folder.appending(path: "table.csv").path
+    try table.csv.write(toFile: path, atomically: true, encoding: .utf8)
+    var pruning = Pruning(source: source)
+    pruning.allowsChance = true
+    (pruning.goal, pruning.latencyTable) = (.latency(0.5), path)
+    (pruning.dynamic, pruning.epochs, pruning.rounds) = (Pruning.Dynamic(), 1, 1)
+    pruning.curvatureImages = 128
+    let (network, report) = try pruning.run(original)
+    #expect(report.verified && network.isDynamic)
+    let dynamic = try #require(report.dynamic)
+    func time(_ graph: Graph) throws -> Double {
+      Double(try CostModel(graph, latencies: table.table).value(.latency))
+    }
+    let asked = (dynamic.macs.mean - dynamic.least) / (dynamic.most - dynamic.least)
+    #expect(asked > 0 && asked < 1)
+    // The table does not know the larger network's nodes but by what they were called.
+    var renamed = network.graph
+    for index in renamed.nodes.indices {
+      renamed.nodes[index].name = String(renamed.nodes[index].name.replacing("whole/", with: ""))
+    }
+    let (own, both) = (try time(network.graph), try time(renamed))
+    let mean = own + asked * (both - own)
+    #expect(abs(mean / (try time(original.graph)) - 0.5) < 0.04)
+    // Gates of channels have no time of their own.
+    pruning.dynamic?.gates = .channels
+    #expect(throws: UsageError.self) { try pruning.run(original) }
   }
 
   @Test(arguments: Pruning.Dynamic.Gates.allCases)

@@ -243,6 +243,48 @@ import Testing
     #expect(throws: UsageError.self) { try Latency(contentsOf: path, for: network) }
   }
 
+  /// Layers that take the same time however wide they are: only whole branches make a network faster.
+  @Test func whereOnlyDepthTakesTimeBranchesGo() throws {
+    let network = try #require(Self.trained)
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "table.csv").path
+    var table = try Latency(measuring: network)
+    for index in table.table.entries.indices { table.table.entries[index].nanoseconds = 1000 }
+    try table.csv.write(toFile: path, atomically: true, encoding: .utf8)
+    var pruning = try pruning(.latency(0.75), .channels)
+    pruning.latencyTable = path
+    let (smaller, report) = try pruning.run(network)
+    #expect(report.verified)
+    let latency = try #require(report.latency)
+    #expect(try #require(latency.predictedAfter) <= 0.75 * #require(latency.predictedBefore))
+    let gone = report.layers.filter(\.shapeAfter.isEmpty)
+    #expect(!gone.isEmpty && gone.allSatisfy { $0.macsAfter == 0 && $0.nonzeroAfter == 0 })
+    let branches = try #require(report.removals).flatMap { $0.branches ?? [] }
+    #expect(!branches.isEmpty)
+    #expect(report.renderedAsText().contains("gone"))
+    #expect(report.layers.reduce(0) { $0 + $1.macsAfter } == smaller.macs)
+    // And back from the file.
+    let file = folder.appending(path: "smaller.onnx").path
+    try smaller.write(to: file)
+    #expect(try Network(contentsOf: file).macs == smaller.macs)
+    try smaller.kept().write(to: folder.appending(path: "kept.json").path)
+    // By multiply-accumulates, layers get narrower but stay.
+    pruning = try self.pruning(.macs(0.5), .channels)
+    #expect(try pruning.run(network).report.layers.allSatisfy { !$0.shapeAfter.isEmpty })
+  }
+
+  /// What is measured here is what was asked for, but for noise: machines are busy.
+  @Test func timesThatAreMeasuredAreMeasuredAnew() throws {
+    let network = try #require(Self.trained)
+    var pruning = try pruning(.latency(0.7), .channels)
+    pruning.epochs = 0
+    let report = try pruning.run(network).report
+    #expect(report.verified && report.macsAfter < report.macsBefore)
+    let latency = try #require(report.latency)
+    #expect(latency.predictedBefore == nil && latency.measuredAfter > 0)
+  }
+
   @Test func trainingEndsWhenItsTimeIsOver() throws {
     var training = Training(source: try #require(Self.source))
     training.seconds = 0.5

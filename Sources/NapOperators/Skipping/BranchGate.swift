@@ -65,39 +65,12 @@ extension Graph {
         shapes[decision.index] == [examples] + shape.dropFirst().map({ _ in 1 }),
         shapes[nodes[place].inputs[0].index] == shapes[decision.index]
       else { continue }
-      let branch = nodesOnly(for: features, of: index, beside: decision, producers, consumers)
+      let branch = nodes(onlyFor: features, readBy: index, but: ancestors(of: decision), consumers)
       guard !branch.isEmpty else { continue }
       return BranchGate(
         product: index, threshold: place, alpha: alpha.floats[0],
         saliency: nodes[place].inputs[0], features: features, decision: decision, nodes: branch)
     }
     return nil
-  }
-
-  /// What computes a value for one reader alone, but for what decides.
-  private func nodesOnly(
-    for value: ValueID, of reader: Int, beside decision: ValueID, _ producers: [Int?],
-    _ consumers: [[Int]]
-  ) -> [Int] {
-    var deciding: Set<ValueID> = [decision]
-    for node in nodes[..<reader].reversed() where node.outputs.contains(where: deciding.contains) {
-      deciding.formUnion(node.inputs)
-    }
-    let given = Set(outputs.map(\.value))
-    var (needed, found) = (Set([value]), [Int]())
-    var inside: Set<Int> = [reader]
-    for index in (0..<reader).reversed() {
-      let node = nodes[index]
-      guard node.outputs.contains(where: needed.contains),
-        node.outputs.allSatisfy({ output in
-          !given.contains(output) && !deciding.contains(output)
-            && consumers[output.index].allSatisfy(inside.contains)
-        })
-      else { continue }
-      inside.insert(index)
-      found.append(index)
-      needed.formUnion(node.inputs)
-    }
-    return found.reversed()
   }
 }

@@ -94,7 +94,7 @@ extension PruningReport {
       table.rows.append([
         layer.name, described(layer.shapeBefore),
         granularity != "channels"
-          ? "\(abbreviated(layer.nonzeroAfter)) nonzero" : described(layer.shapeAfter),
+          ? "\(abbreviated(layer.nonzeroAfter)) nonzero" : layer.widthsAfter,
         abbreviated(layer.macsBefore), abbreviated(layer.macsAfter),
         percent(layer.nonzeroAfter, layer.shapeBefore.reduce(1, *)),
       ])

@@ -51,7 +51,7 @@ struct Prune: ComputingCommand {
 
   @Flag(
     help:
-      "Let every example decide what is computed: --macs is the mean then. A small network answers, and a larger one is asked where that is in doubt."
+      "Let every example decide what is computed: --macs or --latency is the mean then. A small network answers, and a larger one is asked where that is in doubt."
   )
   var dynamic = false
 
@@ -241,13 +241,19 @@ struct Prune: ComputingCommand {
       throw ValidationError("--granularity \(granularity) says itself how much is removed")
     default: break
     }
-    if dynamic, macs == nil || granularity != .channels {
-      throw ValidationError("--dynamic needs --macs, the mean of what examples cost")
+    if dynamic, macs == nil && latency == nil || granularity != .channels {
+      throw ValidationError("--dynamic needs --macs or --latency, the mean of what examples cost")
+    }
+    if latency != nil, staticMacs != nil || gates == .channels {
+      throw ValidationError("--\(staticMacs == nil ? "gates channels" : "static-macs") needs --macs")
     }
     if !dynamic, staticMacs != nil || gates != nil {
       throw ValidationError("--\(gates == nil ? "static-macs" : "gates") is for --dynamic")
     }
     try staticMacs?.check("--static-macs", allowsWhole: true)
+    if gates == .network, let staticMacs, let macs, staticMacs.value >= macs.value {
+      throw ValidationError("--static-macs, the small network, leaves nothing of --macs for the larger one")
+    }
     if gates == .channels, epochs == 0 {
       throw ValidationError("--gates channels needs training: they begin with knowing nothing")
     }
