@@ -11,7 +11,8 @@ public struct KeptIndices: Codable, Sendable, Equatable {
   public struct Axes: Codable, Sendable, Equatable {
     /// As it was before; of values, for one example.
     public var shape: [Int]
-    /// What stayed of every axis that was cut: ascending indices, counted from 0, into the axis as it was.
+    /// What stayed of every axis that was cut: ascending indices, counted from 0, into the axis as it was. None of the
+    /// first axis, where the parameter went with the branch that it was in.
     public var kept: [Int: [Int]]
   }
 
@@ -41,8 +42,15 @@ public struct KeptIndices: Codable, Sendable, Equatable {
     let shapes = try? graph.shapes(batch: 1)
     var found: [ValueID: Axes] = [:]
     for (place, cut) in graph.cuts {
-      guard let shape = graph.constants[place.value]?.shape ?? shapes?[place.value.index] else {
+      guard var shape = graph.constants[place.value]?.shape ?? shapes?[place.value.index] else {
         continue
+      }
+      if shape.isEmpty, graph.cuts[.init(value: place.value, axis: 0)]?.kept.isEmpty == true {
+        // Of what went as a whole, the cuts have all axes.
+        let rank = graph.cuts.keys.reduce(0) {
+          $1.value == place.value ? max($0, $1.axis + 1) : $0
+        }
+        shape = [Int](repeating: 0, count: rank)
       }
       // Of what is computed no more there is no shape.
       guard shape.indices.contains(place.axis) else { continue }
@@ -51,7 +59,9 @@ public struct KeptIndices: Codable, Sendable, Equatable {
       axes.kept[place.axis] = cut.kept
       found[place.value] = axes
     }
-    for value in graph.constants.keys { parameters[graph.name(of: value)] = found[value] }
+    for (value, axes) in found where graph.constants[value] != nil || axes.kept[0] == [] {
+      parameters[graph.name(of: value)] = axes
+    }
     for node in graph.nodes where node.op is any AffineOperator {
       values[node.name] = found[node.outputs[0]]
       guard hasMasks, let weight = graph.constants[node.inputs[1]], weight.floats.contains(0) else {

@@ -72,6 +72,7 @@ extension Graph {
   ///
   /// Where sizes are open and the constant is not the same at all positions, the branch stays.
   package func replacing(_ branches: [ResidualBranch]) throws(GraphError) -> Graph {
+    guard !branches.isEmpty else { return self }
     var result = self
     let shapes = try shapes(batch: 1)
     for branch in branches {
@@ -79,6 +80,13 @@ extension Graph {
       let value = result.addConstant("\(nodes[branch.sum].name)/constant", constant)
       let place = nodes[branch.sum].inputs.map { $0 == branch.value ? value : $0 }
       result.nodes[branch.sum].inputs = place
+      for value in branch.constants {
+        for (axis, size) in (constants[value]?.shape ?? []).enumerated() {
+          let place = IndexAtoms.Place(value: value, axis: axis)
+          let cut = cuts[place] ?? AxisCut(size: size)
+          result.cuts[place] = axis == 0 ? cut.keeping([]) : cut
+        }
+      }
     }
     return result.withoutDeadNodes()
   }
