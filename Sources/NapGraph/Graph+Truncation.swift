@@ -1,9 +1,9 @@
 import NapTensor
 
 extension Graph {
-  /// A value and all that it depends on.
-  package func ancestors(of value: ValueID) -> Set<ValueID> {
-    var result: Set<ValueID> = [value]
+  /// Values and all that they depend on.
+  package func ancestors(of values: some Sequence<ValueID>) -> Set<ValueID> {
+    var result = Set(values)
     for node in nodes.reversed() where node.outputs.contains(where: result.contains) {
       result.formUnion(node.inputs)
     }

@@ -77,14 +77,9 @@ extension Graph {
 
   /// The graph without nodes and constants that no output needs.
   package func withoutDeadNodes() -> Graph {
-    var needed = Set(outputs.map(\.value))
-    var kept: [Node] = []
-    for node in nodes.reversed() where node.outputs.contains(where: needed.contains) {
-      needed.formUnion(node.inputs)
-      kept.append(node)
-    }
+    let needed = ancestors(of: outputs.map(\.value))
     var result = self
-    result.nodes = kept.reversed()
+    result.nodes = nodes.filter { $0.outputs.contains(where: needed.contains) }
     result.constants = constants.filter { needed.contains($0.key) }
     return result
   }

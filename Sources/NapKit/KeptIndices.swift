@@ -41,23 +41,19 @@ public struct KeptIndices: Codable, Sendable, Equatable {
   init(_ graph: Graph, hasMasks: Bool) {
     let shapes = try? graph.shapes(batch: 1)
     var found: [ValueID: Axes] = [:]
-    for (place, cut) in graph.cuts {
-      guard var shape = graph.constants[place.value]?.shape ?? shapes?[place.value.index] else {
-        continue
-      }
-      if shape.isEmpty, graph.cuts[.init(value: place.value, axis: 0)]?.kept.isEmpty == true {
-        // Of what went as a whole, the cuts have all axes.
-        let rank = graph.cuts.keys.reduce(0) {
-          $1.value == place.value ? max($0, $1.axis + 1) : $0
-        }
-        shape = [Int](repeating: 0, count: rank)
-      }
+    for (value, cuts) in Dictionary(grouping: graph.cuts, by: \.key.value) {
+      // Of what went as a whole, there are cuts of all axes, and nothing is left of the first.
+      let isGone = cuts.contains { $0.value.kept.isEmpty }
+      let shape =
+        isGone ? cuts.map { _ in 0 } : graph.constants[value]?.shape ?? shapes?[value.index]
+      guard let shape else { continue }
+      var axes = Axes(shape: shape, kept: [:])
       // Of what is computed no more there is no shape.
-      guard shape.indices.contains(place.axis) else { continue }
-      var axes = found[place.value] ?? Axes(shape: shape, kept: [:])
-      axes.shape[place.axis] = cut.size
-      axes.kept[place.axis] = cut.kept
-      found[place.value] = axes
+      for (place, cut) in cuts where shape.indices.contains(place.axis) {
+        axes.shape[place.axis] = cut.size
+        axes.kept[place.axis] = cut.kept
+      }
+      if !axes.kept.isEmpty { found[value] = axes }
     }
     for (value, axes) in found where graph.constants[value] != nil || axes.kept[0] == [] {
       parameters[graph.name(of: value)] = axes

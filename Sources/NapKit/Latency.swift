@@ -9,20 +9,23 @@ import NapTensor
 public struct Latency: Sendable {
   package var table: LatencyTable
 
-  /// Measures a network and uniformly narrower ones on this machine.
+  /// Measures a network, and uniformly narrower ones, on this machine.
   ///
   /// - Parameters:
   ///   - network: what is measured.
   ///   - batchSize: images that go through at once.
+  ///   - narrowed: whether narrower ones are measured.
   ///   - progress: sees every step; what it throws stops the work.
-  public init(measuring network: Network, batchSize: Int = 1, progress: ProgressHandler = { _ in })
-    throws
-  {
+  public init(
+    measuring network: Network, batchSize: Int = 1, narrowed: Bool = true,
+    progress: ProgressHandler = { _ in }
+  ) throws {
     var entries: [LatencyTable.Entry] = []
-    for (step, width) in Self.widths.enumerated() {
+    let widths = narrowed ? Self.widths : [1]
+    for (step, width) in widths.enumerated() {
       entries += try Self.entries(of: try network.graph.trunk.narrowed(to: width), batchSize)
       try progress(
-        WorkProgress(stage: "measuring latencies", step: step + 1, steps: Self.widths.count))
+        WorkProgress(stage: "measuring latencies", step: step + 1, steps: widths.count))
     }
     table = LatencyTable(entries)
   }

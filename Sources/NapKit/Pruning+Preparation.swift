@@ -171,7 +171,7 @@ extension Pruning {
       criterion: criterion, allocator: allocator, settings: self, measured: measure.data,
       budget: budget,
       measuring: (measuring, measure.data.count), affordableImages: affordable,
-      latencies: try latencyTable.map { try Latency(contentsOf: $0, for: network).table },
+      latencies: try toldLatencies(network),
       directory: directory, journal: journal, folded: restored.fold,
       finished: { Network(ends.restore(restored.fold($0))) },
       progress: progress)
@@ -219,6 +219,11 @@ extension Pruning {
     settings.candidates = candidates
     return type.init(
       variant: parts.count > 1 ? String(parts[1]) : type.variants.first?.name ?? "", settings)
+  }
+
+  private func toldLatencies(_ network: Network) throws -> LatencyTable? {
+    guard case .latency = goal else { return nil }
+    return try latencyTable.map { try Latency(contentsOf: $0, for: network).table }
   }
 
   /// - Throws: `UsageError` when a pattern of so many neighbours would leave every layer as it is.

@@ -39,8 +39,7 @@ extension PruningSession {
     let made = try costs(of: [original, larger.graph], cost)
     var outcome = try second.pruneChannels(cost, keeping: min(1, small * made[0] / made[1]))
     outcome.state.isVerified = outcome.state.isVerified && larger.isVerified
-    let first = folded(outcome.state.graph)
-    var graph = try first.askingWhereInDoubt(
+    var graph = try folded(outcome.state.graph).askingWhereInDoubt(
       folded(larger.graph), distribution: distribution, axis: axis, threshold: 0)
     let macs = try GatedCost(graph)
     let whole = Double(try CostModel(original).macs)
@@ -48,7 +47,7 @@ extension PruningSession {
     let seen = try saliencies(of: graph, on: measured)
     var target = share * whole
     if cost != .macs {
-      let parts = try costs(of: [original, first, folded(larger.graph)], cost)
+      let parts = try costs(of: [original, outcome.state.graph, larger.graph], cost)
       let asked = min(1, max(0, (share * parts[0] - parts[1]) / parts[2]))
       target = macs.least + asked * (macs.most - macs.least)
     }
@@ -75,7 +74,7 @@ extension PruningSession {
 
   /// What networks cost, each as a whole; times of single examples by the table there is, or measured in turns.
   private func costs(of graphs: [Graph], _ cost: Cost) throws -> [Double] {
-    guard cost == .latency, latencies == nil else {
+    guard isMeasured(cost) else {
       return try graphs.map { Double(try CostModel($0, latencies: latencies).value(cost)) }
     }
     return try journal.step("timing networks") {

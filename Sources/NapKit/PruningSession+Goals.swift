@@ -82,9 +82,9 @@ extension PruningSession {
       }
       left = min(left - 1, budget?.affordable(seconds) ?? left)
       forecast?.endRound(taking: seconds)
-      guard cost == .latency, latencies == nil, widths == nil else { continue }
+      guard isMeasured(cost), widths == nil else { continue }
       session = try timing(outcome.state.graph, cost)
-      whole = try CostModel(original, latencies: timing(original, cost).latencies).value(cost)
+      whole = try CostModel(original, latencies: timing(original, cost, narrowed: false).latencies).value(cost)
       target = Int((share * Double(whole)).rounded(.down))
       let now = try CostModel(outcome.state.graph, latencies: session.latencies).value(cost)
       level = Double(now) / Double(max(1, whole))
@@ -93,8 +93,7 @@ extension PruningSession {
       if left > 0, level <= share { left = 0 }
     }
     let reached = try CostModel(outcome.state.graph, latencies: session.latencies).value(cost)
-    let isMeasured = cost == .latency && latencies == nil
-    guard isMeasured || reached <= target else {
+    guard isMeasured(cost) || reached <= target else {
       throw UsageError(
         String(
           format: "no more channels can go, but %.4f of the %@ are left",
@@ -109,15 +108,17 @@ extension PruningSession {
   /// What is measured of a time may be so many times what it is to be.
   private static let accepted = 1.02
 
-  /// The same, with a table of how long layers take as wide as they are in a network, and narrower.
+  /// The same, with a table of how long layers take as wide as they are in a network, and narrower if that is wanted.
   ///
   /// Machines change their speed: times of different networks are compared by what the original takes just then.
-  private func timing(_ graph: Graph, _ cost: Cost) throws -> PruningSession {
-    guard cost == .latency, latencies == nil else { return self }
+  private func timing(_ graph: Graph, _ cost: Cost, narrowed: Bool = true) throws -> PruningSession
+  {
+    guard isMeasured(cost) else { return self }
     var result = self
     result.latencies = try journal.step("timing layers") {
       try Latency(
-        measuring: finished(graph), batchSize: settings.latencyBatch, progress: progress
+        measuring: finished(graph), batchSize: settings.latencyBatch, narrowed: narrowed,
+        progress: progress
       ).table
     }
     return result

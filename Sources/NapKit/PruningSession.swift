@@ -46,7 +46,7 @@ struct PruningSession {
   var measuring: (seconds: Double, examples: Int) = (0, 0)
   /// Images that curvature can be collected from in the time given.
   let affordableImages: Int?
-  /// What the time of networks is predicted from; `nil` where it is measured, see `timing(_:_:)`.
+  /// What the time of networks is predicted from; `nil` where it is measured, see `timing`.
   var latencies: LatencyTable?
   /// Where networks on the way are kept.
   let directory: RunDirectory?
@@ -339,14 +339,14 @@ extension PruningSession {
   func selection(in model: PruningModel, _ criterion: any Criterion, cost: Cost)
     -> any ChannelSelection
   {
-    let units: any ChannelSelection =
-      settings.rounding == .single
-      ? UnitSelection(model, criterion: criterion, cost: cost)
-      : RoundedSelection(model, criterion: criterion, cost: cost, rounding: settings.rounding)
+    let units = model.ranking(by: criterion, cost, settings.rounding)
     guard removesBranches(for: cost) else { return units }
     return BranchSelection(
       model, cost: cost, beside: units, compensates: type(of: criterion).compensates)
   }
+
+  /// Whether a cost is measured here, and not told by a table.
+  func isMeasured(_ cost: Cost) -> Bool { cost == .latency && latencies == nil }
 
   /// Whether whole residual branches may go: where it is time that counts, and the criterion tells losses.
   func removesBranches(for cost: Cost) -> Bool {

@@ -6,7 +6,7 @@ package struct BranchSelection: ChannelSelection {
   private let cost: Cost
   private let compensates: Bool
   private var units: any ChannelSelection
-  private var candidates: [Candidate]
+  private var candidates: [Candidate] = []
   private var lostByBranches = 0.0
 
   private struct Candidate {
@@ -26,7 +26,6 @@ package struct BranchSelection: ChannelSelection {
     _ model: PruningModel, cost: Cost, beside units: any ChannelSelection, compensates: Bool
   ) {
     (self.model, self.cost, self.units, self.compensates) = (model, cost, units, compensates)
-    candidates = []
     candidates = model.branches.indices.compactMap { candidate($0) }
   }
 
@@ -35,9 +34,8 @@ package struct BranchSelection: ChannelSelection {
     guard model.mayRemove(branch: branch) else { return nil }
     let saving = model.cost.saving(of: model.branches[branch], cost)
     guard saving > 0 else { return nil }
-    let loss = model.loss(ofBranch: branch)
     return Candidate(
-      branch: branch, loss: loss.isNaN ? .infinity : max(0, loss), saving: saving,
+      branch: branch, loss: model.loss(ofBranch: branch).ranked, saving: saving,
       time: model.changes)
   }
 

@@ -36,7 +36,7 @@ extension Graph {
       else { return [] }
       return (0..<2).compactMap { side in
         let value = node.inputs[side]
-        let around = ancestors(of: node.inputs[1 - side])
+        let around = ancestors(of: [node.inputs[1 - side]])
         let own = nodes(onlyFor: value, readBy: sum, but: around, consumers)
         let ownSet = Set(own)
         let read = Set(own.flatMap { nodes[$0].inputs })

@@ -1,3 +1,14 @@
+extension PruningModel {
+  /// The ranking of all units by what they cost, one by one or in bundles.
+  package func ranking(by criterion: any Criterion, _ cost: Cost, _ rounding: Rounding)
+    -> any ChannelSelection
+  {
+    rounding == .single
+      ? UnitSelection(self, criterion: criterion, cost: cost)
+      : RoundedSelection(self, criterion: criterion, cost: cost, rounding: rounding)
+  }
+}
+
 /// Removes units in bundles, so that what is left of every set of channels is a multiple of some
 /// number: hardware computes in blocks.
 ///

@@ -176,9 +176,13 @@ package struct UnitSelection: ChannelSelection {
 }
 
 extension Criterion {
-  /// The score, not negative; infinite where it is not a number: what cannot be told goes last.
+  /// The score, as losses are ranked.
   func loss(of unit: PruningUnit, in model: PruningModel) -> Double {
-    let score = score(of: unit, in: model)
-    return score.isNaN ? .infinity : max(0, score)
+    score(of: unit, in: model).ranked
   }
+}
+
+extension Double {
+  /// Not negative; infinite where it is not a number: what cannot be told goes last.
+  var ranked: Double { isNaN ? .infinity : max(0, self) }
 }

@@ -74,12 +74,9 @@ import Testing
     let (source, original) = (try #require(Self.source), try #require(Self.original))
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
-    var table = try Latency(measuring: original)
-    for (index, entry) in table.table.entries.enumerated() {
-      table.table.entries[index].nanoseconds = Double(100 * entry.inputs * entry.outputs)
+    let (table, path) = try Latency.told(of: original, in: folder) {
+      Double(100 * $0.inputs * $0.outputs)
     }
-    let path = folder.appending(path: "table.csv").path
-    try table.csv.write(toFile: path, atomically: true, encoding: .utf8)
     var pruning = Pruning(source: source)
     pruning.allowsChance = true
     (pruning.goal, pruning.latencyTable) = (.latency(0.5), path)

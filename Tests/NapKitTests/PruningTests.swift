@@ -209,16 +209,14 @@ import Testing
     let network = try #require(Self.trained)
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appending(path: "table.csv").path
+    let written = folder.appending(path: "measured.csv").path
     let measured = try Latency(measuring: network)
-    try measured.csv.write(toFile: path, atomically: true, encoding: .utf8)
-    var table = try Latency(contentsOf: path, for: network)
-    #expect(table.csv == measured.csv)
+    try measured.csv.write(toFile: written, atomically: true, encoding: .utf8)
+    #expect(try Latency(contentsOf: written, for: network).csv == measured.csv)
     // Times in proportion to work, not to how busy this machine is, decide here.
-    for (index, entry) in table.table.entries.enumerated() {
-      table.table.entries[index].nanoseconds = Double(100 * entry.inputs * entry.outputs)
+    var (table, path) = try Latency.told(of: network, in: folder) {
+      Double(100 * $0.inputs * $0.outputs)
     }
-    try table.csv.write(toFile: path, atomically: true, encoding: .utf8)
     var pruning = try pruning(.latency(0.7), .channels)
     pruning.latencyTable = path
     let latency = try #require(try pruning.run(network).report.latency)
@@ -248,12 +246,8 @@ import Testing
     let network = try #require(Self.trained)
     let folder = try SharedFiles.makeTemporaryFolder()
     defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appending(path: "table.csv").path
-    var table = try Latency(measuring: network)
-    for index in table.table.entries.indices { table.table.entries[index].nanoseconds = 1000 }
-    try table.csv.write(toFile: path, atomically: true, encoding: .utf8)
     var pruning = try pruning(.latency(0.75), .channels)
-    pruning.latencyTable = path
+    pruning.latencyTable = try Latency.told(of: network, in: folder) { _ in 1000 }.path
     let (smaller, report) = try pruning.run(network)
     #expect(report.verified)
     let latency = try #require(report.latency)

@@ -27,11 +27,7 @@ import Testing
     let (graph, table) = Self.network { 1000 * Double(($0 + 7) / 8) }
     let model = try PruningModel(graph, latencies: table)
     #expect(model.cost.value(.latency) == 12_000)
-    let chosen: any ChannelSelection =
-      rounding == .single
-      ? UnitSelection(model, criterion: Magnitude(), cost: .latency)
-      : RoundedSelection(model, criterion: Magnitude(), cost: .latency, rounding: rounding)
-    var selection = chosen
+    var selection = model.ranking(by: Magnitude(), .latency, rounding)
     let isMild = try selection.remove(model, .latency, downTo: 9000)
     #expect(isMild)
     #expect(model.removedUnits.count == 8 && model.cost.value(.latency) == 9000)

@@ -149,10 +149,7 @@ import Testing
       return try PruningModel(network.graph, factors: estimator.takeFactors(), latencies: table)
     }
     let pruned = try model()
-    let units: any ChannelSelection =
-      rounding == .single
-      ? UnitSelection(pruned, criterion: BlockLoss(), cost: .latency)
-      : RoundedSelection(pruned, criterion: BlockLoss(), cost: .latency, rounding: rounding)
+    let units = pruned.ranking(by: BlockLoss(), .latency, rounding)
     let losses = pruned.branches.indices.map { pruned.loss(ofBranch: $0) }
     var selection = BranchSelection(pruned, cost: .latency, beside: units, compensates: true)
     let isMet = try selection.remove(pruned, .latency, downTo: 5000)

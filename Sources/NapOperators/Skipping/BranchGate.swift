@@ -65,7 +65,8 @@ extension Graph {
         shapes[decision.index] == [examples] + shape.dropFirst().map({ _ in 1 }),
         shapes[nodes[place].inputs[0].index] == shapes[decision.index]
       else { continue }
-      let branch = nodes(onlyFor: features, readBy: index, but: ancestors(of: decision), consumers)
+      let branch = nodes(
+        onlyFor: features, readBy: index, but: ancestors(of: [decision]), consumers)
       guard !branch.isEmpty else { continue }
       return BranchGate(
         product: index, threshold: place, alpha: alpha.floats[0],
