@@ -34,7 +34,6 @@ algorithm activation_algorithm(int activation) {
     case NAP_ELU: return algorithm::eltwise_elu;
     case NAP_GELU_ERF: return algorithm::eltwise_gelu_erf;
     case NAP_GELU_TANH: return algorithm::eltwise_gelu_tanh;
-    case NAP_LOG: return algorithm::eltwise_log;
     case NAP_MISH: return algorithm::eltwise_mish;
     case NAP_SOFT_RELU: return algorithm::eltwise_soft_relu;
     case NAP_SQRT: return algorithm::eltwise_sqrt;

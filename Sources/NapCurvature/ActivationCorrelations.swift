@@ -51,9 +51,9 @@ package final class ActivationCorrelations {
         start, transposingA: isMajor, start, transposingB: !isMajor, into: &products, m: features,
         n: features, k: each, adding: block > 0)
       for k in 0..<features {
-        var sum: Float = 0
-        for t in 0..<each { sum += start[isMajor ? t * features + k : k * each + t] }
-        sums.sums[k] += Double(sum)
+        for t in 0..<each {
+          sums.sums[k] += Double(start[isMajor ? t * features + k : k * each + t])
+        }
       }
     }
     sums.count += Double(blocks * each)

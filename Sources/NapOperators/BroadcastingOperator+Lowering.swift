@@ -77,9 +77,11 @@ extension BroadcastingOperator {
     rows.forEach(0, 1) { place, i, j in
       let target = result + (operand == 0 ? i : j)
       if step == 0 {
-        var sum: Float = 0
-        for k in 0..<rows.length { sum += slope(a[i + k * sa], b[j + k * sb]) * dy[place + k] }
-        target[0] += sum
+        var sum = 0.0
+        for k in 0..<rows.length {
+          sum += Double(slope(a[i + k * sa], b[j + k * sb]) * dy[place + k])
+        }
+        target[0] += Float(sum)
       } else {
         for k in 0..<rows.length {
           target[k] += slope(a[i + k * sa], b[j + k * sb]) * dy[place + k]

@@ -297,12 +297,10 @@ extension ConvTranspose: Lowerable {
           plan.run("ConvTranspose bias gradient", touching: [dy, target]) { memory in
             let (dy, sums) = (memory.floats(dy), memory.floats(target))
             for c in 0..<channels {
-              var sum: Float = 0
-              for n in 0..<batch {
-                let plane = dy + (n * channels + c) * positions
-                for p in 0..<positions { sum += plane[p] }
-              }
-              sums[c] = sum
+              sums[c] = Float(
+                (0..<batch).reduce(0) {
+                  $0 + sum(dy + ($1 * channels + c) * positions, count: positions)
+                })
             }
           }
         }

@@ -100,11 +100,10 @@ extension NormalizationOperator {
       parallel { part, parts in
         for group in groups * part / parts..<groups * (part + 1) / parts {
           let (x, y) = (x + group * size, y + group * size)
-          var (sum, squares): (Float, Float) = (0, 0)
-          for i in 0..<size { sum += x[i] }
-          let mean = sum / Float(size)
-          for i in 0..<size { squares += (x[i] - mean) * (x[i] - mean) }
-          let inverse = 1 / (squares / Float(size) + epsilon).squareRoot()
+          let exact = sum(x, count: size) / Double(size)
+          let variance = sumOfSquares(x, around: exact, count: size) / Double(size)
+          let mean = Float(exact)
+          let inverse = Float(1 / (variance + Double(epsilon)).squareRoot())
           statistics[2 * group] = mean
           statistics[2 * group + 1] = inverse
           forEachRun(group * size, size, run, count) { range, c in
@@ -126,15 +125,16 @@ extension NormalizationOperator {
             for group in groups * part / parts..<groups * (part + 1) / parts {
               let (x, dy, dx) = (x + group * size, dy + group * size, dx + group * size)
               let (mean, inverse) = (statistics[2 * group], statistics[2 * group + 1])
-              var (sum, product): (Float, Float) = (0, 0)
+              var (sum, product) = (0.0, 0.0)
               forEachRun(group * size, size, run, count) { range, c in
                 for i in range {
-                  let g = dy[i] * scale[c]
+                  let g = Double(dy[i] * scale[c])
                   sum += g
-                  product += g * (x[i] - mean)
+                  product += g * Double(x[i] - mean)
                 }
               }
-              let (meanG, meanGZ) = (sum / Float(size), product * inverse / Float(size))
+              let meanG = Float(sum / Double(size))
+              let meanGZ = Float(product * Double(inverse) / Double(size))
               forEachRun(group * size, size, run, count) { range, c in
                 for i in range {
                   let z = (x[i] - mean) * inverse
@@ -158,9 +158,11 @@ extension NormalizationOperator {
               let (x, dy) = (x + group * size, dy + group * size)
               let (mean, inverse) = (statistics[2 * group], statistics[2 * group + 1])
               forEachRun(group * size, size, run, count) { range, c in
-                var sum: Float = 0
-                for i in range { sum += index == 1 ? dy[i] * (x[i] - mean) * inverse : dy[i] }
-                sums[c] += sum
+                var sum = 0.0
+                for i in range {
+                  sum += Double(index == 1 ? dy[i] * (x[i] - mean) * inverse : dy[i])
+                }
+                sums[c] += Float(sum)
               }
             }
           }

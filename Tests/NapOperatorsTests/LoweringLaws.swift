@@ -18,6 +18,17 @@ import Testing
     }
   }
 
+  /// Kernels keep the digits that there are, all over the range of a function and in sums of many numbers:
+  /// what comes next may tell nearly equal numbers apart.
+  @Test(arguments: OperatorSample.precise) func kernelsKeepTheirDigits(_ sample: OperatorSample) throws {
+    let bench = try PlanBench(sample)
+    let plan = try bench.plan(.inference)
+    plan.forward()
+    let expected = sample.op.forward(sample.inputs)[0].floats
+    let errors = zip(bench.output(0, of: plan), expected).map { abs($0 - $1) / max(1, abs($1)) }
+    #expect(errors.allSatisfy { $0 < 1e-6 }, "\(errors.max() ?? 0)")
+  }
+
   /// A large weight that sees zeros everywhere but at one pixel leaves other outputs as exact as they are
   /// without it.
   @Test(arguments: [1, 10, 30, 50, 100, 1000, 1e4, 1e6] as [Float])

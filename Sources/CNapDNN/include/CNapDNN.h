@@ -51,7 +51,6 @@ enum nap_activation {
   NAP_ELU,          // alpha: scale of the negative side
   NAP_GELU_ERF,
   NAP_GELU_TANH,
-  NAP_LOG,
   NAP_MISH,
   NAP_SOFT_RELU,
   NAP_SQRT,

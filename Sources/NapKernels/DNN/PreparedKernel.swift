@@ -23,7 +23,6 @@ package enum Activation: Sendable, Hashable {
   case exponential
   case geluErf
   case geluTanh
-  case logarithm
   case mish
   case softRelu
   case squareRoot
@@ -53,7 +52,6 @@ package enum Activation: Sendable, Hashable {
     case .exponential: (Int32(NAP_EXP.rawValue), 0, 0)
     case .geluErf: (Int32(NAP_GELU_ERF.rawValue), 0, 0)
     case .geluTanh: (Int32(NAP_GELU_TANH.rawValue), 0, 0)
-    case .logarithm: (Int32(NAP_LOG.rawValue), 0, 0)
     case .mish: (Int32(NAP_MISH.rawValue), 0, 0)
     case .softRelu: (Int32(NAP_SOFT_RELU.rawValue), 1, 0)
     case .squareRoot: (Int32(NAP_SQRT.rawValue), 0, 0)
