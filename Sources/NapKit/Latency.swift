@@ -14,18 +14,15 @@ public struct Latency: Sendable {
   /// - Parameters:
   ///   - network: what is measured.
   ///   - batchSize: images that go through at once.
-  ///   - narrowed: whether narrower ones are measured.
   ///   - progress: sees every step; what it throws stops the work.
   public init(
-    measuring network: Network, batchSize: Int = 1, narrowed: Bool = true,
-    progress: ProgressHandler = { _ in }
+    measuring network: Network, batchSize: Int = 1, progress: ProgressHandler = { _ in }
   ) throws {
     var entries: [LatencyTable.Entry] = []
-    let widths = narrowed ? Self.widths : [1]
-    for (step, width) in widths.enumerated() {
+    for (step, width) in Self.widths.enumerated() {
       entries += try Self.entries(of: try network.graph.trunk.narrowed(to: width), batchSize)
       try progress(
-        WorkProgress(stage: "measuring latencies", step: step + 1, steps: widths.count))
+        WorkProgress(stage: "measuring latencies", step: step + 1, steps: Self.widths.count))
     }
     table = LatencyTable(entries)
   }
@@ -56,14 +53,9 @@ public struct Latency: Sendable {
   static func measured(_ before: Network, _ after: Network, batchSize: Int) throws
     -> PruningReport.Latency
   {
-    let plans = try [before, after].map {
-      try Plan($0.graph, scalar: precision.scalar, batch: $0.graph.batchSize(batchSize))
-    }
-    for plan in plans { plan.forward() }
-    let times = measuredTimes(
-      of: plans.map { plan in { plan.forward() } }, rounds: 5...51, seconds: 1)
+    let times = try measured([before, after], batchSize: batchSize)
     var result = PruningReport.Latency(
-      batchSize: plans[0].batch, measuredBefore: 1000 * times[0].median,
+      batchSize: before.graph.batchSize(batchSize), measuredBefore: 1000 * times[0].median,
       measuredAfter: 1000 * times[1].median)
     result.spreadBefore = 1000 * times[0].spread
     result.spreadAfter = 1000 * times[1].spread
@@ -71,6 +63,15 @@ public struct Latency: Sendable {
     result.threads = Runtime.threads
     result.precision = precision.rawValue
     return result
+  }
+
+  /// How long a pass through each of some networks takes here, in turns, as machines change their speed.
+  static func measured(_ networks: [Network], batchSize: Int) throws -> [MeasuredTime] {
+    let plans = try networks.map {
+      try Plan($0.graph, scalar: precision.scalar, batch: $0.graph.batchSize(batchSize))
+    }
+    for plan in plans { plan.forward() }
+    return measuredTimes(of: plans.map { plan in { plan.forward() } }, rounds: 5...101, seconds: 2)
   }
 
   private static let precision = Precision.float32

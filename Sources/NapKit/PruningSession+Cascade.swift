@@ -72,20 +72,6 @@ extension PruningSession {
     return outcome
   }
 
-  /// What networks cost, each as a whole; times of single examples by the table there is, or measured in turns.
-  private func costs(of graphs: [Graph], _ cost: Cost) throws -> [Double] {
-    guard isMeasured(cost) else {
-      return try graphs.map { Double(try CostModel($0, latencies: latencies).value(cost)) }
-    }
-    return try journal.step("timing networks") {
-      let plans = try graphs.map { try Plan(folded($0), batch: $0.batchSize(1)) }
-      for plan in plans { plan.forward() }
-      return measuredTimes(
-        of: plans.map { plan in { plan.forward() } }, rounds: 5...101, seconds: 2
-      ).map(\.median)
-    }
-  }
-
   /// What the two networks have of the multiply-accumulates, as parts of the budget: of a ResNet-20 of 86.20 % (on images
   /// that it never saw), four epochs, 37.6 % of the multiply-accumulates, 84.80 % were left of one network; of 25 % and
   /// 60 %, 85.62; of 25 % and the whole, 85.33. At 45.8 %: 85.17, 85.77 and 85.91.

@@ -84,10 +84,12 @@ extension PruningSession {
       forecast?.endRound(taking: seconds)
       guard isMeasured(cost), widths == nil else { continue }
       session = try timing(outcome.state.graph, cost)
-      whole = try CostModel(original, latencies: timing(original, cost, narrowed: false).latencies).value(cost)
-      target = Int((share * Double(whole)).rounded(.down))
+      let times = try costs(of: [original, outcome.state.graph], cost)
+      level = times[1] / times[0]
+      // As the table at hand counts, which was made at another time than the first one.
       let now = try CostModel(outcome.state.graph, latencies: session.latencies).value(cost)
-      level = Double(now) / Double(max(1, whole))
+      whole = Int(Double(now) / level)
+      target = Int((share * Double(whole)).rounded(.down))
       // What layers of the new widths really take is known only now.
       if left == 0, level > Self.accepted * share, round < mostRounds { left = 1 }
       if left > 0, level <= share { left = 0 }
@@ -108,20 +110,26 @@ extension PruningSession {
   /// What is measured of a time may be so many times what it is to be.
   private static let accepted = 1.02
 
-  /// The same, with a table of how long layers take as wide as they are in a network, and narrower if that is wanted.
-  ///
-  /// Machines change their speed: times of different networks are compared by what the original takes just then.
-  private func timing(_ graph: Graph, _ cost: Cost, narrowed: Bool = true) throws -> PruningSession
-  {
+  /// The same, with a table of how long layers take as wide as they are in a network, and narrower.
+  private func timing(_ graph: Graph, _ cost: Cost) throws -> PruningSession {
     guard isMeasured(cost) else { return self }
     var result = self
     result.latencies = try journal.step("timing layers") {
       try Latency(
-        measuring: finished(graph), batchSize: settings.latencyBatch, narrowed: narrowed,
-        progress: progress
+        measuring: finished(graph), batchSize: settings.latencyBatch, progress: progress
       ).table
     }
     return result
+  }
+
+  /// What networks cost, each as a whole; times by the table there is, or measured.
+  func costs(of graphs: [Graph], _ cost: Cost) throws -> [Double] {
+    guard isMeasured(cost) else {
+      return try graphs.map { Double(try CostModel($0, latencies: latencies).value(cost)) }
+    }
+    return try journal.step("timing networks") {
+      try Latency.measured(graphs.map(finished), batchSize: settings.latencyBatch).map(\.median)
+    }
   }
 
   /// Weights go gradually while the network is trained, over the first part of the run; or in some
