@@ -19,6 +19,34 @@ struct PruningOutcome {
   var meanMACs: Double?
 }
 
+/// The way of a network to a share of what it costs.
+private struct Descent {
+  let share: Double
+  /// What the original costs.
+  private(set) var whole: Int
+  /// What the network has of it.
+  private(set) var level = 1.0
+
+  init(to share: Double, of whole: Int) {
+    (self.share, self.whole) = (share, whole)
+  }
+
+  var target: Int { Int((share * Double(whole)).rounded(.down)) }
+
+  /// What the next of some rounds goes down to: all take the same share of what is there.
+  mutating func next(of rounds: Int) -> Int {
+    level *= pow(share / level, 1 / Double(rounds))
+    return rounds == 1 ? target : Int(level * Double(whole))
+  }
+
+  /// Takes note of what the network has come to, and what that is in the table for the next round, which was made
+  /// at another time than the one before.
+  mutating func has(_ level: Double, counted now: Int) {
+    self.level = level
+    whole = Int(Double(now) / level)
+  }
+}
+
 /// What single weights are thinned to.
 enum Thinning: Hashable, Codable {
   /// A share of all weights, the others zero.
@@ -47,33 +75,19 @@ extension PruningSession {
     -> (outcome: PruningOutcome, forecast: Forecast?)
   {
     let start = try timing(original, cost)
-    var whole = try CostModel(original, latencies: start.latencies).value(cost)
-    let smallest = UnitSelection.smallest(
-      try PruningModel(original, latencies: start.latencies), cost, rounding: settings.rounding,
-      removingBranches: removesBranches(for: cost))
-    var target = Int((share * Double(whole)).rounded(.down))
-    let least = settings.multiple ?? 1
-    guard smallest <= target else {
-      throw UsageError(
-        String(
-          format:
-            "keeping %g of the %@ is impossible: with %@ left everywhere, %.4f are needed",
-          share, cost.rawValue,
-          least == 1 ? "one channel" : "\(least) channels",
-          Double(smallest) / Double(whole)),
-        recovery: least == 1 ? nil : "ask for less, or give a smaller --round")
-    }
-    var (round, level, left) = (0, 1.0, try channelRounds())
+    var descent = Descent(
+      to: share, of: try CostModel(original, latencies: start.latencies).value(cost))
+    try start.checkReach(of: descent, cost)
+    var (round, left) = (0, try channelRounds())
     let forecast = try forecast(
       candidates: allocator?.candidates ?? 0, rounds: left, training: recipe, share: share)
-    let widths = try start.foretelling(forecast).widths(of: original, cost, downTo: target)
+    let widths = try start.foretelling(forecast).widths(of: original, cost, downTo: descent.target)
     var outcome = PruningOutcome(state: State(graph: original), allocation: widths?.report)
     var session = start
     let mostRounds = left + Self.corrections
     while left > 0 {
       round += 1
-      level *= pow(share / level, 1 / Double(left))
-      let next = left == 1 ? target : Int(level * Double(whole))
+      let next = descent.next(of: left)
       forecast?.beginRound()
       let seconds = try journal.timed {
         outcome.state = try session.part(round, of: round + left - 1, forecast).cut(
@@ -83,26 +97,41 @@ extension PruningSession {
       left = min(left - 1, budget?.affordable(seconds) ?? left)
       forecast?.endRound(taking: seconds)
       guard isMeasured(cost), widths == nil else { continue }
+      // What layers of the new widths really take is known only now.
       session = try timing(outcome.state.graph, cost)
       let times = try costs(of: [original, outcome.state.graph], cost)
-      level = times[1] / times[0]
-      // As the table at hand counts, which was made at another time than the first one.
-      let now = try CostModel(outcome.state.graph, latencies: session.latencies).value(cost)
-      whole = Int(Double(now) / level)
-      target = Int((share * Double(whole)).rounded(.down))
-      // What layers of the new widths really take is known only now.
-      if left == 0, level > Self.accepted * share, round < mostRounds { left = 1 }
-      if left > 0, level <= share { left = 0 }
+      descent.has(
+        times[1] / times[0],
+        counted: try CostModel(outcome.state.graph, latencies: session.latencies).value(cost))
+      if left == 0, descent.level > Self.accepted * share, round < mostRounds { left = 1 }
+      if left > 0, descent.level <= share { left = 0 }
     }
     let reached = try CostModel(outcome.state.graph, latencies: session.latencies).value(cost)
-    guard isMeasured(cost) || reached <= target else {
+    guard isMeasured(cost) || reached <= descent.target else {
       throw UsageError(
         String(
           format: "no more channels can go, but %.4f of the %@ are left",
-          Double(reached) / Double(whole), cost.rawValue),
+          Double(reached) / Double(descent.whole), cost.rawValue),
         recovery: "ask for less, or give a smaller --round")
     }
     return (outcome, forecast)
+  }
+
+  /// - Throws: `UsageError` where not even the smallest network is as small as that.
+  private func checkReach(of descent: Descent, _ cost: Cost) throws {
+    let smallest = UnitSelection.smallest(
+      try PruningModel(original, latencies: latencies), cost, rounding: settings.rounding,
+      removingBranches: removesBranches(for: cost))
+    guard smallest > descent.target else { return }
+    let least = settings.multiple ?? 1
+    throw UsageError(
+      String(
+        format:
+          "keeping %g of the %@ is impossible: with %@ left everywhere, %.4f are needed",
+        descent.share, cost.rawValue,
+        least == 1 ? "one channel" : "\(least) channels",
+        Double(smallest) / Double(descent.whole)),
+      recovery: least == 1 ? nil : "ask for less, or give a smaller --round")
   }
 
   /// Rounds that may follow where the time of what was cut is not what was foretold.

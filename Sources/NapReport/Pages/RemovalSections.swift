@@ -9,14 +9,12 @@ extension PruningReport {
       [
         String(index + 1), String(removal.units), number(removal.loss),
         number(removal.loss / Double(max(1, removal.units))), number(removal.nextLoss),
-        removal.branches.map { String($0.count) } ?? "",
       ]
     }
     let branches = removals.flatMap { $0.branches ?? [] }
     return Page.Section(
       title: "What that was predicted to cost",
-      content: Page.table(
-        ["round", "channels", "loss, nats", "each", "the next", "branches"], rows)
+      content: Page.table(["round", "channels", "loss, nats", "each", "the next"], rows)
         + Page.paragraph(
           "The sum of what every channel was predicted to add to the loss at the moment it went, what others make up for deducted; channels that go together are counted once. It is a prediction from training images, and before fine-tuning: what was measured stands above."
             + (branches.isEmpty
