@@ -20,7 +20,8 @@ import Testing
 
   /// Kernels keep the digits that there are, all over the range of a function and in sums of many numbers:
   /// what comes next may tell nearly equal numbers apart.
-  @Test(arguments: OperatorSample.precise) func kernelsKeepTheirDigits(_ sample: OperatorSample) throws {
+  @Test(arguments: OperatorSample.precise)
+  func kernelsKeepTheirDigits(_ sample: OperatorSample) throws {
     let bench = try PlanBench(sample)
     let plan = try bench.plan(.inference)
     plan.forward()
