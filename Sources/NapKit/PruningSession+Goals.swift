@@ -97,14 +97,15 @@ extension PruningSession {
       left = min(left - 1, budget?.affordable(seconds) ?? left)
       forecast?.endRound(taking: seconds)
       guard isMeasured(cost), widths == nil else { continue }
+      let times = try costs(of: [original, outcome.state.graph], cost)
+      let level = times[1] / times[0]
+      if left == 0, level > Self.accepted * share, round < mostRounds { left = 1 }
+      if left > 0, level <= share { left = 0 }
+      guard left > 0 else { break }
       // What layers of the new widths really take is known only now.
       session = try timing(outcome.state.graph, cost)
-      let times = try costs(of: [original, outcome.state.graph], cost)
       descent.has(
-        times[1] / times[0],
-        counted: try CostModel(outcome.state.graph, latencies: session.latencies).value(cost))
-      if left == 0, descent.level > Self.accepted * share, round < mostRounds { left = 1 }
-      if left > 0, descent.level <= share { left = 0 }
+        level, counted: try CostModel(outcome.state.graph, latencies: session.latencies).value(cost))
     }
     let reached = try CostModel(outcome.state.graph, latencies: session.latencies).value(cost)
     guard isMeasured(cost) || reached <= descent.target else {

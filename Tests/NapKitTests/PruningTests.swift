@@ -267,9 +267,9 @@ import Testing
     let weight = try #require(before.nodes.first { $0.name == gone[0].name }).inputs[1]
     let kept = smaller.kept().parameters[before.name(of: weight)]
     #expect(kept?.shape == gone[0].shapeBefore && kept?.kept[0] == [])
-    let file2 = folder.appending(path: "kept.json").path
-    try smaller.kept().write(to: file2)
-    #expect(try String(contentsOfFile: file2, encoding: .utf8).contains(#""0":[]"#))
+    let keptFile = folder.appending(path: "kept.json").path
+    try smaller.kept().write(to: keptFile)
+    #expect(try String(contentsOfFile: keptFile, encoding: .utf8).contains(#""0":[]"#))
     // By multiply-accumulates, layers get narrower but stay.
     pruning = try self.pruning(.macs(0.5), .channels)
     #expect(try pruning.run(network).report.layers.allSatisfy { !$0.shapeAfter.isEmpty })
