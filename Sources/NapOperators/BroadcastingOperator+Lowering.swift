@@ -72,21 +72,16 @@ extension BroadcastingOperator {
       }
       return
     }
-    result.update(repeating: 0, count: count)
     let step = rows.steps[operand]
-    rows.forEach(0, 1) { place, i, j in
-      let target = result + (operand == 0 ? i : j)
-      if step == 0 {
-        var sum = 0.0
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: count) { sums in
+      sums.initialize(repeating: 0)
+      rows.forEach(0, 1) { place, i, j in
+        let start = operand == 0 ? i : j
         for k in 0..<rows.length {
-          sum += Double(slope(a[i + k * sa], b[j + k * sb]) * dy[place + k])
-        }
-        target[0] += Float(sum)
-      } else {
-        for k in 0..<rows.length {
-          target[k] += slope(a[i + k * sa], b[j + k * sb]) * dy[place + k]
+          sums[start + k * step] += Double(slope(a[i + k * sa], b[j + k * sb]) * dy[place + k])
         }
       }
+      for i in 0..<count { result[i] = Float(sums[i]) }
     }
   }
 }

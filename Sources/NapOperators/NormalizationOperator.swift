@@ -149,11 +149,11 @@ extension NormalizationOperator {
       for (index, value) in node.inputs.enumerated().dropFirst() where plan.trains(value) {
         try plan.receiveGradient(of: value, Layout(dense: plan.shape(value))) { target in
           plan.run("\(name) gradient", touching: [source, statistics, gradient, target]) { memory in
-            let (x, dy, sums) = (
+            let (x, dy, result) = (
               memory.floats(source), memory.floats(gradient), memory.floats(target)
             )
             let statistics = memory.floats(statistics)
-            sums.update(repeating: 0, count: count)
+            var sums = [Double](repeating: 0, count: count)
             for group in 0..<groups {
               let (x, dy) = (x + group * size, dy + group * size)
               let (mean, inverse) = (statistics[2 * group], statistics[2 * group + 1])
@@ -162,9 +162,10 @@ extension NormalizationOperator {
                 for i in range {
                   sum += Double(index == 1 ? dy[i] * (x[i] - mean) * inverse : dy[i])
                 }
-                sums[c] += Float(sum)
+                sums[c] += sum
               }
             }
+            for c in 0..<count { result[c] = Float(sums[c]) }
           }
         }
       }

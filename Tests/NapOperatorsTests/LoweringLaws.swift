@@ -58,6 +58,11 @@ import Testing
     try expectGradients(of: sample, .float32, within: 1e-4)
   }
 
+  @Test(arguments: OperatorSample.shared)
+  func sumsOfGradientsKeepTheirDigits(_ sample: OperatorSample) throws {
+    try expectGradients(of: sample, .float32, within: 1e-6)
+  }
+
   @Test(.enabled(if: canComputeBFloat16), arguments: OperatorSample.trained)
   func bfloat16GradientsAreClose(_ sample: OperatorSample) throws {
     try expectGradients(of: sample, .bfloat16, within: 3e-2)

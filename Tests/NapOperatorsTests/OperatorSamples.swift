@@ -9,6 +9,18 @@ extension OperatorSample {
   /// Functions all over the range of their samples, and what sums up many numbers.
   static let precise = dense + sums
 
+  /// Parameters that many rows share.
+  static let shared: [OperatorSample] = {
+    let (rows, row) = (Tensor.random([20_000, 16], in: 0.5...1.5), Tensor.random([16], seed: 1))
+    return [
+      OperatorSample("many rows", Add(), [rows, row], constantInputs: [1]),
+      OperatorSample("many rows", Mul(), [rows, row], constantInputs: [1]),
+      OperatorSample(
+        "many rows", LayerNormalization(axis: 1), [rows, row, .random([16], seed: 2)],
+        constantInputs: [1, 2]),
+    ]
+  }()
+
   private static let dense = elementwise.compactMap { sample -> OperatorSample? in
     guard !sample.differentiable.isEmpty else { return nil }
     let numbers = sample.inputs[0].floats

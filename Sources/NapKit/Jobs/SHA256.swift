@@ -16,7 +16,9 @@ struct SHA256 {
     rest.append(contentsOf: data)
     let whole = rest.count / 64
     rest.withUnsafeBufferPointer { bytes in
-      for block in 0..<whole { Self.add(bytes.baseAddress! + 64 * block, to: &state) }
+      for start in stride(from: 0, to: 64 * whole, by: 64) {
+        Self.add(UnsafeBufferPointer(rebasing: bytes[start..<start + 64]), to: &state)
+      }
     }
     rest.removeFirst(64 * whole)
   }
@@ -38,7 +40,7 @@ struct SHA256 {
     return hash.digits
   }
 
-  private static func add(_ block: UnsafePointer<UInt8>, to state: inout [UInt32]) {
+  private static func add(_ block: UnsafeBufferPointer<UInt8>, to state: inout [UInt32]) {
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { w in
       for t in 0..<16 {
         w[t] =
