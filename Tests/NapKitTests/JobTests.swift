@@ -86,6 +86,29 @@ import Testing
     }
   }
 
+  /// Foundation's decoder traps on a size that fits into no `Int`.
+  @Test func sizesBeyondTheFileAreNoSizes() throws {
+    try withFolder { folder in
+      let encoder = PropertyListEncoder()
+      encoder.outputFormat = .binary
+      let value = ["a": Array(0..<300), "ä": []]
+      let content = try encoder.encode(value)
+      #expect(BinaryPropertyList.isSound(content))
+      let path = "\(folder)/checkpoint"
+      for place in content.indices {
+        for byte in [0, 0x0F, 0x4F, 0xAF, 0xCF, 0xDF, 0xFF] as [UInt8] {
+          var changed = content
+          changed[place] = byte
+          try (Checkpoint.seal(of: changed) + changed).write(to: URL(fileURLWithPath: path))
+          _ = Checkpoint.read([String: [Int]].self, from: path)
+        }
+      }
+      for length in content.indices {
+        #expect(!BinaryPropertyList.isSound(content.prefix(length)))
+      }
+    }
+  }
+
   /// A job of steps in steps and of a loop, that counts what it does.
   private func job(
     _ journal: Journal, stoppingAt stop: Int = .max, done: inout [String]

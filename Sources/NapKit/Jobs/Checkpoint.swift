@@ -35,7 +35,7 @@ package enum Checkpoint {
     let sum = data.dropFirst(mark.count).prefix(4).reversed().reduce(UInt32(0)) {
       $0 << 8 | UInt32($1)
     }
-    guard content.checksum == sum else { return nil }
+    guard content.checksum == sum, BinaryPropertyList.isSound(content) else { return nil }
     let decoder = PropertyListDecoder()
     decoder.userInfo[.operators] = OperatorRegistry.all
     return try? decoder.decode(type, from: Data(content))
