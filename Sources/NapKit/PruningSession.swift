@@ -342,8 +342,13 @@ extension PruningSession {
     let units = model.ranking(by: criterion, cost, settings.rounding)
     guard removesBranches(for: cost) else { return units }
     return BranchSelection(
-      model, cost: cost, beside: units, compensates: type(of: criterion).compensates)
+      model, cost: cost, beside: units, compensates: type(of: criterion).compensates,
+      weight: settings.epochs == 0 ? 1 : Self.trainedBranches)
   }
+
+  /// What the loss of a branch counts where training follows: what is left of it then is what is left of a tenth as
+  /// much by channels, see docs/method.md.
+  private static let trainedBranches = 0.1
 
   /// Whether a cost is measured here, and not told by a table.
   func isMeasured(_ cost: Cost) -> Bool { cost == .latency && latencies == nil }

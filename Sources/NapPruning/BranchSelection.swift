@@ -5,6 +5,7 @@ package struct BranchSelection: ChannelSelection {
   private let model: PruningModel
   private let cost: Cost
   private let compensates: Bool
+  private let weight: Double
   private var units: any ChannelSelection
   private var candidates: [Candidate] = []
   private var lostByBranches = 0.0
@@ -12,20 +13,25 @@ package struct BranchSelection: ChannelSelection {
   private struct Candidate {
     var branch: Int
     var loss: Double
+    /// What that counts.
+    var score: Double
     var saving: Double
     /// `PruningModel.changes` at the time they were computed.
     var time: Int
 
-    func key(saving needed: Double) -> Double { loss / min(saving, needed) }
+    func key(saving needed: Double) -> Double { score / min(saving, needed) }
   }
 
   /// - Parameters:
   ///   - units: of the same model and cost, by a criterion that tells losses.
   ///   - compensates: whether that criterion's removals are compensated for.
+  ///   - weight: what a branch's loss counts beside that of units.
   package init(
-    _ model: PruningModel, cost: Cost, beside units: any ChannelSelection, compensates: Bool
+    _ model: PruningModel, cost: Cost, beside units: any ChannelSelection, compensates: Bool,
+    weight: Double = 1
   ) {
     (self.model, self.cost, self.units, self.compensates) = (model, cost, units, compensates)
+    self.weight = weight
     candidates = model.branches.indices.compactMap { candidate($0) }
   }
 
@@ -34,9 +40,9 @@ package struct BranchSelection: ChannelSelection {
     guard model.mayRemove(branch: branch) else { return nil }
     let saving = model.cost.saving(of: model.branches[branch], cost)
     guard saving > 0 else { return nil }
+    let loss = model.loss(ofBranch: branch).ranked
     return Candidate(
-      branch: branch, loss: model.loss(ofBranch: branch).ranked, saving: saving,
-      time: model.changes)
+      branch: branch, loss: loss, score: weight * loss, saving: saving, time: model.changes)
   }
 
   package var removedLoss: Double { units.removedLoss + lostByBranches }

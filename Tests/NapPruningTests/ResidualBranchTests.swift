@@ -164,6 +164,26 @@ import Testing
     #expect(UnitSelection.smallest(try model(), .latency, rounding: rounding) == 9000)
   }
 
+  /// What a branch counts decides whether it or channels go; what it costs is told as it is.
+  @Test func branchesCountAsMuchAsIsSaid() throws {
+    var network = Self.block { $0.conv($1, [4, 4, 1, 1], "s") }
+    let batch = network.tensor([8, 2, 4, 4])
+    for (weight, isBranch) in [(1e-9, true), (1e9, false)] {
+      let estimator = try CurvatureEstimator(network.graph, batch: 8, seed: Seed(1))
+      estimator.add(batch.floats)
+      let model = try PruningModel(network.graph, factors: estimator.takeFactors())
+      let losses = model.branches.indices.map { model.loss(ofBranch: $0) }
+      var selection = BranchSelection(
+        model, cost: .macs, beside: model.ranking(by: BlockLoss(), .macs, .single),
+        compensates: true, weight: weight)
+      let isRemoved = selection.removeNext(saving: .infinity)
+      #expect(isRemoved)
+      #expect(model.removedBranches.count == (isBranch ? 1 : 0))
+      #expect(model.removedUnits.count == (isBranch ? 0 : 1))
+      if let gone = model.removedBranches.first { #expect(selection.removedLoss == losses[gone]) }
+    }
+  }
+
   /// One side of a sum at most, and nothing in what is gone already.
   @Test func somethingIsLeftOfEverySum() throws {
     let both = Self.block { $0.conv($1, [4, 4, 1, 1], "s") }
