@@ -13,13 +13,11 @@ package struct BranchSelection: ChannelSelection {
   private struct Candidate {
     var branch: Int
     var loss: Double
-    /// What that counts.
-    var score: Double
     var saving: Double
     /// `PruningModel.changes` at the time they were computed.
     var time: Int
 
-    func key(saving needed: Double) -> Double { score / min(saving, needed) }
+    func key(saving needed: Double) -> Double { loss / min(saving, needed) }
   }
 
   /// - Parameters:
@@ -40,22 +38,22 @@ package struct BranchSelection: ChannelSelection {
     guard model.mayRemove(branch: branch) else { return nil }
     let saving = model.cost.saving(of: model.branches[branch], cost)
     guard saving > 0 else { return nil }
-    let loss = model.loss(ofBranch: branch).ranked
     return Candidate(
-      branch: branch, loss: loss, score: weight * loss, saving: saving, time: model.changes)
+      branch: branch, loss: model.loss(ofBranch: branch).ranked, saving: saving,
+      time: model.changes)
   }
 
   package var removedLoss: Double { units.removedLoss + lostByBranches }
   package var nextLoss: Double? { units.nextLoss }
 
   package mutating func nextKey(saving needed: Double) -> Double? {
-    [units.nextKey(saving: needed), cheapest(saving: needed)?.key(saving: needed)]
-      .compactMap { $0 }.min()
+    let branch = cheapest(saving: needed).map { weight * $0.key(saving: needed) }
+    return [units.nextKey(saving: needed), branch].compactMap { $0 }.min()
   }
 
   package mutating func removeNext(saving needed: Double) -> Bool {
     guard let branch = cheapest(saving: needed),
-      branch.key(saving: needed) < units.nextKey(saving: needed) ?? .infinity
+      weight * branch.key(saving: needed) < units.nextKey(saving: needed) ?? .infinity
     else { return units.removeNext(saving: needed) }
     model.remove(branch: branch.branch, compensating: compensates)
     candidates.removeAll { $0.branch == branch.branch }
