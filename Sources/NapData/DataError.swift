@@ -6,6 +6,8 @@ package enum DataError: NapError, Equatable {
   case missing(path: String)
   case unrecognized(path: String)
   case noSplit(path: String, split: String)
+  /// An array of no split, as long as those of one.
+  case noPart(path: String, array: String, split: String)
   case truncated(path: String, bytes: Int, expected: Int)
   case labelOutOfRange(path: String, label: Int, classes: Int)
   /// An array that has not as many rows as there are examples.
@@ -24,6 +26,8 @@ package enum DataError: NapError, Equatable {
     case .missing(let path): "the data '\(path)' do not exist"
     case .unrecognized(let path): "'\(path)' holds no data set that nap recognizes"
     case .noSplit(let path, let split): "the data in '\(path)' has no \(split) split"
+    case .noPart(let path, let array, let split):
+      "\(array) in '\(path)' is as long as the arrays of the \(split) split, and its name is of none"
     case .truncated(let path, let bytes, let expected):
       "the file '\(path)' has \(bytes) bytes, but \(expected) were expected"
     case .labelOutOfRange(let path, let label, let classes):
@@ -59,6 +63,7 @@ package enum DataError: NapError, Equatable {
     case .unrecognized:
       "nap reads \(Datasets.formats.map { $0.name }.joined(separator: ", "))"
     case .noSplit: "choose the other --split"
+    case .noPart(_, _, let split): "name it with _\(split), or leave it out"
     case .truncated: "download the file again; it is incomplete or of another format"
     case .notFinite: "repair the example, or leave it out"
     case .length: "give arrays of the same length, and leave all else out"

@@ -20,8 +20,15 @@ package enum NumPyFile {
   )] {
     let archive = try ZipArchive(mapped(path), path: path)
     var result: [(name: String, array: NumPyArray)] = []
+    var names = Set<String>()
     for entry in archive.entries {
       let name = entry.name.hasSuffix(".npy") ? String(entry.name.dropLast(4)) : entry.name
+      // Readers do not agree about which of them counts.
+      guard names.insert(name).inserted else {
+        throw .malformed(
+          path: path, format: "npz",
+          reason: "it holds more than one array '\(name)'; leave all but one out")
+      }
       let content = try archive.content(of: entry)
       result.append((name, try NumPyArray(content, path: "\(path):\(entry.name)")))
     }
@@ -60,10 +67,30 @@ package enum NumPyFile {
     try AtomicFile.write(bytes(of: tensor), to: path)
   }
 
+  /// Arrays of an archive, and bytes of their names with the ending: it counts both in 16 bits.
+  private static let most = Int(UInt16.max)
+
+  /// Whether an `.npz` file can hold arrays of such names.
+  package static func check(_ names: [String], for path: String) throws(FileError) {
+    let longest = most - ".npy".utf8.count
+    if let name = names.first(where: { $0.utf8.count > longest }) {
+      throw .unwritable(
+        path: path,
+        reason:
+          "the name of output '\(name.prefix(20))…' has \(name.utf8.count) bytes, and an npz file takes \(longest) at most; give the output a shorter one"
+      )
+    }
+    guard names.count <= most else {
+      throw .unwritable(
+        path: path, reason: "an npz file takes \(most) arrays at most, not \(names.count)")
+    }
+  }
+
   /// Writes an `.npz` file, complete or not at all; the arrays are not compressed.
   package static func writeArchive(_ tensors: [(name: String, tensor: Tensor)], to path: String)
     throws(FileError)
   {
+    try check(tensors.map { $0.name }, for: path)
     var archive = Data()
     var directory = Data()
     for (name, tensor) in tensors {
@@ -73,8 +100,10 @@ package enum NumPyFile {
       }
       let checksum = content.checksum
       let file = Array("\(name).npy".utf8)
-      // Version 2.0, no flags, stored, 1980-01-01.
-      var entry = Data(little: [20, 0, 0, 0, 0x21], width: 2)
+      // A name that is not ASCII is taken for UTF-8 only where that is said.
+      let flags = file.allSatisfy { $0 < 0x80 } ? 0 : 1 << 11
+      // Version 2.0, flags, stored, 1980-01-01.
+      var entry = Data(little: [20, flags, 0, 0, 0x21], width: 2)
       entry += Data(little: [Int(checksum), content.count, content.count], width: 4)
       entry += Data(little: [file.count, 0], width: 2)
       directory += Data(little: [0x0201_4b50], width: 4) + Data(little: [20], width: 2) + entry

@@ -10,32 +10,42 @@ extension Graph {
     return result
   }
 
-  /// What computes a value for one reader alone, in order.
+  /// Indices of nodes that compute a value for one reader alone, in order; what the reader reads
+  /// besides, it reads for itself.
   ///
   /// - Parameters:
   ///   - reader: index of a node that reads it.
-  ///   - others: values whose nodes do not count.
-  ///   - consumers: of every value.
+  ///   - producers: of every value.
+  ///   - readings: of every node, see `readings`.
   package func nodes(
-    onlyFor value: ValueID, readBy reader: Int, but others: Set<ValueID> = [],
-    _ consumers: [[Int]]
+    onlyFor value: ValueID, readBy reader: Int, producers: [Int?], readings: [Int]
   ) -> [Int] {
-    let given = Set(outputs.map(\.value))
-    var (needed, found) = (Set([value]), [Int]())
-    var inside: Set<Int> = [reader]
-    for index in (0..<reader).reversed() {
-      let node = nodes[index]
-      guard node.outputs.contains(where: needed.contains),
-        node.outputs.allSatisfy({ output in
-          !given.contains(output) && !others.contains(output)
-            && consumers[output.index].allSatisfy(inside.contains)
-        })
-      else { continue }
-      inside.insert(index)
-      found.append(index)
-      needed.formUnion(node.inputs)
+    var found: [Int] = []
+    // A node is found where all readings of it are: nothing else of the network is looked at.
+    var unseen: [Int: Int] = [:]
+    func see(_ value: ValueID) {
+      guard let node = producers[value.index] else { return }
+      let left = unseen[node, default: readings[node]] - 1
+      unseen[node] = left
+      if left == 0 { found.append(node) }
     }
-    return found.reversed()
+    for input in nodes[reader].inputs where input == value { see(input) }
+    var next = 0
+    while next < found.count {
+      nodes[found[next]].inputs.forEach(see)
+      next += 1
+    }
+    return found.sorted()
+  }
+
+  /// How often the outputs of each node are read; being an output of the network counts too.
+  package var readings: [Int] {
+    let producers = producers
+    var result = [Int](repeating: 0, count: nodes.count)
+    for value in nodes.flatMap(\.inputs) + outputs.map(\.value) {
+      if let node = producers[value.index] { result[node] += 1 }
+    }
+    return result
   }
 
   /// The network up to some values, which become its outputs; what they do not depend on is left out,

@@ -10,6 +10,7 @@ import NapTraining
 package struct ChanceError: NapError, Equatable {
   package let problem: String
   package let recovery: String?
+  package var isFinal: Bool { true }
 }
 
 /// What guessing achieves on labelled images.
@@ -20,17 +21,34 @@ struct Chance {
   let bound: Double
 
   /// - Returns: `nil` where so few images, or so few classes, tell nothing.
-  init?(_ data: any Dataset) {
-    let classes = data.classNames.count
-    guard classes > 1, data.count >= Self.fewest else { return nil }
-    var counts = [Int](repeating: 0, count: classes)
-    for index in 0..<data.count { counts[data.label(at: index)] += 1 }
-    share = max(1 / Double(classes), Double(counts.max() ?? 0) / Double(data.count))
-    bound = share + 3 * (share * (1 - share) / Double(data.count)).squareRoot()
+  init?(_ data: any Dataset, _ outputs: Outputs) throws {
+    let counts = try Self.counts(data, outputs)
+    let known = counts.reduce(0, +)
+    guard counts.count > 1, known >= Self.fewest else { return nil }
+    share = max(1 / Double(counts.count), Double(counts.max() ?? 0) / Double(known))
+    bound = share + 3 * (share * (1 - share) / Double(known)).squareRoot()
     guard bound < 1 else { return nil }
   }
 
-  private static let fewest = 50
+  /// How many images of each class there are, those of no known class left out; none where images have no class.
+  private static func counts(_ data: any Dataset, _ outputs: Outputs) throws -> [Int] {
+    var counts = [Int](repeating: 0, count: data.classNames.count)
+    if counts.count > 1 {
+      for index in 0..<data.count { counts[data.label(at: index)] += 1 }
+    } else if outputs.meanings.count == 1, let meaning = outputs.meanings.first,
+      let task = meaning.task, task.task is Classes, task.target.size == 1
+    {
+      counts = [Int](repeating: 0, count: meaning.shape[meaning.axis])
+      var number: Float = 0
+      for index in 0..<data.count {
+        try data.copyTarget(task.target.index, of: index, into: &number)
+        if number >= 0, Int(number) < counts.count { counts[Int(number)] += 1 }
+      }
+    }
+    return counts
+  }
+
+  static let fewest = 50
 
   /// What is to be said of an accuracy in percent; `nil` where it is better.
   func problem(_ accuracy: Double, _ preparation: String) -> String? {
@@ -64,7 +82,7 @@ extension DataSource {
       let data = Subset(try source.open(.train, for: network), indices: chosen)
       let sum = try Evaluation.measure(
         graph, data, source.preset, .float32, outputs: outputs, stage: "trying presets", progress: progress)
-      if let chance = Chance(data), sum.accuracy / 100 > chance.bound {
+      if let chance = try Chance(data, outputs), sum.accuracy / 100 > chance.bound {
         found.append((other.name, sum.accuracy))
       }
     }

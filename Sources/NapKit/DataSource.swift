@@ -261,6 +261,7 @@ extension Graph {
 public struct UsageError: NapError, Equatable {
   public let problem: String
   public let recovery: String?
+  public var isFinal: Bool { true }
 
   package init(_ problem: String, recovery: String? = nil) {
     self.problem = problem

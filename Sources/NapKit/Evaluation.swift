@@ -60,7 +60,7 @@ public struct Evaluation: Sendable {
         throw UsageError(
           "the loss is not a number", recovery: "try --precision float32, and check the data")
       }
-      if let problem = Chance(data)?.problem(sum.accuracy, source.preparation(of: data)) {
+      if let problem = try Chance(data, evaluator.outputs)?.problem(sum.accuracy, source.preparation(of: data)) {
         try progress(WorkProgress(stage: "evaluating", message: problem))
       }
       var result = report(sum)

@@ -33,6 +33,7 @@ public struct Inference: Sendable {
     let graph = network.graph
     let names = graph.inputs.map { graph.name(of: $0.value) }
     try Self.check(inputs.keys, areAmong: names)
+    try NumPyFile.check(graph.outputs.map { graph.name(of: $0.value) }, for: output)
     let tensors = try names.map { name -> Tensor in
       guard let path = inputs[name] else {
         throw Self.missing(name)
@@ -61,7 +62,9 @@ public struct Inference: Sendable {
         : Tensor(shape: shape, floats: Array(values))
       return (name: graph.name(of: port.value), tensor: tensor)
     }
-    try NumPyFile.writeArchive(results, to: output)
+    // What is an output twice is one array.
+    var written = Set<String>()
+    try NumPyFile.writeArchive(results.filter { written.insert($0.name).inserted }, to: output)
     return results.map { name, tensor in
       (name, tensor.shape, tensor.isFloat ? tensor.floats.count { !$0.isFinite } : 0)
     }

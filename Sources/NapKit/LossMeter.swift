@@ -36,7 +36,8 @@ package final class LossMeter {
       poolFactor: Self.poolFactor, seed: seed
     ).draw(images, seed: seed, progress: progress)
     let size = graph.batchSize(upTo: min(64, drawn.images.count))
-    plan = try Plan(graph, batch: size)
+    // Its weights are changed, so it has to have those of the network.
+    plan = try Plan(graph, batch: size, rewrites: false)
     let loader = Loader(
       dataset: drawn.images, preset: preset, batchSize: size, shuffle: false, augment: false,
       dropLast: false, seed: Seed(0))
@@ -61,7 +62,7 @@ package final class LossMeter {
   /// The mean over the pool: in nats for classifiers; for other outputs see `Outputs`.
   package func divergence(of graph: Graph) throws -> Double {
     var plan = plan
-    if graph.nodes.map(\.inputs) == original.nodes.map(\.inputs) {
+    if hasOriginalNodes(graph) {
       for (value, tensor) in graph.constants where tensor.isFloat {
         if original.constants[value] != tensor { plan.parameters.set(value, tensor) }
       }
@@ -81,6 +82,17 @@ package final class LossMeter {
       }
     }
     return sum
+  }
+
+  /// Whether a network differs from the original in its weights alone, which the original's plan can take.
+  private func hasOriginalNodes(_ graph: Graph) -> Bool {
+    graph.nodes.elementsEqual(original.nodes) {
+      $0.inputs == $1.inputs && $0.op.exported() == $1.op.exported()
+    }
+      && graph.constants.allSatisfy { value, tensor in
+        let own = original.constants[value]
+        return tensor.isFloat ? tensor.shape == own?.shape : tensor == own
+      }
   }
 
   private static func losses(

@@ -141,7 +141,7 @@ extension Pruning {
       measuring = try journal.timed {
         accuracyBefore = try measure.accuracy(of: original, "measuring the original")
       }
-      try checkChance(accuracyBefore, measure, heldOut.indices, network)
+      try checkChance(accuracyBefore, measure, all, heldOut.indices, network)
     }
     let metricBefore = try metric.map { metric in
       try progress(WorkProgress(stage: "running the metric"))
@@ -189,13 +189,26 @@ extension Pruning {
       accuracyBefore: accuracyBefore, metricBefore: metricBefore)
   }
 
-  /// - Parameter heldOut: which training images are held out.
+  /// - Parameters:
+  ///   - all: training images, which are asked where few are held out.
+  ///   - heldOut: which of them are.
   /// - Throws: `ChanceError` when the network does no better than guessing.
   private func checkChance(
-    _ accuracy: Double, _ measure: Measurement, _ heldOut: [Int], _ network: Network
+    _ accuracy: Double, _ measure: Measurement, _ all: any Dataset, _ heldOut: [Int],
+    _ network: Network
   ) throws {
-    guard !allowsChance,
-      let problem = Chance(measure.data)?.problem(accuracy, source.preparation(of: measure.data))
+    guard !allowsChance else { return }
+    var (data, accuracy) = (measure.data, accuracy)
+    if data.count < Chance.fewest, all.count >= Chance.fewest {
+      data = all
+      accuracy = try Evaluation.measure(
+        measure.original, data, source.preset, .float32, outputs: measure.outputs,
+        stage: "measuring the original", progress: measure.progress
+      ).accuracy
+    }
+    guard
+      let problem = try Chance(data, measure.outputs)?.problem(
+        accuracy, source.preparation(of: data))
     else { return }
     throw ChanceError(
       problem: problem,

@@ -104,6 +104,8 @@ public struct Pruning: Sendable {
   public var epochs: Int?
   /// How long the whole job may take, in seconds; then epochs are not counted.
   public var seconds: Double?
+  /// Whether nothing is trained.
+  public var isOneShot: Bool { seconds == nil && epochs == 0 }
   /// A network whose outputs fine-tuning imitates, such as a larger one; `nil` for the original.
   public var teacher: Network?
   /// The name of the criterion.

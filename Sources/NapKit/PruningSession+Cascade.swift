@@ -18,8 +18,7 @@ extension PruningSession {
   ) throws -> PruningOutcome {
     let small = settings.staticShare ?? Self.smallShare * share
     // What is not trained is no better for being smaller.
-    let isTrained = settings.epochs != 0
-    let large = isTrained ? min(1, max(Self.largeShare * share, small)) : 1
+    let large = settings.isOneShot ? 1 : min(1, max(Self.largeShare * share, small))
     guard small < share, small + large > share else {
       throw UsageError(
         String(

@@ -40,7 +40,7 @@ extension PruningSession {
   /// Channels that nobody needs go for good; of the others, gates learn which each example needs, until
   /// examples cost a share of the multiply-accumulates in the mean.
   private func pruneWithGates(_ style: GateStyle, keeping share: Double) throws -> PruningOutcome {
-    guard settings.epochs != 0 else {
+    guard !settings.isOneShot else {
       throw UsageError(
         "gates begin with knowing nothing", recovery: "leave --epochs 0 out, or --gates channels")
     }

@@ -261,7 +261,7 @@ extension PruningSession {
   private func levels(to goal: Thinning) throws -> [Thinning] {
     switch goal {
     case .density(let density):
-      let rounds = max(settings.epochs == 0 ? 1 : 2, try rounds(2 * Self.channelRounds))
+      let rounds = max(settings.isOneShot ? 1 : 2, try rounds(2 * Self.channelRounds))
       return (1...rounds).map {
         .density(1 - cubicSchedule(Double($0) / Double(rounds), target: 1 - density))
       }

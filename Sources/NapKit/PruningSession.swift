@@ -229,6 +229,7 @@ extension PruningSession {
   /// What is known of a network is not finite.
   struct NotFinite: NapError {
     let problem: String
+    var isFinal: Bool { true }
     var recovery: String? {
       "its inputs or gradients are too large: check its weights, the data and --preset"
     }
@@ -343,7 +344,7 @@ extension PruningSession {
     guard removesBranches(for: cost) else { return units }
     return BranchSelection(
       model, cost: cost, beside: units, compensates: type(of: criterion).compensates,
-      weight: settings.epochs == 0 ? 1 : Self.trainedBranches)
+      weight: settings.isOneShot ? 1 : Self.trainedBranches)
   }
 
   /// What the loss of a branch counts where training follows: what is left of it then is what is left of a tenth as

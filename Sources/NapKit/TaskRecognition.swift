@@ -146,6 +146,15 @@ package struct TaskRecognition {
         if areClasses, number >= 0, Int(number) < counts.count { counts[Int(number)] += 1 }
       }
     }
+    let (known, all) = (counts.reduce(0, +), data.count * target.count)
+    if areClasses, known < all {
+      let unknown = "of the target \(target.description), \(all - known) of \(all) numbers are -1, -100 or 255, no class"
+      guard known > 0 else {
+        throw UsageError(
+          unknown + ": nothing is left to learn", recovery: "leave it out to keep what the network says")
+      }
+      remarks.append(unknown + ", and count for nothing")
+    }
     let missing = counts.indices.filter { counts[$0] == 0 }
     if areClasses, target.count == 1, !missing.isEmpty, missing.count < counts.count {
       let names = missing.prefix(5).map {

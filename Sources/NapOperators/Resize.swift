@@ -93,11 +93,33 @@ package struct Resize: Operator {
       let changed = named.indices.filter { values[$0] != 1 }
       resize.axes = changed.map { named[$0] }
       resize.target = .scales(changed.map { values[$0] })
+      if isOld { resize.rounding = try oldRounding(changed.map { values[$0] }, of: node) }
     } else {
       throw OperatorError("it has neither sizes nor scales")
     }
     if resize.axes.isEmpty { return try ImportedOperator(Identity(), of: node) }
     return try ImportedOperator(resize, of: node)
+  }
+
+  /// Before opset 11 nothing is said of rounding. ONNX Runtime takes the next pixel along axes that
+  /// shrink, and the last one along those that grow.
+  private static func oldRounding(_ scales: [Float], of node: NodeDescription)
+    throws(OperatorError) -> Rounding
+  {
+    let shrinking = scales.filter { $0 < 1 }
+    guard let first = shrinking.first else { return .floor }
+    guard node.operatorType != "Upsample" else {
+      throw OperatorError(
+        "a scale of \(first) is impossible, as it only enlarges",
+        recovery: "export the model with opset 11 or later")
+    }
+    let isNearest = try node.string("mode", default: "nearest") == "nearest"
+    guard shrinking.count == scales.count || !isNearest else {
+      throw OperatorError(
+        "it takes nearest pixels along axes of which some shrink and some grow",
+        recovery: "export the model with opset 11 or later, which says how they are rounded")
+    }
+    return isNearest ? .ceil : .floor
   }
 
   /// `Upsample` of opset 7 has its scales as an attribute.
@@ -205,14 +227,13 @@ package struct Resize: Operator {
 
   /// What every index of the output of an axis is made of.
   private func taps(_ n: Int, from size: Int) -> [[(index: Int, weight: Double)]] {
-    let (count, scale): (Int, Double) =
+    let (count, scale): (Int, Float) =
       switch target {
-      case .sizes(let sizes): (sizes[n], Double(sizes[n]) / Double(size))
-      case .scales(let scales):
-        (Int((Float(size) * scales[n]).rounded(.down)), Double(scales[n]))
+      case .sizes(let sizes): (sizes[n], Float(sizes[n]) / Float(size))
+      case .scales(let scales): (Int((Float(size) * scales[n]).rounded(.down)), scales[n])
       }
     return (0..<count).map { position in
-      let x = point(Double(position), scale: scale, from: size, to: count)
+      let x = Double(point(Float(position), scale: scale, from: size, to: count))
       func clamped(_ index: Int) -> Int { min(max(index, 0), size - 1) }
       switch mode {
       case .nearest: return [(clamped(rounded(x)), 1)]
@@ -228,26 +249,31 @@ package struct Resize: Operator {
     }
   }
 
-  private func point(_ x: Double, scale: Double, from size: Int, to count: Int) -> Double {
+  /// The point of the input, in the precision of ONNX Runtime: on the edge between two pixels, the
+  /// last bit decides which of them is taken.
+  private func point(_ x: Float, scale: Float, from size: Int, to count: Int) -> Float {
     switch coordinates {
     case .halfPixel: return (x + 0.5) / scale - 0.5
     case .symmetricHalfPixel:
-      let adjustment = Double(count) / (scale * Double(size))
-      let offset = Double(size) / 2 * (1 - adjustment)
-      return offset + (x + 0.5) / scale - 0.5
+      let adjustment = Float(count) / (scale * Float(size))
+      let offset = Float(size) / 2 * (1 - adjustment)
+      return Float(Double(offset) + (Double(x) + 0.5) / Double(scale) - 0.5)
     case .pytorchHalfPixel: return count > 1 ? (x + 0.5) / scale - 0.5 : 0
     case .alignCorners:
-      // ONNX takes the length before it is rounded down.
-      let length = scale * Double(size)
-      return length > 1 ? x * Double(size - 1) / (length - 1) : 0
+      // ONNX takes the length before it is rounded down: its own tests have it so. ONNX Runtime,
+      // which leaves them out, takes the length that there is.
+      let length: Float = if case .sizes = target { Float(count) } else { scale * Float(size) }
+      return length > 1 ? x * Float(size - 1) / (length - 1) : 0
     case .asymmetric: return x / scale
     }
   }
 
+  /// What is halfway but for rounding counts as halfway, as in ONNX Runtime.
   private func rounded(_ x: Double) -> Int {
-    switch rounding {
-    case .roundPreferFloor: Int((x - 0.5).rounded(.up))
-    case .roundPreferCeil: Int((x + 0.5).rounded(.down))
+    let half = 0.5 + 1e-6
+    return switch rounding {
+    case .roundPreferFloor: Int((x - half).rounded(.up))
+    case .roundPreferCeil: Int((x + half).rounded(.down))
     case .floor: Int(x.rounded(.down))
     case .ceil: Int(x.rounded(.up))
     }

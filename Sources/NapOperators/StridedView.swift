@@ -87,15 +87,17 @@ extension Tensor {
   /// Floats are rounded toward zero; those that do not fit become the nearest integer that does,
   /// and NaN becomes 0.
   func converted(to type: ElementType) -> Tensor {
+    if type == .float32 {
+      return isFloat ? inSinglePrecision : Tensor(shape: shape, floats: integers.map(Float.init))
+    }
     guard type != elementType else { return self }
-    if type == .float32 { return Tensor(shape: shape, floats: integers.map(Float.init)) }
     let numbers: [Int64] =
       switch (type, isFloat) {
-      case (.bool, true): floats.map { $0 == 0 ? 0 : 1 }
+      case (.bool, true): reals.map { $0 == 0 ? 0 : 1 }
       case (.bool, false): integers.map { $0 == 0 ? 0 : 1 }
-      case (.int32, true): floats.map { Int64(Int32(clamping: Int64(truncating: Double($0)))) }
+      case (.int32, true): reals.map { Int64(Int32(clamping: Int64(truncating: $0))) }
       case (.int32, false): integers.map { Int64(Int32(truncatingIfNeeded: $0)) }
-      case (_, true): floats.map { Int64(truncating: Double($0)) }
+      case (_, true): reals.map { Int64(truncating: $0) }
       case (_, false): integers
       }
     return Tensor(shape: shape, integers: numbers, elementType: type)

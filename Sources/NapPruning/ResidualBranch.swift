@@ -24,7 +24,7 @@ extension Graph {
   ///
   /// - Parameter shapes: of all values.
   package func residualBranches(_ shapes: [[Int]]) -> [ResidualBranch] {
-    let (producers, consumers) = (producers, consumers)
+    let (producers, consumers, readings) = (producers, consumers, readings)
     let inputs = Set(inputs.map(\.value))
     return nodes.indices.flatMap { sum -> [ResidualBranch] in
       let node = nodes[sum]
@@ -36,11 +36,11 @@ extension Graph {
       else { return [] }
       return (0..<2).compactMap { side in
         let value = node.inputs[side]
-        let around = ancestors(of: [node.inputs[1 - side]])
-        let own = nodes(onlyFor: value, readBy: sum, but: around, consumers)
+        guard let tail = tail(of: value, shapes, producers) else { return nil }
+        let own = nodes(onlyFor: value, readBy: sum, producers: producers, readings: readings)
         let ownSet = Set(own)
         let read = Set(own.flatMap { nodes[$0].inputs })
-        guard let tail = tail(of: value, shapes, producers), ownSet.isSuperset(of: tail),
+        guard ownSet.isSuperset(of: tail),
           own.allSatisfy({ !frozenNodes.contains(nodes[$0].name) }),
           // A network still reads all of its inputs.
           read.intersection(inputs).allSatisfy({ !ownSet.isSuperset(of: consumers[$0.index]) })

@@ -144,9 +144,3 @@ package struct AtomicFile: ~Copyable {
     if !hidden.isEmpty { _ = unlink(hidden) }
   }
 }
-
-/// The system's words for the last error, in our style.
-private func systemError() -> String {
-  let words = String(cString: strerror(errno))
-  return words.prefix(1).lowercased() + words.dropFirst()
-}

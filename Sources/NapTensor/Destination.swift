@@ -51,7 +51,9 @@ package struct Destination: Sendable, Hashable {
   private static let longestName = 200
 
   /// What a path stands for, links followed.
-  static func target(of path: String) throws(FileError) -> String {
+  ///
+  /// - Throws: where something is there that is no regular file.
+  package static func target(of path: String) throws(FileError) -> String {
     guard !path.isEmpty, !path.hasSuffix("/"), !path.utf8.contains(0), FilePath(path).name != "..",
       FilePath(path).name != "."
     else { throw .unwritable(path: path, reason: "it is not the name of a file") }
@@ -93,6 +95,29 @@ package struct Destination: Sendable, Hashable {
     guard stat(path, &a) == 0, stat(input, &b) == 0 else { return false }
     if a.st_dev == b.st_dev, a.st_ino == b.st_ino { return true }
     return b.st_mode & S_IFMT == S_IFDIR && FilePath(path).isInside(input)
+  }
+}
+
+// MARK: Several
+extension Destination {
+  /// Whether two paths are one place, links followed; where nothing is yet, by its folder and its name.
+  package static func areOne(_ path: String, _ other: String) -> Bool {
+    var (a, b) = (stat(), stat())
+    if stat(path, &a) == 0, stat(other, &b) == 0 {
+      return a.st_dev == b.st_dev && a.st_ino == b.st_ino
+    }
+    return place(path) == place(other)
+  }
+
+  private static func place(_ path: String) -> String {
+    var text = path
+    // Of a folder that is to be made.
+    while text.utf8.count > 1, text.utf8.last == UInt8(ascii: "/") {
+      text.unicodeScalars.removeLast()
+    }
+    let file = FilePath(text)
+    if let there = file.resolved { return there }
+    return FilePath.joined(FilePath(file.openableFolder).resolved ?? file.folder, file.name)
   }
 }
 

@@ -11,10 +11,13 @@ public protocol NapError: LocalizedError, CustomStringConvertible, Sendable {
   var problem: String { get }
   /// What can be done about it, on the command line.
   var recovery: String? { get }
+  /// Whether the same job would end so again, whatever becomes of the machine and its files.
+  var isFinal: Bool { get }
 }
 
 extension NapError {
   public var recovery: String? { nil }
+  public var isFinal: Bool { false }
   public var description: String { (recovery.map { "\(problem); \($0)" } ?? problem).printable }
   public var errorDescription: String? { problem.printable.namingProperties }
   public var recoverySuggestion: String? { recovery?.printable.namingProperties }

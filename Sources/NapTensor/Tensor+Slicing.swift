@@ -16,6 +16,7 @@ extension Tensor {
       }
       return result
     }
+    if let doubles { return Tensor(shape: newShape, doubles: gather(doubles)) }
     return isFloat
       ? Tensor(shape: newShape, floats: gather(floats))
       : Tensor(shape: newShape, integers: gather(integers), elementType: elementType)

@@ -7,8 +7,14 @@ package struct Tensor: Sendable, Hashable {
   package let elementType: ElementType
   /// The elements of a `.float32` tensor; empty for the integer types.
   package var floats: [Float] {
-    didSet { precondition(floats.count == oldValue.count, "a tensor's element count is fixed") }
+    didSet {
+      precondition(floats.count == oldValue.count, "a tensor's element count is fixed")
+      doubles = nil
+    }
   }
+  /// The same elements in double precision where a file has them so, until a network computes with
+  /// them: what follows from constants alone is as precise as it is there.
+  package private(set) var doubles: [Double]?
   /// The elements of an integer or boolean tensor; empty for `.float32`.
   package private(set) var integers: [Int64]
 
@@ -30,6 +36,12 @@ package struct Tensor: Sendable, Hashable {
     self.integers = integers
   }
 
+  /// A `.float32` tensor that still knows its elements in double precision.
+  package init(shape: [Int], doubles: [Double]) {
+    self.init(shape: shape, floats: doubles.map { Float($0) })
+    self.doubles = doubles
+  }
+
   /// A `.float32` tensor with every element equal to `value`.
   package init(shape: [Int], repeating value: Float) {
     self.init(shape: shape, floats: Array(repeating: value, count: shape.product))
@@ -42,6 +54,21 @@ package struct Tensor: Sendable, Hashable {
 
   package var count: Int { shape.product }
   package var isFloat: Bool { elementType == .float32 }
+
+  /// The elements of a `.float32` tensor, as precise as they are known.
+  package var reals: [Double] { doubles ?? floats.map { Double($0) } }
+
+  /// The numbers in double precision, whatever type they have.
+  package var inDoublePrecision: Tensor {
+    Tensor(shape: shape, doubles: isFloat ? reals : integers.map { Double($0) })
+  }
+
+  /// The tensor as networks compute with it.
+  package var inSinglePrecision: Tensor {
+    var result = self
+    result.doubles = nil
+    return result
+  }
 
   /// The same elements under another shape of the same element count.
   package func reshaped(to shape: [Int]) -> Tensor {

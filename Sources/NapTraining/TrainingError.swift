@@ -18,6 +18,8 @@ package enum TrainingError: NapError, Equatable {
   case noLabels
   case teacherShape(teacher: [Int], network: [Int])
 
+  package var isFinal: Bool { true }
+
   package var problem: String {
     switch self {
     case .diverged(let step, let rate):

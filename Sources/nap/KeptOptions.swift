@@ -32,13 +32,8 @@ struct KeptOptions: ParsableArguments {
     -> Destination?
   {
     guard let path else { return nil }
-    let destination = try Destination(path, models: models, others: inputs)
-    guard destination.target != output.target else {
-      throw UsageError(
-        "--kept names the file '\(path)', which the network is written to",
-        recovery: "give another name")
-    }
-    return destination
+    try Places(files: [("-o", output.path), ("--kept", path)]).check()
+    return try Destination(path, models: models, others: inputs)
   }
 }
 

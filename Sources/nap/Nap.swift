@@ -44,8 +44,9 @@ struct Nap: ParsableCommand {
       }
       try command.run()
     } catch {
+      let error = (error as? WorkStopped)?.reason ?? error
       let status = status(of: error)
-      if let run = RunOptions.current, run.canGoOn() {
+      if let run = RunOptions.current, run.canGoOn(), (error as? any NapError)?.isFinal != true {
         Terminal.write("nap: what is done is kept; go on with: nap resume \(run.path)")
       }
       Foundation.exit(status)
@@ -63,10 +64,9 @@ struct Nap: ParsableCommand {
 
   /// Words the error and chooses the exit status.
   private static func status(of error: any Error) -> Int32 {
-    let error = (error as? WorkStopped)?.reason ?? error
     switch error {
-    case is Interruption:
-      Terminal.write("nap: interrupted")
+    case let interruption as Interruption:
+      Terminal.write("nap: \(interruption.sentence)")
       return 130
     // What there was to say has been said.
     case let code as ExitCode: return code.rawValue
@@ -77,6 +77,10 @@ struct Nap: ParsableCommand {
       Terminal.write("nap: \(error.description)")
       return 1
     default:
+      if let error = SystemError(error) {
+        Terminal.write("nap: \(error.description)")
+        return 1
+      }
       let code = exitCode(for: error)
       if code == .success {
         return (try? Terminal.print(fullMessage(for: error))) == nil ? 1 : 0

@@ -44,44 +44,45 @@ struct RunOptions: ParsableArguments {
   ///
   /// - Parameters:
   ///   - output: what the directory is named after.
-  ///   - others: where else the job writes.
+  ///   - others: where else the job writes, and the options that say it.
   ///   - models: networks that are read; `nil` are none.
   ///   - inputs: other files and folders that are read.
   func ending(
-    besides output: String, _ others: [Destination?], models: [String?], inputs: [String?]
+    besides output: String, _ others: [(option: String, file: Destination?)], models: [String?],
+    inputs: [String?]
   ) throws -> JobEnding {
-    let destination = try report.map { page in
-      let destination = try Destination(page, models: models, others: inputs)
-      if others.contains(where: { $0?.target == destination.target }) {
-        throw UsageError(
-          "--report names the file '\(page)', which something else is written to",
-          recovery: "give another name")
-      }
-      return destination
-    }
+    let place = place(besides: output)
+    var places = Places(files: [("--report", report)], run: place)
+    for (option, file) in others { places.files.append((option, file?.path)) }
+    try places.check()
+    let page = try report.map { try Destination($0, models: models, others: inputs) }
     let read = (models + inputs).compactMap { $0 }
-    return JobEnding(
-      run: try directory(besides: output, inputs: read), page: destination, inputs: read)
+    return JobEnding(run: try directory(at: place, inputs: read), page: page, inputs: read)
   }
 
   /// That of the job which this process does; set by `nap resume` before the job is done again.
   nonisolated(unsafe) static var current: RunDirectory?
 
+  /// Where the directory is; `nil` where nothing is kept.
+  ///
+  /// - Parameter output: what it is named after.
+  private func place(besides output: String) -> String? {
+    if keepsNothing { return nil }
+    let file = FilePath(output)
+    return Self.current?.path ?? path ?? file.sibling("\(file.stem).run")
+  }
+
   /// The directory of a new job, or of that which goes on.
   ///
-  /// - Parameters:
-  ///   - output: what it is named after.
-  ///   - inputs: files and folders that are read.
-  private func directory(besides output: String, inputs: [String]) throws -> RunDirectory? {
-    if keepsNothing { return nil }
+  /// - Parameter inputs: files and folders that are read.
+  private func directory(at place: String?, inputs: [String]) throws -> RunDirectory? {
+    guard let place else { return nil }
     if let current = Self.current { return current }
-    let file = FilePath(output)
     var job = Job(
       arguments: Nap.arguments,
       inputs: inputs.filter { FileManager.default.fileExists(atPath: $0) })
     job.writesEvents = writesEvents
-    let directory = try RunDirectory(
-      creating: path ?? file.sibling("\(file.stem).run"), for: job, replacing: path == nil)
+    let directory = try RunDirectory(creating: place, for: job, replacing: path == nil)
     Self.current = directory
     return directory
   }

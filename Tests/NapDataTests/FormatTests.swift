@@ -167,6 +167,23 @@ import Testing
     + "UEsBAi0DLQAAAAgAAAAhAIzeM+BKAAAAkAAAAAUAAAAAAAAAAAAAAIABlgAAAHkubnB5UEsFBgAAAAACAAIAZgAA"
     + "ABcBAAAAAA=="
 
+  /// Where names say of which split arrays are, targets that do not say it are not left out without a word.
+  @Test(arguments: ["y", "labels", "y_test"])
+  func targetsBelongToASplit(_ name: String) throws {
+    let labels = Tensor(shape: [2], integers: [0, 1])
+    let file = Self.archive([("images_train", Self.images), (name, labels), ("size", Tensor([3]))])
+    let folder = try folder(["images.npz": file])
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let result = Result { try Datasets.open(folder.path, split: .train) }
+    switch result {
+    case .success(let data): #expect(name == "y_test" && data.targets.isEmpty)
+    case .failure(let error as DataError):
+      #expect(name != "y_test" && error.problem.contains("'\(name)'"))
+      #expect(error.recovery == "name it with _train, or leave it out")
+    case .failure(let error): throw error
+    }
+  }
+
   /// What may come beside images: classes, other targets, or nothing that could be one.
   @Test(arguments: [
     ("column", Tensor(shape: [2, 1], integers: [1, 0]), true, 2),

@@ -85,6 +85,52 @@ import Testing
         == Tensor(shape: [2, 3], floats: [1, 2, 3, 4, 5, 6]))
   }
 
+  private func withArchive(_ names: [String], _ body: (String) throws -> Void) throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "x.npz").path
+    let tensor = Tensor(shape: [1], floats: [1])
+    try NumPyFile.writeArchive(names.map { (name: $0, tensor: tensor) }, to: path)
+    try body(path)
+  }
+
+  /// Names of any letters come back; those that are not ASCII are marked as UTF-8, in the directory too.
+  @Test(arguments: [("x", 0), ("größe", 1 << 11)])
+  func namesSayHowTheyAreWritten(_ name: String, _ flags: Int) throws {
+    try withArchive([name]) { path in
+      let names = try NumPyFile.openArchive(path).map { $0.name }
+      #expect(names == [name])
+      let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+      let directory = bytes.count - 22 - (46 + "\(name).npy".utf8.count)
+      for place in [6, directory + 8] {
+        #expect(Int(bytes[place]) | Int(bytes[place + 1]) << 8 == flags)
+      }
+    }
+  }
+
+  @Test func namesThatAreTooLongAreRefused() throws {
+    let longest = String(repeating: "q", count: 65_531)
+    try withArchive([longest]) { path in
+      let names = try NumPyFile.openArchive(path).map { $0.name }
+      #expect(names == [longest])
+    }
+    #expect(throws: FileError.self) { try withArchive([longest + "q"]) { _ in } }
+    #expect(throws: FileError.self) {
+      try NumPyFile.check([String](repeating: "", count: 65_536), for: "x.npz")
+    }
+  }
+
+  /// Which of two arrays of one name is meant, nobody can tell.
+  @Test func arraysOfOneNameAreRefused() throws {
+    try withArchive(["x", "y"]) { path in
+      let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+      let changed = bytes.replacing(Array("y.npy".utf8), with: Array("x.npy".utf8))
+      try Data(changed).write(to: URL(fileURLWithPath: path))
+      let error = #expect(throws: FileError.self) { try NumPyFile.openArchive(path) }
+      #expect(error?.problem.contains("more than one array 'x'") ?? false)
+    }
+  }
+
   @Test func truncatedFilesAreRefused() throws {
     let whole = file(descr: "|u1", order: "False", numbers: Data([1, 2, 3, 4, 5, 6]))
     for length in 0..<whole.count {

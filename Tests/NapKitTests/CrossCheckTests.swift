@@ -84,6 +84,29 @@ struct CrossCheckTests {
     try compare(Network(network.graph))
   }
 
+  /// On edges between pixels too, where the last bit of a scale decides.
+  @Test(arguments: Resize.Coordinates.allCases)
+  func resizesComputeTheSame(_ coordinates: Resize.Coordinates) throws {
+    var network = SmallNetwork()
+    let x = network.conv(network.input([3, 5, 7]), [4, 3, 1, 1], "a")
+    // Lengths that are not whole have another meaning in ONNX's own tests.
+    let scales: [Float] = coordinates == .alignCorners ? [2, 3] : [0.6, 1.7]
+    let targets: [Resize.Target] = [.scales(scales), .sizes([3, 11]), .sizes([10, 4])]
+    func add(_ mode: Resize.Mode, _ rounding: Resize.Rounding) throws {
+      for target in targets {
+        let resize = Resize(
+          axes: [2, 3], to: target, mode: mode, coordinates: coordinates, rounding: rounding)
+        let y = network.apply(resize, x, name: "y\(network.graph.outputs.count)")
+        let shape = try network.graph.shapes(batch: 1)[y.index]
+        network.output(y, Array(shape.dropFirst()))
+      }
+    }
+    for rounding in Resize.Rounding.allCases { try add(.nearest, rounding) }
+    try add(.linear, .floor)
+    try add(.cubic, .floor)
+    try compare(Network(network.graph))
+  }
+
   @Test(arguments: (SmallNetwork.all + SmallNetwork.reshaping).map(\.name))
   func smallNetworksComputeTheSame(_ name: String) throws {
     let found = (SmallNetwork.all + SmallNetwork.reshaping).first { $0.name == name }

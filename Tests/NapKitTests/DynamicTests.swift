@@ -197,6 +197,15 @@ import Testing
     #expect(throws: UsageError.self) { try pruning.run(pruned.network) }
   }
 
+  @Test(arguments: Pruning.Dynamic.Gates.allCases)
+  func whatChannelsDoIsMeasured(_ gates: Pruning.Dynamic.Gates) throws {
+    let pruned = try #require(Self.byGates[gates])
+    var analysis = SensitivityAnalysis(source: try #require(Self.source))
+    (analysis.criteria, analysis.channelsPerSet, analysis.images) = (["l1"], 1, 64)
+    let report = try analysis.run(pruned.network)
+    #expect(!report.sets.isEmpty)
+  }
+
   /// Fine-tuning, once more, of a network that has gates already.
   @Test(arguments: Pruning.Dynamic.Gates.allCases)
   func aDynamicNetworkCanBeTrained(_ gates: Pruning.Dynamic.Gates) throws {

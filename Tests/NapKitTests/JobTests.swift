@@ -261,6 +261,32 @@ import Testing
     }
   }
 
+  /// A pipe would have the job wait for somebody to read it.
+  @Test(arguments: ["log.txt", "metrics.jsonl", "journal"])
+  func pipesAmongItsFilesAreRefused(_ name: String) throws {
+    try withFolder { folder in
+      let path = "\(folder)/run"
+      do { _ = try RunDirectory(creating: path) }
+      try FileManager.default.removeItem(atPath: "\(path)/\(name)")
+      #expect(mkfifo("\(path)/\(name)", 0o600) == 0)
+      do {
+        _ = try RunDirectory(resuming: path)
+        Issue.record("\(name) was taken")
+      } catch {
+        let problem = (error as? FileError)?.problem ?? SystemError(error)?.problem
+        #expect(problem?.contains("'\(path)/\(name)': ") ?? false, "\(error)")
+      }
+    }
+  }
+
+  /// Neither does what a job reads have it wait.
+  @Test func pipesAmongInputsAreNotOpened() throws {
+    try withFolder { folder in
+      #expect(mkfifo("\(folder)/pipe", 0o600) == 0)
+      #expect(Job(inputs: ["\(folder)/pipe", folder]).inputs[0].sha256.isEmpty)
+    }
+  }
+
   /// A job is about what it read.
   @Test func changedInputsAreRefused() throws {
     try withFolder { folder in

@@ -1,5 +1,7 @@
 import Foundation
 import NapData
+import NapOperators
+import NapOutputs
 import NapTensor
 import NapTestSupport
 import Testing
@@ -84,11 +86,38 @@ import Testing
 
   /// Ten classes in equal shares: three standard errors above a tenth.
   @Test func guessingIsToldFromKnowing() throws {
-    let chance = try #require(Chance(SyntheticDataset(count: 1000, split: .train)))
+    let outputs = Outputs(guessing: [[10]])
+    let chance = try #require(try Chance(SyntheticDataset(count: 1000, split: .train), outputs))
     #expect(abs(chance.share - 0.1) < 1e-9 && abs(chance.bound - 0.12846) < 1e-4)
     #expect(chance.problem(12.8, "x") != nil && chance.problem(12.9, "x") == nil)
-    #expect(Chance(SyntheticDataset(count: 40, split: .train)) == nil)
-    #expect(Chance(Unlabelled(SyntheticDataset(count: 1000, split: .train))) == nil)
+    #expect(try Chance(SyntheticDataset(count: 40, split: .train), outputs) == nil)
+    #expect(try Chance(Unlabelled(SyntheticDataset(count: 1000, split: .train)), outputs) == nil)
+  }
+
+  /// Labels that have nothing to do with the images, few or with some of no class, and such as are of no class at all.
+  @Test(arguments: [(450, 0), (1350, 0), (450, -1), (1350, -1), (1350, -100), (1350, 255)])
+  func labelsOfOtherImagesAreRefused(_ count: Int, _ odd: Int) throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var network = SmallNetwork()
+    let x = network.input([6])
+    let hidden = network.apply(Relu(), network.linear(x, 6, 8, "hidden"), name: "relu")
+    network.output(network.linear(hidden, 8, 3, "classes"), [3])
+    let labels = (0..<count).map { odd < -1 || odd > 2 ? odd : ($0 * 7919 + $0 / 3) % (3 - odd) + odd }
+    let file = folder.appending(path: "data.npz")
+    try NumPyFile.writeArchive(
+      [
+        ("x", network.tensor([count, 6])),
+        ("y", Tensor(shape: [count], integers: labels.map(Int64.init))),
+      ], to: file.path)
+    var pruning = Pruning(source: try DataSource(path: file.path, preset: "plain"))
+    (pruning.goal, pruning.epochs) = (.macs(0.7), 0)
+    if odd == -100 || odd == 255 {
+      let error = #expect(throws: UsageError.self) { try pruning.run(Network(network.graph)) }
+      #expect(error?.problem.contains("no class: nothing is left to learn") == true)
+    } else {
+      #expect(throws: ChanceError.self) { try pruning.run(Network(network.graph)) }
+    }
   }
 
   @Test func guessingNetworksAreNotPruned() throws {

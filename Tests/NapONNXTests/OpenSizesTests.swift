@@ -119,6 +119,20 @@ import Testing
         ONNXNodeProto("Gather", ["x", "middle"], ["y"], ["axis": .int(2)]),
       ], constants: ["two": Tensor([2])]),
     Body(
+      name: "a size far away", open: ["W"],
+      nodes: sizes + [
+        ONNXNodeProto("Greater", ["h", "fifty"], ["large"]),
+        ONNXNodeProto("Cast", ["large"], ["number"], ["to": .int(1)]),
+        ONNXNodeProto("Add", ["x", "number"], ["y"]),
+      ], constants: ["fifty": Tensor([50])]),
+    Body(
+      name: "a size nearby", open: ["H"],
+      nodes: sizes + [
+        ONNXNodeProto("Less", ["w", "three"], ["small"]),
+        ONNXNodeProto("Cast", ["small"], ["number"], ["to": .int(1)]),
+        ONNXNodeProto("Add", ["x", "number"], ["y"]),
+      ], constants: ["three": Tensor([3])]),
+    Body(
       name: "halves and doubles", open: ["H", "W"],
       nodes: [
         ONNXNodeProto(
@@ -206,6 +220,56 @@ import Testing
     }
     let fixed = try file.read(["x": [3, 2, 4, 4]])
     #expect(fixed.inputs[0].dimensions[0] == .fixed(3) && fixed.inputs[0].declared[0] == .fixed(3))
+  }
+
+  /// What is the same for two batch sizes may differ for one and for many.
+  @Test(arguments: [("Greater", 1), ("Less", 2), ("Min", 2), ("Greater", 10), ("Max", 4), ("Mod", 1)])
+  func batchesOfOneAndOfManyAreCompared(_ type: String, _ number: Int) throws {
+    let file = try ModelFile(
+      nodes: Self.sizes + [
+        ONNXNodeProto(type, ["n", "number"], ["compared"]),
+        ONNXNodeProto("Cast", ["compared"], ["floats"], ["to": .int(1)]),
+        ONNXNodeProto("Add", ["x", "floats"], ["y"]),
+      ], constants: ["number": Tensor([number])])
+    // The rest by one is nothing, whatever is divided.
+    if type == "Mod" {
+      #expect(try file.read().inputs[0].dimensions[0].isOpen)
+    } else {
+      #expect {
+        try file.read()
+      } throws: {
+        ($0 as? ONNXError)?.recovery == "fix the batch size with --input-shape x=1x2x4x4"
+      }
+    }
+  }
+
+  /// Names of what nap puts in are not those of the file, whatever the file calls its values.
+  @Test(arguments: [
+    "k", "zero", "token slice", "token zeros", "token of one example", "token for every example",
+    "token for each example",
+  ])
+  func classTokensAreRepeatedWhateverIsCalledHow(_ name: String) throws {
+    let file = try ModelFile(
+      nodes: Self.sizes + [
+        ONNXNodeProto("Mul", ["x", name], ["tripled"]),
+        ONNXNodeProto("Concat", ["n", "ones"], ["target"], ["axis": .int(0)]),
+        ONNXNodeProto("Expand", ["row", "target"], ["token"]),
+        ONNXNodeProto("Concat", ["token", "tripled"], ["joined"], ["axis": .int(2)]),
+        ONNXNodeProto("Mul", ["joined", name], ["y"]),
+      ],
+      constants: [
+        name: Tensor(shape: [], floats: [3]), "ones": Tensor([2, 1, 4]),
+        "row": Tensor(shape: [1, 2, 1, 4], floats: (1...8).map(Float.init)),
+      ])
+    let x = Tensor(shape: [3, 2, 4, 4], floats: (0..<96).map(Float.init))
+    let y = try file.read().evaluate([x])[0]
+    #expect(y.shape == [3, 2, 5, 4])
+    var expected: [Float] = []
+    for channel in 0..<6 {
+      for column in 1...4 { expected.append(Float(3 * (channel % 2 * 4 + column))) }
+      for pixel in 0..<16 { expected.append(Float(9 * (16 * channel + pixel))) }
+    }
+    #expect(y.floats == expected)
   }
 }
 

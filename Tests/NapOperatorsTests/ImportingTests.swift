@@ -134,6 +134,29 @@ import Testing
     }
   }
 
+  /// As ONNX Runtime does it; where one node of today could not say so, it is refused.
+  @Test func resizesWithoutARoundingHaveOne() throws {
+    func rounding(_ scales: [Float], _ mode: String = "nearest") throws -> Resize.Rounding {
+      let scales = Tensor(shape: [4], floats: [1, 1] + scales)
+      let resize = try read(
+        Resize.self, opset: 10, ["mode": .string(mode)], shape: [1, 1, 5, 6], constants: [scales])
+      #expect(resize.coordinates == .asymmetric)
+      return resize.rounding
+    }
+    #expect(try rounding([2, 1.5]) == .floor)
+    #expect(try rounding([0.7, 0.7]) == .ceil)
+    #expect(try rounding([1, 0.7]) == .ceil)
+    #expect(throws: OperatorError.self) { try rounding([0.7, 2]) }
+    _ = try rounding([0.7, 2], "linear")
+    let upsample = NodeDescription(
+      name: "u", operatorType: "Upsample", opset: 9,
+      inputs: [
+        .init(shape: [1, 6]),
+        .init(shape: [2], constant: Tensor(shape: [2], floats: [1, 0.5])),
+      ])
+    #expect(throws: OperatorError.self) { try Resize.importing(upsample) }
+  }
+
   @Test func unsupportedTypesAreNamed() {
     #expect {
       try read(Cast.self, opset: 13, ["to": .int(8)])

@@ -57,6 +57,44 @@ import Testing
     #expect(try Self.branches(towers.graph).isEmpty)
   }
 
+  /// Whatever networks there are: what is for one reader alone is dead without that reading.
+  @Test func whatIsForOneReaderDiesWithIt() throws {
+    var found = 0
+    for index in 0..<setting("NAP_RANDOM_NETWORKS", otherwise: 60) {
+      let network = RandomNetwork(seed: Seed(11).derived(index), hasRareOutputs: true)
+      let what: Comment = "\(index): \(network.blocks.joined(separator: ", "))"
+      let graph = network.graph.withoutDeadNodes()
+      let (producers, readings) = (graph.producers, graph.readings)
+      for (reader, node) in graph.nodes.enumerated() {
+        for value in Set(node.inputs) where producers[value.index] != nil {
+          let own = graph.nodes(
+            onlyFor: value, readBy: reader, producers: producers, readings: readings)
+          var cut = graph
+          let nothing = cut.addConstant("nothing", Tensor(shape: [], floats: [0]))
+          cut.nodes[reader].inputs = node.inputs.map { $0 == value ? nothing : $0 }
+          let left = Set(cut.withoutDeadNodes().nodes.map(\.name))
+          let dead = graph.nodes.indices.filter { !left.contains(graph.nodes[$0].name) }
+          #expect(own == dead, what)
+          found += own.count
+        }
+      }
+    }
+    #expect(found > 100)
+  }
+
+  /// With a time that grows with the square of the depth, this would take ten minutes.
+  @Test func networksMayBeDeep() throws {
+    var network = SmallNetwork()
+    var x = network.input([2])
+    for k in 0..<30_000 {
+      x = network.apply(Add(), x, network.linear(x, 2, 2, "layer\(k)"), name: "sum\(k)")
+    }
+    network.output(x, [2])
+    let branches = try Self.branches(network.graph)
+    #expect(branches.count == 30_000)
+    #expect(branches.last == "sum29999: layer29999")
+  }
+
   /// Whatever networks there are: without a branch they are what they are with its last layer's weights at zero.
   @Test func networksWithoutBranchesComputeWhatMaskedOnesDo() throws {
     var found = 0

@@ -36,6 +36,35 @@ import Testing
     #expect(try Data(contentsOf: folder.appending(path: "input")) == Data([1]))
   }
 
+  /// By device and inode; where nothing is yet, by folder and name.
+  @Test func placesAreToldApart() throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    func path(_ name: String) -> String { "\(folder.path)/\(name)" }
+    let manager = FileManager.default
+    try manager.createDirectory(atPath: path("data"), withIntermediateDirectories: false)
+    try manager.createSymbolicLink(atPath: path("elsewhere"), withDestinationPath: "data")
+    for (a, b, areOne) in [
+      ("new", "new", true), ("new", "new/", true), ("data/../new", "new", true),
+      ("data/new", "elsewhere/new", true), ("data", "elsewhere/", true), ("no/new", "no/new", true),
+      ("new", "newer", false), ("new", "data/new", false), ("data", "new", false),
+    ] { #expect(Destination.areOne(path(a), path(b)) == areOne, "\(a), \(b)") }
+  }
+
+  /// What Foundation throws is said by its path and the system's words.
+  @Test func errorsOfFoundationAreSentences() throws {
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let file = "\(folder.path)/file"
+    try AtomicFile.write(Data(), to: file)
+    let error = #expect(throws: (any Error).self) {
+      try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: true)
+    }
+    let sentence = error.flatMap { SystemError($0) }?.description
+    #expect(sentence == "cannot use '\(file)': file exists")
+    #expect(SystemError(FileError.unwritable(path: "a", reason: "b")) == nil)
+  }
+
   /// What took hours is written elsewhere where its place is gone.
   @Test func whatCannotBeWrittenIsWrittenElsewhere() throws {
     let folder = try SharedFiles.makeTemporaryFolder()

@@ -165,7 +165,7 @@ import Testing
       for (kept, more, sentence) in [
         ("kept.txt", [], "ends in .json or .safetensors"),
         ("kept.json", ["--granularity", "2:4"], "ends in .safetensors"),
-        ("kept.json", ["-o", "\(folder.path)/kept.json"], "which the network is written to"),
+        ("kept.json", ["-o", "\(folder.path)/kept.json"], "-o and --kept are the same place"),
       ] {
         let result = try Program.run(
           ["prune", model, "--data", "synthetic", "-o", out]

@@ -43,13 +43,23 @@ import Testing
         try FileManager.default.removeItem(at: folder.appending(path: "alone.html"))
       }
       let prune = ["prune", "model.onnx", "-o", "other.onnx", "--macs", "0.7", "--epochs", "0"]
-      for (place, sentence) in [
-        ("other.onnx", "which something else is written to"), ("model.onnx", "which is read"),
-        ("nowhere/page.html", "the folder does not exist"),
-      ] {
-        let refused = try run(prune + ["--report", place])
-        #expect(refused.status != 0 && refused.errors.contains(sentence), "\(refused)")
-        #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "other.run").path))
+      try FileManager.default.createDirectory(
+        at: folder.appending(path: "empty"), withIntermediateDirectories: false)
+      for (places, status, sentence) in [
+        (["--report", "other.onnx"], 2, "--report and -o are the same place"),
+        (["--report", "./other.run"], 2, "--report and the run directory (--run) are the same"),
+        (["--run", "other.onnx/"], 2, "-o and the run directory (--run) are the same place"),
+        (["--kept", "k.json", "--report", "k.json"], 2, "--report and --kept are the same place"),
+        (["--kept", "k.json", "--run", "k.json"], 2, "--kept and the run directory (--run) are"),
+        (["--run", "empty", "-o", "empty/points.json"], 2, "the run directory (--run) has for itself"),
+        (["--report", "model.onnx"], 1, "which is read"),
+        (["--report", "nowhere/page.html"], 1, "the folder does not exist"),
+      ] as [([String], Int32, String)] {
+        let refused = try run(prune + places)
+        #expect(refused.status == status && refused.errors.contains(sentence), "\(refused)")
+        for name in ["other.run", "other.onnx", "k.json", "empty/job.json"] {
+          #expect(!FileManager.default.fileExists(atPath: folder.appending(path: name).path))
+        }
       }
     }
   }

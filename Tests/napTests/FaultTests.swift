@@ -24,6 +24,28 @@ import Testing
       """, ["status 130", "go on with: nap resume out.run"]
     ),
     (
+      "warned before a kill, again and again",
+      """
+      for signal in USR1 USR2 XCPU; do
+        rm -rf out.run out.onnx
+        "$@" & until [ -e out.run/journal/1.step ] || ! kill -0 $!; do sleep 0.02; done
+        kill -$signal $!; kill -$signal $!; wait $!; echo "$signal: status $?"
+      done
+      "$1" resume out.run
+      """,
+      [
+        "USR1: status 130", "USR2: status 130", "XCPU: status 130", "interrupted by SIGUSR2",
+        "the processor time it may take", "go on with: nap resume out.run",
+      ]
+    ),
+    (
+      "files may not become that large, then they may",
+      """
+      (ulimit -f 20; "$@"; echo "status $?")
+      "$1" resume out.run || "$@"
+      """, ["status 1", "file too large"]
+    ),
+    (
       "the disk is full, then it is not",
       """
       mkdir full

@@ -96,6 +96,25 @@ import Testing
         arguments: ["run", "model.onnx", "--input", "x=x.npy", "-o", "link.npz"],
         add: link("link.npz", to: "x.npy"), status: 1, says: "which is read"),
       Row(
+        name: "an output of a name that no archive takes",
+        arguments: ["run", "long.onnx", "--input", "x=x.npy", "-o", "out.npz"],
+        add: { folder in
+          var n = SmallNetwork()
+          n.output(
+            n.apply(Relu(), n.input(shape), name: String(repeating: "q", count: 70_000)), shape)
+          try Network(n.graph).write(to: folder.appending(path: "long.onnx").path)
+        }, status: 1, says: "has 70000 bytes"),
+      Row(
+        name: "a file for the journal of a run",
+        arguments: ["prune", "model.onnx", "--data", "xy.npz", "--preset", "plain"]
+          + ["--macs", "0.6", "--epochs", "1000", "-o", "o.onnx", "--allow-chance"],
+        shell: """
+          "$@" & until [ -e o.run/journal/1.step ] || ! kill -0 $!; do sleep 0.05; done
+          kill -INT $!; wait $!
+          rm -r o.run/journal; : >o.run/journal
+          exec "$1" resume o.run
+          """, status: 1, says: "o.run/journal': file exists"),
+      Row(
         name: "a network over the list of a run",
         arguments: ["pick", "run", "--macs", "0.9", "-o", "run/points.json"],
         shell: """

@@ -52,8 +52,14 @@ package struct Arrays: DatasetFormat {
     if !hasParts {
       let marks = arrays.map { NamedArray.split(of: $0.name) }
       if marks.contains(where: { $0.split != nil }) {
+        let unmarked = zip(arrays, marks).filter { $1.split == nil }.map(\.0)
         arrays = zip(arrays, marks).compactMap {
           $1.split == split ? NamedArray(name: $1.name, array: $0.array) : nil
+        }
+        if let rows = arrays.first?.array.shape.first,
+          let odd = unmarked.first(where: { $0.array.shape.first == rows })
+        {
+          throw .noPart(path: place.path, array: odd.description, split: split.rawValue)
         }
         if arrays.isEmpty { throw .noSplit(path: place.path, split: split.rawValue) }
       } else if split != .train {

@@ -92,7 +92,7 @@ extension Job.Input {
     }
     guard isFolder.boolValue else {
       bytes = Self.bytes(path)
-      sha256 = SHA256.digits(ofFile: path) ?? ""
+      sha256 = Self.isRegular(path) ? SHA256.digits(ofFile: path) ?? "" : ""
       return
     }
     var (hash, sum) = (SHA256(), 0)
@@ -106,12 +106,18 @@ extension Job.Input {
       let size = Self.bytes(file)
       sum += size
       hash.add("\(name) \(size)\n".utf8)
-      guard index < Self.mostFiles, let handle = FileHandle(forReadingAtPath: file) else {
-        continue
-      }
+      guard index < Self.mostFiles, Self.isRegular(file),
+        let handle = FileHandle(forReadingAtPath: file)
+      else { continue }
       hash.add((try? handle.read(upToCount: Self.beginning)) ?? Data())
     }
     (bytes, sha256) = (sum, hash.digits)
+  }
+
+  /// Opening a pipe would wait for whoever writes to it.
+  private static func isRegular(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
   private static func bytes(_ path: String) -> Int {

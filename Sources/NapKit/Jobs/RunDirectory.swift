@@ -75,7 +75,7 @@ public final class RunDirectory {
     // First of all, as it tells whose directory this is.
     try Self.encode(job, "\(path)/\(Name.job)")
     journal = try Journal(in: "\(path)/\(Name.journal)")
-    records = RunRecords(in: path, tensorBoard: job.writesEvents ?? false)
+    records = try RunRecords(in: path, tensorBoard: job.writesEvents ?? false)
     try Self.encode(entries, "\(path)/\(Name.points)")
   }
 
@@ -97,7 +97,7 @@ public final class RunDirectory {
     self.path = path
     self.job = job
     journal = try Journal(in: "\(path)/\(Name.journal)")
-    records = RunRecords(in: path, tensorBoard: job.writesEvents ?? false)
+    records = try RunRecords(in: path, tensorBoard: job.writesEvents ?? false)
     log("going on")
   }
 
@@ -124,6 +124,9 @@ public final class RunDirectory {
         || isPicture(name)
     }
   }
+
+  /// Whether a job writes a file of that name in its directory.
+  package static func writes(_ name: String) -> Bool { Name.isOurs(name) }
 
   /// Removes a job that is done, or has hardly begun.
   private static func makeRoom(in path: String, _ contents: [String], replacing replaces: Bool)

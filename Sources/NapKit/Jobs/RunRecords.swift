@@ -17,15 +17,20 @@ final class RunRecords {
   /// `nil` where none are wanted.
   private var tensorBoard: (events: TensorBoard, file: FileHandle)?
 
-  init(in path: String, tensorBoard: Bool) {
+  /// - Throws: where something stands in the place of a file that is none.
+  init(in path: String, tensorBoard: Bool) throws {
     self.path = path
-    func appending(_ name: String) -> FileHandle? {
-      let descriptor = open("\(path)/\(name)", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
-      return descriptor < 0 ? nil : FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-    }
-    logFile = appending(Self.log)
-    metricsFile = appending(Self.metricsName)
+    logFile = try Self.appending("\(path)/\(Self.log)")
+    metricsFile = try Self.appending("\(path)/\(Self.metricsName)")
     if tensorBoard { beginEvents() }
+  }
+
+  private static func appending(_ file: String) throws -> FileHandle? {
+    _ = try Destination.target(of: file)
+    // A pipe that has come since then would have nap wait for whoever reads it.
+    let flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK
+    let descriptor = open(file, flags, 0o666)
+    return descriptor < 0 ? nil : FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   }
 
   /// Events of all that has been measured.

@@ -28,6 +28,9 @@ extension Folding {
     default: throw OperatorError("attribute 'value' is not a tensor")
     }
     guard value.count == 1 else { throw OperatorError("attribute 'value' is not a single number") }
+    if let doubles = value.doubles {
+      return Tensor(shape: shape, doubles: Array(repeating: doubles[0], count: shape.product))
+    }
     return value.isFloat
       ? Tensor(shape: shape, repeating: value.floats[0])
       : Tensor(
@@ -96,11 +99,14 @@ extension Folding {
     guard all.allSatisfy({ $0.count == 1 && $0.elementType == start.elementType }) else {
       throw OperatorError("takes three single numbers of the same type")
     }
-    let numbers = all.map { $0.isFloat ? Double($0.floats[0]) : Double($0.integers[0]) }
+    let numbers = all.map { $0.isFloat ? $0.real(0) : Double($0.integers[0]) }
     let length = ((numbers[1] - numbers[0]) / numbers[2]).rounded(.up)
     guard length.isFinite, length <= 0x1p26 else { throw OperatorError("the range is not finite") }
     let count = Int(max(0, length))
     try checkSize([count], inputs: [])
+    if all.contains(where: { $0.doubles != nil }) {
+      return Tensor(shape: [count], isDouble: true) { numbers[0] + Double($0) * numbers[2] }
+    }
     return start.isFloat
       ? Tensor(
         shape: [count], floats: (0..<count).map { start.floats[0] + Float($0) * delta.floats[0] })
@@ -134,7 +140,7 @@ extension Folding {
 
   static func nonZero(_ node: NodeDescription) throws(OperatorError) -> Tensor {
     let x = try node.known(0)
-    let found = (0..<x.count).filter { x.isFloat ? x.floats[$0] != 0 : x.integers[$0] != 0 }
+    let found = (0..<x.count).filter { x.isFloat ? x.real($0) != 0 : x.integers[$0] != 0 }
     try checkSize([x.shape.count, found.count], inputs: [x])
     var result: [Int64] = []
     for (stride, size) in zip(x.shape.rowMajorStrides, x.shape) {
@@ -153,7 +159,7 @@ extension Folding {
   /// The elements of a tensor at row-major positions, under a new shape.
   static func taking(_ positions: [Int], of x: Tensor, shape: [Int]) -> Tensor {
     x.isFloat
-      ? Tensor(shape: shape, floats: positions.map { x.floats[$0] })
+      ? Tensor(shape: shape, isDouble: x.doubles != nil) { x.real(positions[$0]) }
       : Tensor(shape: shape, integers: positions.map { x.integers[$0] }, elementType: x.elementType)
   }
 

@@ -4,11 +4,13 @@ import NapTensor
 /// Functions of `Folding.functions` that look at values one by one.
 extension Folding {
   static func elementwise(
-    floats: (@Sendable (Float) -> Float)? = nil, integers: (@Sendable (Int64) -> Int64)? = nil
+    reals: (@Sendable (Double) -> Double)? = nil, integers: (@Sendable (Int64) -> Int64)? = nil
   ) -> Function {
     { (node) throws(OperatorError) in
       let x = try node.known(0)
-      if x.isFloat, let floats { return Tensor(shape: x.shape, floats: x.floats.map(floats)) }
+      if x.isFloat, let reals {
+        return Tensor(shape: x.shape, isDouble: x.doubles != nil) { reals(x.real($0)) }
+      }
       if !x.isFloat, let integers {
         return Tensor(
           shape: x.shape, integers: x.integers.map(integers), elementType: x.elementType)
@@ -19,16 +21,17 @@ extension Folding {
 
   /// Folds all inputs, two by two.
   static func arithmetic(
-    floats: @escaping @Sendable (Float, Float) -> Float,
+    reals: @escaping @Sendable (Double, Double) -> Double,
     integers: @escaping @Sendable (Int64, Int64) -> Int64
   ) -> Function {
     { (node) throws(OperatorError) in
       var result = try node.known(0)
       for index in node.inputs.indices.dropFirst() {
         let (a, b) = try broadcast(result, try node.known(index))
+        let isDouble = a.doubles != nil || b.doubles != nil
         result =
           a.isFloat
-          ? Tensor(shape: a.shape, floats: zip(a.floats, b.floats).map(floats))
+          ? Tensor(shape: a.shape, isDouble: isDouble) { reals(a.real($0), b.real($0)) }
           : Tensor(
             shape: a.shape, integers: zip(a.integers, b.integers).map(integers),
             elementType: a.elementType)
@@ -37,14 +40,31 @@ extension Folding {
     }
   }
 
+  /// `Mod`: its sign is that of what is divided for floats, and for integers where `fmod` says so;
+  /// else that of the divisor.
+  static func remainder(_ node: NodeDescription) throws(OperatorError) -> Tensor {
+    let isTruncated = try node.int("fmod", default: 0) != 0
+    let function = arithmetic(
+      reals: { $0.truncatingRemainder(dividingBy: $1) },
+      integers: { a, b in
+        guard b != 0, b != -1 else { return 0 }
+        let remainder = a % b
+        let hasOtherSign = remainder != 0 && (remainder < 0) != (b < 0)
+        return hasOtherSign && !isTruncated ? remainder + b : remainder
+      })
+    return try function(node)
+  }
+
   static func comparison(
-    floats: @escaping @Sendable (Float, Float) -> Bool,
+    reals: @escaping @Sendable (Double, Double) -> Bool,
     integers: @escaping @Sendable (Int64, Int64) -> Bool
   ) -> Function {
     { (node) throws(OperatorError) in
       let (a, b) = try broadcast(try node.known(0), try node.known(1))
       let result =
-        a.isFloat ? zip(a.floats, b.floats).map(floats) : zip(a.integers, b.integers).map(integers)
+        a.isFloat
+        ? (0..<a.count).map { reals(a.real($0), b.real($0)) }
+        : zip(a.integers, b.integers).map(integers)
       return Tensor(shape: a.shape, integers: result.map { $0 ? 1 : 0 }, elementType: .bool)
     }
   }
@@ -59,7 +79,7 @@ extension Folding {
   }
 
   static func reduction(
-    floats: @escaping @Sendable (Float, Float) -> Float,
+    reals: @escaping @Sendable (Double, Double) -> Double,
     integers: @escaping @Sendable (Int64, Int64) -> Int64
   ) -> Function {
     { (node) throws(OperatorError) in
@@ -87,8 +107,10 @@ extension Folding {
       let keeps = try node.int("keepdims", default: 1) != 0
       let shape =
         keeps ? keptShape : x.shape.indices.filter { !axes.contains($0) }.map { x.shape[$0] }
+      if let doubles = x.doubles { return Tensor(shape: shape, doubles: reduced(doubles, reals)) }
       return x.isFloat
-        ? Tensor(shape: shape, floats: reduced(x.floats, floats))
+        ? Tensor(
+          shape: shape, floats: reduced(x.floats) { Float(reals(Double($0), Double($1))) })
         : Tensor(shape: shape, integers: reduced(x.integers, integers), elementType: x.elementType)
     }
   }

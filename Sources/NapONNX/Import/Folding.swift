@@ -23,6 +23,7 @@ struct Folding {
       let result = try function(node)
       // What a constant holds is in the file.
       if node.operatorType != "Constant" { try budget.take(result.count) }
+      try Self.checkRange(of: [result], node.operatorType, [])
       return [result]
     }
     guard let type = registry[node.operatorType] else { return nil }
@@ -43,7 +44,9 @@ struct Folding {
     let (shapes, results) = (inputs.map(\.shape), try imported.op.infer(inputs.map(\.shape)))
     for shape in results { try Self.checkSize(shape, inputs: inputs) }
     try budget.take(imported.op.work(inputs: shapes, outputs: results))
-    return imported.op.forward(inputs)
+    let outputs = try Self.doubles(of: imported.op, node, inputs) ?? imported.op.forward(inputs)
+    try Self.checkRange(of: outputs, imported.op.name, inputs)
+    return outputs
   }
 
   /// Steps of a function that come before its result: inputs are read, or repeated to the shape of all.
@@ -74,7 +77,7 @@ struct Folding {
 
   /// What an element takes at most while it is computed: inputs that are expanded, sums in double
   /// precision, and where in the inputs it is from.
-  private static let bytesOfFolding = 32
+  private static let bytesOfFolding = 40
 
   private static let readOnlyShapes: Set<String> = ["Shape", "Size"]
 
@@ -92,37 +95,29 @@ extension Folding {
   /// Operators that shape computations use and networks do not, by ONNX name.
   static let functions: [String: Function] = [
     "And": logical { $0 && $1 },
-    "Ceil": elementwise(floats: { $0.rounded(.up) }),
+    "Ceil": elementwise(reals: { $0.rounded(.up) }),
     "Constant": constant,
     "ConstantOfShape": constantOfShape,
-    "Equal": comparison(floats: { $0 == $1 }, integers: { $0 == $1 }),
-    "Floor": elementwise(floats: { $0.rounded(.down) }),
-    "Greater": comparison(floats: { $0 > $1 }, integers: { $0 > $1 }),
-    "GreaterOrEqual": comparison(floats: { $0 >= $1 }, integers: { $0 >= $1 }),
-    "Less": comparison(floats: { $0 < $1 }, integers: { $0 < $1 }),
-    "LessOrEqual": comparison(floats: { $0 <= $1 }, integers: { $0 <= $1 }),
-    "Max": arithmetic(floats: { $0 > $1 || $0.isNaN ? $0 : $1 }, integers: { max($0, $1) }),
-    "Min": arithmetic(floats: { $0 < $1 || $0.isNaN ? $0 : $1 }, integers: { min($0, $1) }),
-    "Mod": arithmetic(
-      floats: { $0.truncatingRemainder(dividingBy: $1) }, integers: { modulo($0, $1) }),
+    "Equal": comparison(reals: { $0 == $1 }, integers: { $0 == $1 }),
+    "Floor": elementwise(reals: { $0.rounded(.down) }),
+    "Greater": comparison(reals: { $0 > $1 }, integers: { $0 > $1 }),
+    "GreaterOrEqual": comparison(reals: { $0 >= $1 }, integers: { $0 >= $1 }),
+    "Less": comparison(reals: { $0 < $1 }, integers: { $0 < $1 }),
+    "LessOrEqual": comparison(reals: { $0 <= $1 }, integers: { $0 <= $1 }),
+    "Max": arithmetic(reals: { $0 > $1 || $0.isNaN ? $0 : $1 }, integers: { max($0, $1) }),
+    "Min": arithmetic(reals: { $0 < $1 || $0.isNaN ? $0 : $1 }, integers: { min($0, $1) }),
+    "Mod": remainder,
     "NonZero": nonZero,
     "Not": elementwise(integers: { $0 == 0 ? 1 : 0 }),
     "Or": logical { $0 || $1 },
     "Range": range,
-    "ReduceMax": reduction(floats: { $0 > $1 || $0.isNaN ? $0 : $1 }, integers: { max($0, $1) }),
-    "ReduceMin": reduction(floats: { $0 < $1 || $0.isNaN ? $0 : $1 }, integers: { min($0, $1) }),
-    "ReduceProd": reduction(floats: { $0 * $1 }, integers: { $0 &* $1 }),
-    "ReduceSum": reduction(floats: { $0 + $1 }, integers: { $0 &+ $1 }),
+    "ReduceMax": reduction(reals: { $0 > $1 || $0.isNaN ? $0 : $1 }, integers: { max($0, $1) }),
+    "ReduceMin": reduction(reals: { $0 < $1 || $0.isNaN ? $0 : $1 }, integers: { min($0, $1) }),
+    "ReduceProd": reduction(reals: { $0 * $1 }, integers: { $0 &* $1 }),
+    "ReduceSum": reduction(reals: { $0 + $1 }, integers: { $0 &+ $1 }),
     "ScatterND": scatter,
     "Shape": shape,
     "Size": size,
     "Trilu": triangle,
   ]
-
-  /// ONNX's remainder of integers: the sign is that of the divisor.
-  private static func modulo(_ a: Int64, _ b: Int64) -> Int64 {
-    guard b != 0, b != -1 else { return 0 }
-    let remainder = a % b
-    return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder
-  }
 }

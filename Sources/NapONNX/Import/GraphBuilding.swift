@@ -20,7 +20,8 @@ extension ParsedModel {
     var values: [String: ValueID] = [:]
     func value(_ name: String) -> ValueID {
       if let value = values[name] { return value }
-      let value = trace.constants[name].map { graph.addConstant(name, $0) } ?? graph.addValue(name)
+      let constant = trace.constants[name]?.inSinglePrecision
+      let value = constant.map { graph.addConstant(name, $0) } ?? graph.addValue(name)
       values[name] = value
       return value
     }

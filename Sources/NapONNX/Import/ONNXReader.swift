@@ -79,7 +79,7 @@ package struct ONNXReader: Sendable {
     return OpenSizes(reader: self, model: model, batches: batches, traces: [trace]).opening(fixed)
   }
 
-  /// The network for any batch size, found by reading it for two of them.
+  /// The network for any batch size, found by reading it for two of them and compared with what it is for others.
   private func openGraph(of model: ParsedModel, _ batches: Batches) throws(ONNXError) -> Graph {
     var traces: [Trace] = []
     for probe in Self.probes {
@@ -92,7 +92,8 @@ package struct ONNXReader: Sendable {
     let graph = model.graph(of: try first.merged(with: second), inputs: batches.opened) {
       first.size(of: $0) == second.size(of: $0) ? .fixed($1) : .dynamic(batches.name)
     }
-    for (probe, trace) in zip(Self.probes, traces) {
+    let others = try others(of: model, batches, like: first)
+    for (probe, trace) in zip(Self.probes, traces) + others {
       let shapes: [[Int]]
       do {
         shapes = try graph.shapes(batch: probe)
@@ -114,6 +115,25 @@ package struct ONNXReader: Sendable {
   }
 
   private static let probes = [2, 3]
+
+  /// What the network is for a single example and for many, which a comparison of the batch size with some number
+  /// may tell apart. Batches that it does not take say nothing.
+  private func others(
+    of model: ParsedModel, _ batches: Batches, like first: Trace
+  ) throws(ONNXError) -> [(Int, Trace)] {
+    var others: [(Int, Trace)] = []
+    // A `Squeeze` without axes leaves the batch alone, even of one example.
+    let squeezes = model.squeezed.contains { first.constants[$0] == nil }
+    for probe in squeezes ? [33] : [1, 33] {
+      let written = batches.written.map { Trace.FixedBatch(written: $0, probe: probe) }
+      let trace = try? Trace(
+        model, inputShapes: batches.shapes(probe), registry: registry, fixedBatch: written)
+      guard let trace else { continue }
+      _ = try first.merged(with: trace)
+      others.append((probe, trace))
+    }
+    return others
+  }
 }
 
 /// Which inputs of a model have a batch axis.

@@ -50,7 +50,7 @@ struct OpenSizes {
 
   /// Sizes to read the network for besides its own: multiples, which what halves and doubles again
   /// takes, and neighbours, which show what is rounded; different ones, and equal ones for networks
-  /// that take squares only.
+  /// that take squares only. Far ones show what is compared with a number.
   private static func probes(of groups: [Group]) -> [[Int]] {
     func probe(_ size: (Int, Int) -> Int) -> [Int] {
       groups.enumerated().map { size($1.size, 1 + $0 % 3) }
@@ -58,6 +58,7 @@ struct OpenSizes {
     return [
       probe { $0 * (1 + $1) }, probe { size, _ in 2 * size }, probe { $0 + $1 },
       probe { size, _ in size + 1 }, probe { $0 + 32 * $1 }, probe { size, _ in size + 32 },
+      probe { size, _ in 16 * size }, probe { size, _ in max(1, size / 2) },
     ]
   }
 

@@ -72,6 +72,16 @@ struct ParsedModel {
       elements: (constants.values.map(\.count) + written).reduce(0, +))
   }
 
+  func computes(_ name: String) -> Bool { nodes.contains { $0.outputs.contains(name) } }
+
+  /// What a `Squeeze` makes that names no axes.
+  var squeezed: [String] {
+    nodes.filter { node in
+      node.type == "Squeeze" && node.attributes["axes"] == nil
+        && node.inputs.dropFirst().allSatisfy { $0 == nil }
+    }.flatMap(\.outputs)
+  }
+
   private mutating func define(_ name: String, as tensor: Tensor) throws(ONNXError) {
     guard constants[name] == nil else { throw .invalid("there are two initializers '\(name)'") }
     constants[name] = tensor
@@ -146,9 +156,16 @@ struct ParsedModel {
     var inputs = proto.input.map { $0.isEmpty ? nil : $0 }
     while let last = inputs.last, last == nil { inputs.removeLast() }
     var outputs = proto.output
-    // Trailing outputs that nobody reads (a mask, running statistics) are optional everywhere but
-    // in Split, where their number says how to split.
-    while type != "Split", let last = outputs.last, !used.contains(last) { outputs.removeLast() }
+    // Trailing outputs that nobody reads, such as a mask, are optional but where their number says
+    // something: into how many parts to split, or that the network is in training mode.
+    func isOptional(_ output: String) -> Bool {
+      switch type {
+      case "Split": false
+      case "BatchNormalization" where opset < 14: output.isEmpty
+      default: !used.contains(output)
+      }
+    }
+    while let last = outputs.last, isOptional(last) { outputs.removeLast() }
     for index in outputs.indices where outputs[index].isEmpty {
       outputs[index] = "\(name)_output_\(index)"
     }

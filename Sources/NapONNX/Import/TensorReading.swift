@@ -17,7 +17,8 @@ struct TensorReading {
     guard let count = shape.elementCount else {
       throw wrong("has the impossible shape \(describe(shape))")
     }
-    try checkMemory(for: count * (type == .float ? 4 : 8), of: name)
+    let bytes = type == .float ? 4 : type == .double ? 12 : 8
+    try checkMemory(for: count * bytes, of: name)
     let source = Source(
       raw: try raw(proto, name: name), floats: proto.floatData, doubles: proto.doubleData,
       ints: proto.int32Data, longs: proto.int64Data)
@@ -39,7 +40,7 @@ struct TensorReading {
     case .int64: Tensor(shape: shape, integers: source.longsOrRaw())
     case .int32: Tensor(shape: shape, integers: source.intsOrRaw(), elementType: .int32)
     case .bool: Tensor(shape: shape, integers: source.boolsOrRaw(), elementType: .bool)
-    case .double: Tensor(shape: shape, floats: source.doublesOrRaw())
+    case .double: Tensor(shape: shape, doubles: source.doublesOrRaw())
     case .float16: Tensor(shape: shape, floats: source.halves { Float(halfBits: $0) })
     case .bfloat16:
       Tensor(shape: shape, floats: source.halves { Float(bitPattern: UInt32($0) << 16) })
@@ -129,8 +130,8 @@ private struct Source {
     }
   }
 
-  func doublesOrRaw() -> [Float] {
-    words(UInt64.self).map { $0.map { Float(Double(bitPattern: $0)) } } ?? doubles.map { Float($0) }
+  func doublesOrRaw() -> [Double] {
+    words(UInt64.self).map { $0.map { Double(bitPattern: $0) } } ?? doubles
   }
 
   func longsOrRaw() -> [Int64] {

@@ -18,6 +18,10 @@ struct Trace {
   private var integers: Set<String>
   /// What an output of a node that does nothing stands for.
   private var sources: [String: String] = [:]
+  /// What is not in the file, under names that the file has not given to anything.
+  private var ownNames: Set<String> = []
+  /// One example of constants that are repeated for all of them.
+  private var singles: [String: String] = [:]
 
   private let model: ParsedModel
   private let registry: OperatorRegistry
@@ -172,12 +176,18 @@ struct Trace {
       guard let name, let constant = constants[name], fixedBatch.written == 1,
         constant.shape.first == 1
       else { continue }
-      let repeated = "\(name) for each example"
+      let repeated = ownName("\(name) for each example")
       constants[repeated] = constant.selecting(
         [Int](repeating: 0, count: fixedBatch.probe), axis: 0)
       node.inputs[index] = repeated
     }
     return node
+  }
+
+  private mutating func ownName(_ wanted: String) -> String {
+    var name = wanted
+    while isDefined(name) || model.computes(name) || !ownNames.insert(name).inserted { name += "'" }
+    return name
   }
 
   func shape(of name: String) -> [Int] { constants[name]?.shape ?? shapes[name] ?? [] }
@@ -232,7 +242,8 @@ extension Trace {
         example.selecting([Int](repeating: 0, count: count), axis: 0)
       }
       guard own == repeated(own.shape[0]), theirs == repeated(theirs.shape[0]) else { return nil }
-      let single = "\(name) of one example"
+      let single = singles[name] ?? ownName("\(name) of one example")
+      singles[name] = single
       constants[single] = example
       if Self.broadcasting.contains(node.op.name) {
         inputs[index] = single
@@ -240,14 +251,14 @@ extension Trace {
         case .int(let axis)? = node.op.exported().attributes["axis"],
         let batch = node.inputs.first(where: { constants[$0] == nil })
       {
-        let (slice, zeros) = ("\(name) slice", "\(name) zeros")
-        let repeated = "\(name) for every example"
-        constants["zero"] = Tensor(shape: [], floats: [0])
+        let (slice, zeros) = (ownName("\(name) slice"), ownName("\(name) zeros"))
+        let (repeated, zero) = (ownName("\(name) for every example"), ownName("zero"))
+        constants[zero] = Tensor(shape: [], floats: [0])
         let bounds = [0, 1, axis].enumerated().map { ($0 + 1, Tensor([$1])) }
         guard
           let slicing = made(
             "Slice", slice, [batch], constants: Dictionary(uniqueKeysWithValues: bounds)),
-          let scaling = made("Mul", zeros, [slice, "zero"]),
+          let scaling = made("Mul", zeros, [slice, zero]),
           let adding = made("Add", repeated, [zeros, single])
         else { return nil }
         nodes += [slicing, scaling, adding]

@@ -35,8 +35,8 @@ extension Graph {
   /// - Parameter shapes: of all values.
   package func branchGates(_ shapes: [[Int]]) -> [BranchGate] {
     guard isMarkedDynamic else { return [] }
-    let (producers, consumers) = (producers, consumers)
-    let gates = nodes.indices.compactMap { branchGate(at: $0, shapes, producers, consumers) }
+    let (producers, readings) = (producers, readings)
+    let gates = nodes.indices.compactMap { branchGate(at: $0, shapes, producers, readings) }
     return gates.count > Self.mostBranches ? [] : gates
   }
 
@@ -51,22 +51,23 @@ extension Graph {
   }
 
   private func branchGate(
-    at index: Int, _ shapes: [[Int]], _ producers: [Int?], _ consumers: [[Int]]
+    at index: Int, _ shapes: [[Int]], _ producers: [Int?], _ readings: [Int]
   ) -> BranchGate? {
     let node = nodes[index]
     guard node.op is Mul else { return nil }
     for side in 0..<2 {
       let (decision, features) = (node.inputs[side], node.inputs[1 - side])
       let shape = shapes[features.index]
-      guard let cast = producers[decision.index], let number = nodes[cast].op as? Cast,
-        number.type == .float32, let place = producers[nodes[cast].inputs[0].index],
-        nodes[place].op is Greater, let alpha = constants[nodes[place].inputs[1]],
+      guard decision != features, let cast = producers[decision.index],
+        let number = nodes[cast].op as? Cast, number.type == .float32,
+        let place = producers[nodes[cast].inputs[0].index], nodes[place].op is Greater,
+        let alpha = constants[nodes[place].inputs[1]],
         alpha.count == 1, alpha.isFloat, let examples = shape.first,
         shapes[decision.index] == [examples] + shape.dropFirst().map({ _ in 1 }),
         shapes[nodes[place].inputs[0].index] == shapes[decision.index]
       else { continue }
       let branch = nodes(
-        onlyFor: features, readBy: index, but: ancestors(of: [decision]), consumers)
+        onlyFor: features, readBy: index, producers: producers, readings: readings)
       guard !branch.isEmpty else { continue }
       return BranchGate(
         product: index, threshold: place, alpha: alpha.floats[0],

@@ -71,6 +71,7 @@ package struct AllocationProblem {
 package struct AllocationError: NapError {
   package var problem: String { "no widths are so small" }
   package var recovery: String? { "ask for less, or give a smaller --round" }
+  package var isFinal: Bool { true }
   package init() {}
 }
 

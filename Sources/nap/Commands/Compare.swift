@@ -130,7 +130,7 @@ struct Compare: ComputingCommand {
     let network = try Network(
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     let ending = try runOptions.ending(
-      besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx", [destination],
+      besides: plot ?? "\(FilePath(FilePath(model).name).stem)-compared.onnx", [("--plot", destination)],
       models: [model], inputs: [pruning.source.path, dataOptions.classes])
     let terminal = Terminal()
     func draw(_ report: ComparisonReport, _ path: String) throws {

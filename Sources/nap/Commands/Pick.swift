@@ -67,7 +67,9 @@ struct Pick: ParsableCommand {
       besides: destination, models: [], inputs: [directory.path])
     let entry =
       try point.map { try directory.entry($0) }
-      ?? directory.best(macs: macs?.value, parameters: params?.value) ?? directory.dynamicEntry
+      ?? directory.best(macs: macs?.value, parameters: params?.value)
+      // Thresholds change what is computed, not what is stored.
+      ?? (params == nil ? directory.dynamicEntry : nil)
     guard let entry else {
       throw OutputError(
         "no network of this run is that small",

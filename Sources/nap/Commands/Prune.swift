@@ -342,7 +342,7 @@ struct Prune: ComputingCommand {
       contentsOf: model, inputShapes: try shapeOptions.shapes(), for: pruning.source)
     pruning.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
     let ending = try runOptions.ending(
-      besides: output, [destination, kept], models: [model, teacher],
+      besides: output, [("-o", destination), ("--kept", kept)], models: [model, teacher],
       inputs: [latencyTable, pruning.source.path, dataOptions.classes])
     let terminal = Terminal()
     try Terminal.rescuing(to: destination, ending.run) {

@@ -128,7 +128,8 @@ struct Train: ComputingCommand {
     let network = try training.network(model, inputShapes: try shapeOptions.shapes())
     training.teacher = try teacher.map { try Network(contentsOf: $0, like: network) }
     let ending = try runOptions.ending(
-      besides: output, [destination], models: [model, teacher], inputs: [training.source.path, dataOptions.classes])
+      besides: output, [("-o", destination)], models: [model, teacher],
+      inputs: [training.source.path, dataOptions.classes])
     let terminal = Terminal()
     try Terminal.rescuing(to: destination, ending.run) {
       let (result, report) = try training.run(
