@@ -199,7 +199,7 @@ extension Pruning {
   ) throws {
     guard !allowsChance else { return }
     var (data, accuracy) = (measure.data, accuracy)
-    if data.count < Chance.fewest, all.count >= Chance.fewest {
+    if data.count < Chance.fewest, try Chance(all, measure.outputs) != nil {
       data = all
       accuracy = try Evaluation.measure(
         measure.original, data, source.preset, .float32, outputs: measure.outputs,
