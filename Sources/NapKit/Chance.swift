@@ -17,16 +17,16 @@ package struct ChanceError: NapError, Equatable {
 struct Chance {
   /// Of one class in as many, or always the largest.
   let share: Double
-  /// What is better with three standard errors, as a share.
+  /// What is better by so many standard errors, as a share.
   let bound: Double
 
   /// - Returns: `nil` where so few images, or so few classes, tell nothing.
-  init?(_ data: any Dataset, _ outputs: Outputs) throws {
+  init?(_ data: any Dataset, _ outputs: Outputs, errors: Double = 3) throws {
     let counts = try Self.counts(data, outputs)
     let known = counts.reduce(0, +)
     guard counts.count > 1, known >= Self.fewest else { return nil }
     share = max(1 / Double(counts.count), Double(counts.max() ?? 0) / Double(known))
-    bound = share + 3 * (share * (1 - share) / Double(known)).squareRoot()
+    bound = share + errors * (share * (1 - share) / Double(known)).squareRoot()
     guard bound < 1 else { return nil }
   }
 

@@ -199,17 +199,16 @@ extension Pruning {
   ) throws {
     guard !allowsChance else { return }
     var (data, accuracy) = (measure.data, accuracy)
-    if data.count < Chance.fewest, try Chance(all, measure.outputs) != nil {
-      data = all
+    var chance = try Chance(data, measure.outputs)
+    // Of few with one class for most of them, three errors are more than any network can be better by.
+    if data.count < Chance.fewest, let other = try Chance(all, measure.outputs, errors: 1) {
+      (data, chance) = (all, other)
       accuracy = try Evaluation.measure(
         measure.original, data, source.preset, .float32, outputs: measure.outputs,
         stage: "measuring the original", progress: measure.progress
       ).accuracy
     }
-    guard
-      let problem = try Chance(data, measure.outputs)?.problem(
-        accuracy, source.preparation(of: data))
-    else { return }
+    guard let problem = chance?.problem(accuracy, source.preparation(of: data)) else { return }
     throw ChanceError(
       problem: problem,
       recovery: measure.data.isOfNumbers

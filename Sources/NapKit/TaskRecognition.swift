@@ -151,7 +151,8 @@ package struct TaskRecognition {
       let unknown = "of the target \(target.description), \(all - known) of \(all) numbers are -1, -100 or 255, no class"
       guard known > 0 else {
         throw UsageError(
-          unknown + ": nothing is left to learn", recovery: "leave it out to keep what the network says")
+          unknown + ": nothing is left to learn",
+          recovery: "leave it out in all parts of the data, or this part of them")
       }
       remarks.append(unknown + ", and count for nothing")
     }

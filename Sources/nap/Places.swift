@@ -29,6 +29,8 @@ struct Places {
   private static func compare(_ option: String, _ path: String, _ run: String) throws {
     if Destination.areOne(path, run) { throw clash(option, Self.directory, path) }
     let file = FilePath(FilePath(path).resolved ?? path)
+    // The same page would be there anyway.
+    if option == "--report", file.name == RunDirectory.pageName { return }
     if RunDirectory.writes(file.name), Destination.areOne(file.openableFolder, run) {
       throw UsageError(
         "\(option) names '\(path)', which \(Self.directory) has for itself",

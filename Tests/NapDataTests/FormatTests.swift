@@ -171,9 +171,14 @@ import Testing
   @Test(arguments: ["y", "labels", "y_test"])
   func targetsBelongToASplit(_ name: String) throws {
     let labels = Tensor(shape: [2], integers: [0, 1])
-    let file = Self.archive([("images_train", Self.images), (name, labels), ("size", Tensor([3]))])
-    let folder = try folder(["images.npz": file])
+    var arrays = [("images_train", Self.images), (name, labels), ("size", Tensor([3]))]
+    let folder = try folder(["images.npz": Self.archive(arrays)])
     defer { try? FileManager.default.removeItem(at: folder) }
+    // Beside targets, all else may be anything, such as what examples count.
+    arrays.append(("labels_train", labels))
+    let whole = try self.folder(["images.npz": Self.archive(arrays)])
+    defer { try? FileManager.default.removeItem(at: whole) }
+    #expect(try Datasets.open(whole.path, split: .train).targets.map(\.name) == ["labels"])
     let result = Result { try Datasets.open(folder.path, split: .train) }
     switch result {
     case .success(let data): #expect(name == "y_test" && data.targets.isEmpty)

@@ -94,6 +94,25 @@ import Testing
     #expect(try Chance(Unlabelled(SyntheticDataset(count: 1000, split: .train)), outputs) == nil)
   }
 
+  /// Few images, nearly all of one class: what is right on some of the others, too, is no guess.
+  @Test func rareClassesMayBeKnown() throws {
+    let counts = [96, 4]
+    let outputs = Outputs(guessing: [[2]])
+    let labels = counts.enumerated().flatMap { [Int64](repeating: Int64($0), count: $1) }
+    let folder = try SharedFiles.makeTemporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "data.npz").path
+    try NumPyFile.writeArchive(
+      [
+        ("x", Tensor(shape: [100, 1], repeating: 1)),
+        ("y", Tensor(shape: [100], integers: labels)),
+      ], to: path)
+    let data = try Datasets.open(path, split: .train)
+    #expect(try Chance(data, outputs) == nil)
+    let chance = try #require(try Chance(data, outputs, errors: 1))
+    #expect(chance.problem(97, "x") != nil && chance.problem(98, "x") == nil)
+  }
+
   /// Labels that have nothing to do with the images, few or with some of no class, and such as are of no class at all.
   @Test(arguments: [(450, 0), (1350, 0), (450, -1), (1350, -1), (1350, -100), (1350, 255)])
   func labelsOfOtherImagesAreRefused(_ count: Int, _ odd: Int) throws {

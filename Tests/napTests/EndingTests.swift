@@ -61,6 +61,8 @@ import Testing
           #expect(!FileManager.default.fileExists(atPath: folder.appending(path: name).path))
         }
       }
+      let own = try run(prune + ["--run", "empty", "--report", "empty/report.html"])
+      #expect(own.status == 0 && !text("empty/report.html").isEmpty, "\(own)")
     }
   }
 

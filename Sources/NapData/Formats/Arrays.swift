@@ -56,7 +56,8 @@ package struct Arrays: DatasetFormat {
         arrays = zip(arrays, marks).compactMap {
           $1.split == split ? NamedArray(name: $1.name, array: $0.array) : nil
         }
-        if let rows = arrays.first?.array.shape.first,
+        // Where there are targets, all else may be anything.
+        if arrays.count <= max(1, request.inputs.count), let rows = arrays.first?.array.shape.first,
           let odd = unmarked.first(where: { $0.array.shape.first == rows })
         {
           throw .noPart(path: place.path, array: odd.description, split: split.rawValue)

@@ -125,6 +125,9 @@ public final class RunDirectory {
     }
   }
 
+  /// What the page about a job is called in its directory.
+  package static var pageName: String { Name.page }
+
   /// Whether a job writes a file of that name in its directory.
   package static func writes(_ name: String) -> Bool { Name.isOurs(name) }
 

@@ -58,7 +58,7 @@ struct OpenSizes {
     return [
       probe { $0 * (1 + $1) }, probe { size, _ in 2 * size }, probe { $0 + $1 },
       probe { size, _ in size + 1 }, probe { $0 + 32 * $1 }, probe { size, _ in size + 32 },
-      probe { size, _ in 16 * size }, probe { size, _ in max(1, size / 2) },
+      probe { size, _ in min(16 * size, max(4 * size, 1024)) }, probe { size, _ in max(1, size / 2) },
     ]
   }
 
