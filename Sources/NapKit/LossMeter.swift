@@ -62,7 +62,7 @@ package final class LossMeter {
   /// The mean over the pool: in nats for classifiers; for other outputs see `Outputs`.
   package func divergence(of graph: Graph) throws -> Double {
     var plan = plan
-    if hasOriginalNodes(graph) {
+    if graph.nodes.map(\.inputs) == original.nodes.map(\.inputs) {
       for (value, tensor) in graph.constants where tensor.isFloat {
         if original.constants[value] != tensor { plan.parameters.set(value, tensor) }
       }
@@ -82,17 +82,6 @@ package final class LossMeter {
       }
     }
     return sum
-  }
-
-  /// Whether a network differs from the original in its weights alone, which the original's plan can take.
-  private func hasOriginalNodes(_ graph: Graph) -> Bool {
-    graph.nodes.elementsEqual(original.nodes) {
-      $0.inputs == $1.inputs && $0.op.exported() == $1.op.exported()
-    }
-      && graph.constants.allSatisfy { value, tensor in
-        let own = original.constants[value]
-        return tensor.isFloat ? tensor.shape == own?.shape : tensor == own
-      }
   }
 
   private static func losses(

@@ -63,6 +63,15 @@ import Testing
     ONNXNodeProto("Split", ["shape"], ["n", "c", "h", "w"], ["axis": .int(0)]),
   ]
 
+  /// Adds what comparing a size with a number gives.
+  private static func comparing(_ type: String, _ size: String) -> [ONNXNodeProto] {
+    sizes + [
+      ONNXNodeProto(type, [size, "number"], ["compared"]),
+      ONNXNodeProto("Cast", ["compared"], ["floats"], ["to": .int(1)]),
+      ONNXNodeProto("Add", ["x", "floats"], ["y"]),
+    ]
+  }
+
   static let bodies: [Body] = [
     Body(name: "nothing", open: ["H", "W"], nodes: [ONNXNodeProto("Relu", ["x"], ["y"])]),
     Body(
@@ -120,18 +129,10 @@ import Testing
       ], constants: ["two": Tensor([2])]),
     Body(
       name: "a size far away", open: ["W"],
-      nodes: sizes + [
-        ONNXNodeProto("Greater", ["h", "fifty"], ["large"]),
-        ONNXNodeProto("Cast", ["large"], ["number"], ["to": .int(1)]),
-        ONNXNodeProto("Add", ["x", "number"], ["y"]),
-      ], constants: ["fifty": Tensor([50])]),
+      nodes: comparing("Greater", "h"), constants: ["number": Tensor([50])]),
     Body(
       name: "a size nearby", open: ["H"],
-      nodes: sizes + [
-        ONNXNodeProto("Less", ["w", "three"], ["small"]),
-        ONNXNodeProto("Cast", ["small"], ["number"], ["to": .int(1)]),
-        ONNXNodeProto("Add", ["x", "number"], ["y"]),
-      ], constants: ["three": Tensor([3])]),
+      nodes: comparing("Less", "w"), constants: ["number": Tensor([3])]),
     Body(
       name: "halves and doubles", open: ["H", "W"],
       nodes: [
@@ -226,11 +227,7 @@ import Testing
   @Test(arguments: [("Greater", 1), ("Less", 2), ("Min", 2), ("Greater", 10), ("Max", 4), ("Mod", 1)])
   func batchesOfOneAndOfManyAreCompared(_ type: String, _ number: Int) throws {
     let file = try ModelFile(
-      nodes: Self.sizes + [
-        ONNXNodeProto(type, ["n", "number"], ["compared"]),
-        ONNXNodeProto("Cast", ["compared"], ["floats"], ["to": .int(1)]),
-        ONNXNodeProto("Add", ["x", "floats"], ["y"]),
-      ], constants: ["number": Tensor([number])])
+      nodes: Self.comparing(type, "n"), constants: ["number": Tensor([number])])
     // The rest by one is nothing, whatever is divided.
     if type == "Mod" {
       #expect(try file.read().inputs[0].dimensions[0].isOpen)

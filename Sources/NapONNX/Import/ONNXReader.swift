@@ -82,12 +82,7 @@ package struct ONNXReader: Sendable {
   /// The network for any batch size, found by reading it for two of them and compared with what it is for others.
   private func openGraph(of model: ParsedModel, _ batches: Batches) throws(ONNXError) -> Graph {
     var traces: [Trace] = []
-    for probe in Self.probes {
-      traces.append(
-        try Trace(
-          model, inputShapes: batches.shapes(probe), registry: registry,
-          fixedBatch: batches.written.map { .init(written: $0, probe: probe) }))
-    }
+    for probe in Self.probes { traces.append(try trace(model, batches, probe)) }
     let (first, second) = (traces[0], traces[1])
     let graph = model.graph(of: try first.merged(with: second), inputs: batches.opened) {
       first.size(of: $0) == second.size(of: $0) ? .fixed($1) : .dynamic(batches.name)
@@ -116,6 +111,14 @@ package struct ONNXReader: Sendable {
 
   private static let probes = [2, 3]
 
+  private func trace(
+    _ model: ParsedModel, _ batches: Batches, _ batch: Int
+  ) throws(ONNXError) -> Trace {
+    try Trace(
+      model, inputShapes: batches.shapes(batch), registry: registry,
+      fixedBatch: batches.written.map { .init(written: $0, probe: batch) })
+  }
+
   /// What the network is for a single example and for many, which a comparison of the batch size with some number
   /// may tell apart. Batches that it does not take say nothing.
   private func others(
@@ -125,10 +128,7 @@ package struct ONNXReader: Sendable {
     // A `Squeeze` without axes leaves the batch alone, even of one example.
     let squeezes = model.squeezed.contains { first.constants[$0] == nil }
     for probe in squeezes ? [33] : [1, 33] {
-      let written = batches.written.map { Trace.FixedBatch(written: $0, probe: probe) }
-      let trace = try? Trace(
-        model, inputShapes: batches.shapes(probe), registry: registry, fixedBatch: written)
-      guard let trace else { continue }
+      guard let trace = try? trace(model, batches, probe) else { continue }
       _ = try first.merged(with: trace)
       others.append((probe, trace))
     }
